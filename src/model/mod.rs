@@ -1,0 +1,24 @@
+//! The nouns: pure types that every other module speaks in. No I/O, no async, no clock.
+
+mod budget;
+mod change;
+mod event;
+mod exit;
+mod ids;
+mod run;
+mod stop;
+mod suite;
+mod time;
+mod verdict;
+
+pub use budget::*;
+pub use change::*;
+pub use event::*;
+pub use exit::*;
+pub use ids::*;
+pub use regreen_parsers::report::*;
+pub use run::*;
+pub use stop::*;
+pub use suite::*;
+pub use time::*;
+pub use verdict::*;

@@ -1,0 +1,102 @@
+//! A suite: one test command and what is known of it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The test frameworks that regreen drives itself.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Framework {
+    /// `cargo test`.
+    Cargo,
+    /// `cargo nextest run`.
+    Nextest,
+    /// `python -m pytest`.
+    Pytest,
+    /// Any command, judged by exit status and generic locations.
+    Generic,
+}
+
+impl Framework {
+    /// The word of `parse --format` and of the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Framework::Cargo => "cargo",
+            Framework::Nextest => "nextest",
+            Framework::Pytest => "pytest",
+            Framework::Generic => "generic",
+        }
+    }
+}
+
+/// One test command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Suite {
+    /// `cargo`, `pytest`, `cargo@tools`.
+    pub name: String,
+    /// Who runs the tests.
+    pub framework: Framework,
+    /// Its directory, relative to the worktree; empty for the root.
+    pub dir: PathBuf,
+    /// The command as the user would type it; regreen adds its own flags and environment.
+    pub command: Vec<String>,
+    /// Environment that the configuration adds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
+    /// Ignored directories to carry in, relative to the worktree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub carry: Vec<PathBuf>,
+    /// The limits of one run.
+    pub limits: Limits,
+    /// Why this suite exists, in words for the user.
+    pub why: String,
+}
+
+/// The limits of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// Wall time, in milliseconds.
+    pub wall_ms: u64,
+    /// Time without any output or event, in milliseconds.
+    pub silence_ms: u64,
+    /// Memory in bytes, if limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
+    /// One file's size at most, in bytes.
+    pub file_bytes: u64,
+    /// Captured output at most, in bytes; what lies beyond is dropped from the middle.
+    pub output_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            wall_ms: 20 * 60 * 1000,
+            silence_ms: 5 * 60 * 1000,
+            memory_bytes: None,
+            processes: None,
+            file_bytes: 8 << 30,
+            output_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// The wall-time limit.
+    pub fn wall(&self) -> Duration {
+        Duration::from_millis(self.wall_ms)
+    }
+
+    /// The silence limit.
+    pub fn silence(&self) -> Duration {
+        Duration::from_millis(self.silence_ms)
+    }
+}
