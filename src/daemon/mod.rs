@@ -1,1 +1,7 @@
-//! Owned by a later commit.
+//! The daemon: one hub that owns all state, the effects that carry out its decisions, and
+//! [`Handle`], the only door for the command line and the API.
+
+mod direct;
+mod handle;
+
+pub use handle::Handle;

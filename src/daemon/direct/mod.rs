@@ -1,0 +1,2 @@
+//! What the command line can ask without a daemon: one file a topic, each a thin
+//! `impl Handle` over the layer that does the work.
