@@ -1,1 +1,11 @@
-//! x
+//! The integration tests, one binary: each area is a module below `tests/main/`.
+//!
+//! A test that needs a part of the machine says `require("bwrap")` (see `support`): without
+//! the part it is skipped loudly, or fails where `REGREEN_REQUIRE` names it.
+
+#[path = "main/support/mod.rs"]
+mod support;
+
+// One area a line, in alphabetical order; the file is `tests/main/<area>.rs`.
+#[path = "main/harness.rs"]
+mod harness;

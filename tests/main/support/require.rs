@@ -1,0 +1,109 @@
+//! What a test needs of the machine. Nothing is skipped in silence.
+
+use crate::support::command;
+use crate::support::pytest_venv;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+/// Whether `part` is here. If it is not: panics where `REGREEN_REQUIRE` names it, and else
+/// says so past the test harness's capture.
+///
+/// The words are those of docs/contract.md: bwrap pytest systemd fuse docker podman node go
+/// chromium agents.
+#[track_caller]
+pub fn require(part: &str) -> bool {
+    let Err(reason) = probe(part) else {
+        return true;
+    };
+    let required = std::env::var("REGREEN_REQUIRE").unwrap_or_default();
+    assert!(
+        !required.split_whitespace().any(|word| word == part),
+        "`{part}` is required by REGREEN_REQUIRE and missing: {reason}"
+    );
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    say(&format!("SKIPPED {test}: needs `{part}`: {reason}"));
+    false
+}
+
+/// Whether the long tests are asked for (`scripts/test --full`).
+pub fn full_tier() -> bool {
+    std::env::var_os("REGREEN_FULL").is_some_and(|value| value == "1")
+}
+
+/// Whether this process is root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Writes a line to standard error that the test harness does not swallow.
+pub fn say(line: &str) {
+    // Nothing is left to do if even standard error is gone.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn probe(part: &str) -> Result<(), String> {
+    match part {
+        "bwrap" => runs(&[
+            "bwrap",
+            "--unshare-all",
+            "--ro-bind",
+            "/",
+            "/",
+            "--proc",
+            "/proc",
+            "true",
+        ]),
+        "pytest" => {
+            let python = pytest_venv().ok_or("no virtual environment (scripts/test makes one)")?;
+            let python = python.join("bin/python");
+            runs(&[&python.to_string_lossy(), "-c", "import pytest"])
+        }
+        "systemd" => systemd(),
+        "fuse" => {
+            runs(&["bindfs", "--version"])?;
+            exists("/dev/fuse")
+        }
+        "docker" => runs(&["docker", "version"]),
+        "podman" => runs(&["podman", "info"]),
+        "node" => runs(&["node", "--version"]),
+        "go" => runs(&["go", "version"]),
+        "chromium" => runs(&["chromium", "--version"]),
+        "agents" => runs(&["claude", "--version"]).and_then(|()| runs(&["codex", "--version"])),
+        other => panic!("`{other}` is no word of REGREEN_REQUIRE"),
+    }
+}
+
+/// A real systemd is booted in namespaces of its own, which only root may do.
+fn systemd() -> Result<(), String> {
+    exists("/lib/systemd/systemd")?;
+    if !is_root() {
+        return Err("only root can boot a systemd of its own".into());
+    }
+    runs(&["unshare", "-m", "-C", "-p", "-u", "-i", "-n", "--fork", "true"])
+}
+
+fn exists(path: &str) -> Result<(), String> {
+    match Path::new(path).exists() {
+        true => Ok(()),
+        false => Err(format!("`{path}` does not exist")),
+    }
+}
+
+fn runs(words: &[&str]) -> Result<(), String> {
+    let output = command(words[0])
+        .args(&words[1..])
+        .stdin(Stdio::null())
+        .output();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!(
+            "`{}` ended with {}: {}",
+            words.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+        Err(error) => Err(format!("`{}` does not start: {error}", words[0])),
+    }
+}
