@@ -132,7 +132,9 @@ fn forbidden(module: &str, own: usize, path: &[String]) -> Option<String> {
         return forbidden_outside(module, path);
     }
     if layer == own {
-        return Some(format!("`{module}` and `{target}` are siblings and strangers"));
+        return Some(format!(
+            "`{module}` and `{target}` are siblings and strangers"
+        ));
     }
     (layer > own).then(|| format!("`{module}` lies below `{target}` and may not know it"))
 }
@@ -184,7 +186,11 @@ fn every_module_of_the_library_stands_in_a_layer() {
 /// The checker itself, on planted violations: (file, source, line and part of what is said).
 const PLANTED: &[(&str, &str, Option<(usize, &str)>)] = &[
     ("src/watch/mod.rs", "use crate::git::Head;\n", None),
-    ("src/watch/mod.rs", "use crate::watch::debounce::step;\n", None),
+    (
+        "src/watch/mod.rs",
+        "use crate::watch::debounce::step;\n",
+        None,
+    ),
     (
         "src/watch/mod.rs",
         "//! Says what.\nuse crate::run::queue::Queue;\n",
@@ -248,7 +254,11 @@ const PLANTED: &[(&str, &str, Option<(usize, &str)>)] = &[
         "use crate::store::Store;\n",
         Some((1, "sees only")),
     ),
-    ("src/novel/mod.rs", "fn f() {}\n", Some((1, "stands in no layer"))),
+    (
+        "src/novel/mod.rs",
+        "fn f() {}\n",
+        Some((1, "stands in no layer")),
+    ),
 ];
 
 #[test]

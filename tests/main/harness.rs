@@ -16,7 +16,13 @@ fn a_fingerprint_sees_what_regreen_must_not_touch_and_overlooks_what_it_may() {
     project.git(["update-ref", "refs/regreen/kept", "HEAD"]);
     before.unchanged_in(&project);
 
-    for touched in ["a.txt", ".git/config", ".git/hooks/pre-commit", ".git/index", ".git/HEAD"] {
+    for touched in [
+        "a.txt",
+        ".git/config",
+        ".git/hooks/pre-commit",
+        ".git/index",
+        ".git/HEAD",
+    ] {
         let path = project.path(touched);
         let kept = std::fs::read(&path).ok();
         let before = project.fingerprint();

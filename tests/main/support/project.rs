@@ -38,7 +38,11 @@ impl ProjectBuilder {
 
     /// With everything below `from` but `expected.toml` and build products.
     pub fn copied_from(self, from: &Path) -> Self {
-        copy_tree(from, &self.root, &["expected.toml", "target", "__pycache__"]);
+        copy_tree(
+            from,
+            &self.root,
+            &["expected.toml", "target", "__pycache__"],
+        );
         self
     }
 

@@ -81,7 +81,9 @@ fn systemd() -> Result<(), String> {
     if !is_root() {
         return Err("only root can boot a systemd of its own".into());
     }
-    runs(&["unshare", "-m", "-C", "-p", "-u", "-i", "-n", "--fork", "true"])
+    runs(&[
+        "unshare", "-m", "-C", "-p", "-u", "-i", "-n", "--fork", "true",
+    ])
 }
 
 fn exists(path: &str) -> Result<(), String> {
