@@ -1,0 +1,1 @@
+"""Regreen's reporter for pytest."""

@@ -1,0 +1,109 @@
+//! Splits a byte stream into lines with bounded memory.
+
+/// The longest line that is kept whole. What a line has beyond it is counted and dropped.
+pub(crate) const LONGEST: usize = 8 * 1024 * 1024;
+
+/// One line without its end, as far as it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// The line's bytes, at most [`LONGEST`].
+    pub bytes: Vec<u8>,
+    /// How many bytes the line had in the stream, its end included.
+    pub length: u64,
+    /// The stream ended without a line end here.
+    pub unfinished: bool,
+}
+
+impl Line {
+    /// The line as text, bytes that are not UTF-8 replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// Whether the line was too long to be kept whole.
+    pub fn cut(&self) -> bool {
+        let kept = self.bytes.len() as u64;
+        self.length > kept + 2
+    }
+}
+
+/// Collects bytes until a line is whole.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    partial: Vec<u8>,
+    length: u64,
+}
+
+impl Lines {
+    /// Takes more bytes, returns the lines that are whole now.
+    pub fn feed(&mut self, mut bytes: &[u8]) -> Vec<Line> {
+        let mut whole = Vec::new();
+        while let Some(at) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.keep(&bytes[..at]);
+            self.length += 1;
+            whole.push(self.take(false));
+            bytes = &bytes[at + 1..];
+        }
+        self.keep(bytes);
+        whole
+    }
+
+    /// The rest that had no line end, if there is one.
+    pub fn finish(&mut self) -> Option<Line> {
+        (self.length > 0).then(|| self.take(true))
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = LONGEST.saturating_sub(self.partial.len());
+        self.partial
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.length += bytes.len() as u64;
+    }
+
+    fn take(&mut self, unfinished: bool) -> Line {
+        let mut bytes = std::mem::take(&mut self.partial);
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+        Line {
+            bytes,
+            length: std::mem::take(&mut self.length),
+            unfinished,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_however_the_bytes_are_cut() {
+        let stream = b"one\r\ntwo\n\nthree";
+        for cut in 0..stream.len() {
+            let mut lines = Lines::default();
+            let mut seen: Vec<Line> = lines.feed(&stream[..cut]);
+            seen.extend(lines.feed(&stream[cut..]));
+            seen.extend(lines.finish());
+            let texts: Vec<String> = seen.iter().map(Line::text).collect();
+            assert_eq!(texts, ["one", "two", "", "three"]);
+            assert!(seen[3].unfinished);
+            let total: u64 = seen.iter().map(|line| line.length).sum();
+            assert_eq!(total, stream.len() as u64);
+        }
+    }
+
+    #[test]
+    fn an_endless_line_does_not_grow_memory() {
+        let mut lines = Lines::default();
+        let chunk = vec![b'x'; 1 << 20];
+        for _ in 0..20 {
+            assert!(lines.feed(&chunk).is_empty());
+        }
+        assert!(lines.partial.capacity() <= 2 * LONGEST);
+        let line = lines.feed(b"\n").remove(0);
+        assert_eq!(line.bytes.len(), LONGEST);
+        assert_eq!(line.length, (20 << 20) + 1);
+        assert!(line.cut());
+    }
+}
