@@ -1,0 +1,133 @@
+//! What can be wrong with a configuration, said with file, line, column and remedy.
+
+use crate::config::Layer;
+use crate::config::read;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("failed to read `{}`", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("failed to write `{}`", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file says something that is not understood.
+    #[error("`{}`, line {line}, column {column}: {message}{}", file.display(), hinted(hint))]
+    Wrong {
+        /// The file.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The column, counted from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+        /// What was probably meant.
+        hint: Option<String>,
+    },
+    /// A variable or flag has a value that is not understood.
+    #[error("`{name}`: {message}{}", hinted(hint))]
+    Value {
+        /// The variable or flag.
+        name: String,
+        /// What is wrong.
+        message: String,
+        /// What was probably meant.
+        hint: Option<String>,
+    },
+}
+
+fn hinted(hint: &Option<String>) -> String {
+    hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"))
+}
+
+/// A key that stands in the wrong file.
+pub fn misplaced(file: &Path, text: &str, key: &str) -> ConfigError {
+    at(
+        file,
+        text,
+        key,
+        format!("`{key}` belongs in the regreen.toml of a project, not in the user's file"),
+    )
+}
+
+fn at(file: &Path, text: &str, key: &str, message: String) -> ConfigError {
+    ConfigError::Wrong {
+        file: file.to_owned(),
+        line: read::line_of(text, key).unwrap_or(1),
+        column: 1,
+        message,
+        hint: None,
+    }
+}
+
+/// Checks what the types cannot: names, and paths that have to lie in the project.
+pub fn check(file: &Path, text: &str, layer: &Layer) -> Result<(), ConfigError> {
+    let suites = layer.suite.as_deref().unwrap_or_default();
+    for (index, suite) in suites.iter().enumerate() {
+        let key = format!("suite.{index}");
+        if suite.name.is_empty() || suite.name.chars().any(|c| c.is_whitespace() || c == '/') {
+            let message = format!("`{}` is no name of a suite; use letters and digits", suite.name);
+            return Err(at(file, text, &format!("{key}.name"), message));
+        }
+        if suites[..index].iter().any(|other| other.name == suite.name) {
+            let message = format!("there are two suites named `{}`", suite.name);
+            return Err(at(file, text, &format!("{key}.name"), message));
+        }
+        if let Some(dir) = &suite.dir
+            && !inside(dir)
+        {
+            let message = format!("`{}` does not lie in the project", dir.display());
+            return Err(at(file, text, &format!("{key}.dir"), message));
+        }
+        if let Some(watch) = suite.command.as_ref().and_then(|argv| watching(&argv.0)) {
+            let message = format!("`{watch}` makes the command wait for changes and never end");
+            return Err(at(file, text, &format!("{key}.command"), message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a relative path stays below where it starts.
+pub fn inside(path: &Path) -> bool {
+    use std::path::Component;
+    path.components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// The argument that would make a test command watch instead of end, if there is one.
+pub fn watching(argv: &[String]) -> Option<&str> {
+    let program = argv.first().map(|word| word.rsplit('/').next().unwrap_or(word))?;
+    if matches!(program, "cargo-watch" | "watchexec" | "entr" | "ptw" | "pytest-watch" | "bacon") {
+        return argv.first().map(String::as_str);
+    }
+    let words = argv.iter().skip(1).map(String::as_str);
+    if program == "cargo"
+        && let Some(verb) = words.clone().find(|word| !word.starts_with(['-', '+']))
+        && matches!(verb, "watch" | "bacon")
+    {
+        return Some(verb);
+    }
+    words
+        .take_while(|word| *word != "--")
+        .find(|word| {
+            matches!(*word, "--watch" | "--watchAll" | "--watch-all" | "--looponfail" | "--pdb" | "--trace")
+                || (program == "pytest" && *word == "-f")
+        })
+}
