@@ -54,7 +54,8 @@ pub enum ConfigError {
 }
 
 fn hinted(hint: &Option<String>) -> String {
-    hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"))
+    hint.as_ref()
+        .map_or(String::new(), |hint| format!("; {hint}"))
 }
 
 /// A key that stands in the wrong file.
@@ -83,7 +84,10 @@ pub fn check(file: &Path, text: &str, layer: &Layer) -> Result<(), ConfigError> 
     for (index, suite) in suites.iter().enumerate() {
         let key = format!("suite.{index}");
         if suite.name.is_empty() || suite.name.chars().any(|c| c.is_whitespace() || c == '/') {
-            let message = format!("`{}` is no name of a suite; use letters and digits", suite.name);
+            let message = format!(
+                "`{}` is no name of a suite; use letters and digits",
+                suite.name
+            );
             return Err(at(file, text, &format!("{key}.name"), message));
         }
         if suites[..index].iter().any(|other| other.name == suite.name) {
@@ -113,8 +117,13 @@ pub fn inside(path: &Path) -> bool {
 
 /// The argument that would make a test command watch instead of end, if there is one.
 pub fn watching(argv: &[String]) -> Option<&str> {
-    let program = argv.first().map(|word| word.rsplit('/').next().unwrap_or(word))?;
-    if matches!(program, "cargo-watch" | "watchexec" | "entr" | "ptw" | "pytest-watch" | "bacon") {
+    let program = argv
+        .first()
+        .map(|word| word.rsplit('/').next().unwrap_or(word))?;
+    if matches!(
+        program,
+        "cargo-watch" | "watchexec" | "entr" | "ptw" | "pytest-watch" | "bacon"
+    ) {
         return argv.first().map(String::as_str);
     }
     let words = argv.iter().skip(1).map(String::as_str);
@@ -124,10 +133,10 @@ pub fn watching(argv: &[String]) -> Option<&str> {
     {
         return Some(verb);
     }
-    words
-        .take_while(|word| *word != "--")
-        .find(|word| {
-            matches!(*word, "--watch" | "--watchAll" | "--watch-all" | "--looponfail" | "--pdb" | "--trace")
-                || (program == "pytest" && *word == "-f")
-        })
+    words.take_while(|word| *word != "--").find(|word| {
+        matches!(
+            *word,
+            "--watch" | "--watchAll" | "--watch-all" | "--looponfail" | "--pdb" | "--trace"
+        ) || (program == "pytest" && *word == "-f")
+    })
 }

@@ -90,24 +90,54 @@ impl<'a> Merge<'a> {
         let now = self.config.limits;
         let time = |value: Option<Time>| value.map(Time::millis);
         let size = |value: Option<Size>| value.map(|size| size.0);
-        self.tightens("limits.timeout", time(limits.timeout), Some(now.wall_ms), |c, v| {
-            c.limits.wall_ms = v;
-        });
-        self.tightens("limits.silence", time(limits.silence), Some(now.silence_ms), |c, v| {
-            c.limits.silence_ms = v;
-        });
-        self.tightens("limits.memory", size(limits.memory), now.memory_bytes, |c, v| {
-            c.limits.memory_bytes = Some(v);
-        });
-        self.tightens("limits.processes", limits.processes, now.processes, |c, v| {
-            c.limits.processes = Some(v);
-        });
-        self.tightens("limits.file_size", size(limits.file_size), Some(now.file_bytes), |c, v| {
-            c.limits.file_bytes = v;
-        });
-        self.tightens("limits.output", size(limits.output), Some(now.output_bytes), |c, v| {
-            c.limits.output_bytes = v;
-        });
+        self.tightens(
+            "limits.timeout",
+            time(limits.timeout),
+            Some(now.wall_ms),
+            |c, v| {
+                c.limits.wall_ms = v;
+            },
+        );
+        self.tightens(
+            "limits.silence",
+            time(limits.silence),
+            Some(now.silence_ms),
+            |c, v| {
+                c.limits.silence_ms = v;
+            },
+        );
+        self.tightens(
+            "limits.memory",
+            size(limits.memory),
+            now.memory_bytes,
+            |c, v| {
+                c.limits.memory_bytes = Some(v);
+            },
+        );
+        self.tightens(
+            "limits.processes",
+            limits.processes,
+            now.processes,
+            |c, v| {
+                c.limits.processes = Some(v);
+            },
+        );
+        self.tightens(
+            "limits.file_size",
+            size(limits.file_size),
+            Some(now.file_bytes),
+            |c, v| {
+                c.limits.file_bytes = v;
+            },
+        );
+        self.tightens(
+            "limits.output",
+            size(limits.output),
+            Some(now.output_bytes),
+            |c, v| {
+                c.limits.output_bytes = v;
+            },
+        );
     }
 
     fn suites(&mut self, suites: Vec<SuiteTable>) {
@@ -152,25 +182,39 @@ impl<'a> Merge<'a> {
             ..
         } = self.config.fix.clone();
         self.opens("fix.agent", fix.agent, |c, v| c.fix.agent = v);
-        self.tightens("fix.max_iterations", fix.max_iterations, Some(max_iterations), |c, v| {
-            c.fix.max_iterations = v;
-        });
+        self.tightens(
+            "fix.max_iterations",
+            fix.max_iterations,
+            Some(max_iterations),
+            |c, v| {
+                c.fix.max_iterations = v;
+            },
+        );
         let time = |value: Option<Time>| value.map(|time| time.0);
         self.tightens::<Duration>("fix.timeout", time(fix.timeout), Some(timeout), |c, v| {
             c.fix.timeout = v;
         });
-        self.tightens("fix.turn_timeout", time(fix.turn_timeout), Some(turn_timeout), |c, v| {
-            c.fix.turn_timeout = v;
-        });
+        self.tightens(
+            "fix.turn_timeout",
+            time(fix.turn_timeout),
+            Some(turn_timeout),
+            |c, v| {
+                c.fix.turn_timeout = v;
+            },
+        );
         // Gates and protected paths only narrow what passes: a layer adds to those below it.
         self.free("fix.gates", fix.gates, |c, v| c.fix.gates.extend(v));
-        self.free("fix.protected", fix.protected, |c, v| c.fix.protected.extend(v));
+        self.free("fix.protected", fix.protected, |c, v| {
+            c.fix.protected.extend(v)
+        });
     }
 
     fn free<T>(&mut self, key: &str, value: Option<T>, set: impl FnOnce(&mut Config, T)) {
         if let Some(value) = value {
             set(self.config, value);
-            self.config.origins.insert(key.to_owned(), self.origin.clone());
+            self.config
+                .origins
+                .insert(key.to_owned(), self.origin.clone());
         }
     }
 

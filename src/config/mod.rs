@@ -164,7 +164,9 @@ impl Config {
         };
         Config::from_text(
             host,
-            project.as_ref().map(|(file, text)| (file.as_path(), text.as_str())),
+            project
+                .as_ref()
+                .map(|(file, text)| (file.as_path(), text.as_str())),
             flags,
         )
     }

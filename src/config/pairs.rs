@@ -94,7 +94,8 @@ fn layer(name: &str, key: &str, kind: Kind, value: &str) -> Result<Layer, Config
                 .map(|item| toml::Value::String(item.trim().to_owned()))
                 .collect(),
         ),
-        Kind::Plain => plain(value).ok_or_else(|| wrong(&format!("`{value}` is no number, `true` or `false`")))?,
+        Kind::Plain => plain(value)
+            .ok_or_else(|| wrong(&format!("`{value}` is no number, `true` or `false`")))?,
     };
     let nested = key.rsplit('.').fold(value, |inner, part| {
         let mut table = toml::Table::new();

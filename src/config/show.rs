@@ -35,8 +35,16 @@ impl Config {
             self.row("detect", json(&self.detect)),
             self.row("limits.timeout", millis(limits.wall_ms)),
             self.row("limits.silence", millis(limits.silence_ms)),
-            self.row("limits.memory", limits.memory_bytes.map_or("unlimited".into(), size)),
-            self.row("limits.processes", limits.processes.map_or("automatic".into(), |n| n.to_string())),
+            self.row(
+                "limits.memory",
+                limits.memory_bytes.map_or("unlimited".into(), size),
+            ),
+            self.row(
+                "limits.processes",
+                limits
+                    .processes
+                    .map_or("automatic".into(), |n| n.to_string()),
+            ),
             self.row("limits.file_size", size(limits.file_bytes)),
             self.row("limits.output", size(limits.output_bytes)),
             self.row("fix.agent", quoted(&self.fix.agent)),

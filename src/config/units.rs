@@ -85,7 +85,9 @@ impl Size {
 }
 
 fn no_time(text: &str) -> String {
-    format!("`{text}` is not a duration; write a number and a unit: `250ms`, `90s`, `10m`, `1h30m`, `30d`")
+    format!(
+        "`{text}` is not a duration; write a number and a unit: `250ms`, `90s`, `10m`, `1h30m`, `30d`"
+    )
 }
 
 fn no_size(text: &str) -> String {
@@ -205,7 +207,15 @@ mod tests {
             assert_eq!(time.to_string(), shown, "{text}");
             assert_eq!(Time::parse(shown), Ok(time));
         }
-        for wrong in ["", "10", "m", "10 parsecs", "-5s", "5s-", "99999999999999999999s"] {
+        for wrong in [
+            "",
+            "10",
+            "m",
+            "10 parsecs",
+            "-5s",
+            "5s-",
+            "99999999999999999999s",
+        ] {
             assert!(Time::parse(wrong).is_err(), "{wrong}");
         }
         assert!(Time::parse("18446744073709551615d").is_err());

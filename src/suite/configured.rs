@@ -1,0 +1,149 @@
+//! The suites in force: what was detected, with the configuration laid over it.
+
+use crate::config::Config;
+use crate::config::SuiteTable;
+use crate::config::Time;
+use crate::model::Framework;
+use crate::model::Suite;
+use crate::suite::Listing;
+use crate::suite::detect;
+use crate::suite::python;
+use std::path::PathBuf;
+
+/// Why the suites of a project cannot be worked out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SuiteError {
+    /// A new suite says neither how it runs nor which framework it has.
+    #[error(
+        "suite `{name}` is not detected here, so it needs a `command` or a `framework` in regreen.toml"
+    )]
+    Unknown {
+        /// The suite's name.
+        name: String,
+    },
+    /// A suite of framework `generic` has no command.
+    #[error("suite `{name}` has framework `generic`, so it needs a `command` in regreen.toml")]
+    NoCommand {
+        /// The suite's name.
+        name: String,
+    },
+    /// The project's directory cannot be read.
+    #[error("failed to read `{}`", path.display())]
+    Unreadable {
+        /// The project's directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The suites of a project.
+pub fn suites(listing: &Listing, config: &Config) -> Result<Vec<Suite>, SuiteError> {
+    let mut suites = if config.detect {
+        detect(listing)
+    } else {
+        Vec::new()
+    };
+    for suite in &mut suites {
+        suite.limits = config.limits;
+    }
+    for table in &config.suites {
+        let known = suites.iter().position(|suite| suite.name == table.name);
+        match known {
+            Some(at) if table.enabled == Some(false) => {
+                suites.remove(at);
+            }
+            None if table.enabled == Some(false) => {}
+            Some(at) => change(&mut suites[at], table),
+            None => suites.push(add(listing, config, table)?),
+        }
+    }
+    Ok(suites)
+}
+
+fn change(suite: &mut Suite, table: &SuiteTable) {
+    if let Some(command) = &table.command {
+        suite.command.clone_from(&command.0);
+        suite.framework = guess_framework(&command.0);
+    }
+    if let Some(framework) = table.framework {
+        suite.framework = framework;
+    }
+    if let Some(dir) = &table.dir {
+        suite.dir.clone_from(dir);
+    }
+    if let Some(carry) = &table.carry {
+        suite.carry.extend(carry.iter().cloned());
+    }
+    for (name, value) in table.env.iter().flatten() {
+        suite.env.push((name.clone(), value.clone()));
+    }
+    suite.limits.wall_ms = table.timeout.map_or(suite.limits.wall_ms, Time::millis);
+    suite.limits.silence_ms = table.silence.map_or(suite.limits.silence_ms, Time::millis);
+    suite.why = format!("{}; changed by `[[suite]]` in the configuration", suite.why);
+}
+
+fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, SuiteError> {
+    let dir = table.dir.clone().unwrap_or_default();
+    let by_name = match table.name.split('@').next() {
+        Some("cargo") => Some(Framework::Cargo),
+        Some("nextest") => Some(Framework::Nextest),
+        Some("pytest") => Some(Framework::Pytest),
+        _ => None,
+    };
+    let by_command = table.command.as_ref().map(|argv| guess_framework(&argv.0));
+    let framework =
+        table
+            .framework
+            .or(by_command)
+            .or(by_name)
+            .ok_or_else(|| SuiteError::Unknown {
+                name: table.name.clone(),
+            })?;
+    let (command, venv) = match (&table.command, framework) {
+        (Some(command), _) => (command.0.clone(), None),
+        (None, Framework::Pytest) => python::default_command(listing, &dir),
+        (None, Framework::Cargo) => (words("cargo test"), None),
+        (None, Framework::Nextest) => (words("cargo nextest run"), None),
+        (None, Framework::Generic) => {
+            return Err(SuiteError::NoCommand {
+                name: table.name.clone(),
+            });
+        }
+    };
+    let mut suite = Suite {
+        name: table.name.clone(),
+        framework,
+        dir,
+        command: Vec::new(),
+        env: Vec::new(),
+        carry: venv.into_iter().collect(),
+        limits: config.limits,
+        why: String::new(),
+    };
+    change(&mut suite, table);
+    suite.command = command;
+    suite.framework = framework;
+    suite.why = "named by `[[suite]]` in the configuration".to_owned();
+    Ok(suite)
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// Whose tests a command runs, as far as its words say.
+pub fn guess_framework(argv: &[String]) -> Framework {
+    let base = |word: &str| word.rsplit('/').next().unwrap_or(word).to_owned();
+    let names: Vec<String> = argv.iter().map(|word| base(word)).collect();
+    let has = |name: &str| names.iter().any(|word| word == name);
+    match names.first().map(String::as_str) {
+        Some("cargo") if has("nextest") => Framework::Nextest,
+        Some("cargo") if has("test") || has("t") => Framework::Cargo,
+        Some("pytest" | "py.test") => Framework::Pytest,
+        Some(python) if python.starts_with("python") && has("pytest") => Framework::Pytest,
+        _ => Framework::Generic,
+    }
+}

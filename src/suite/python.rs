@@ -1,0 +1,131 @@
+//! pytest: one suite where it is configured, or where test files give evidence of it.
+
+use crate::model::Framework;
+use crate::model::Limits;
+use crate::model::Suite;
+use crate::suite::Listing;
+use crate::suite::listing::is_python_test;
+use crate::suite::name;
+use crate::suite::spoken;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// The pytest suites of a project.
+pub fn detect(listing: &Listing) -> Vec<Suite> {
+    let mut found: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for name in listing.names() {
+        let dir = name.parent().unwrap_or(Path::new(""));
+        if let Some(why) = configured(listing, name) {
+            found.entry(dir.to_owned()).or_insert(why);
+        }
+    }
+    // A configured directory tests all that lies below it.
+    let outer: Vec<PathBuf> = found.keys().cloned().collect();
+    found.retain(|dir, _| !outer.iter().any(|up| up != dir && dir.starts_with(up)));
+    for name in listing.names().filter(|name| evident(listing, name)) {
+        if !found.keys().any(|dir| name.starts_with(dir)) {
+            let dir = home(listing, name);
+            let why = format!("`{}` holds tests that pytest collects", name.display());
+            found.retain(|below, _| !below.starts_with(&dir));
+            found.insert(dir, why);
+        }
+    }
+    found
+        .into_iter()
+        .map(|(dir, why)| suite(listing, dir, why))
+        .collect()
+}
+
+/// Why a file configures pytest.
+fn configured(listing: &Listing, path: &Path) -> Option<String> {
+    let file = path.file_name()?.to_str()?;
+    let has = |section: &str| {
+        listing
+            .content(path)
+            .is_some_and(|text| text.lines().any(|line| line.trim().starts_with(section)))
+    };
+    let yes = match file {
+        "pytest.ini" | ".pytest.ini" | "pytest.toml" => true,
+        "pyproject.toml" => has("[tool.pytest"),
+        "setup.cfg" => has("[tool:pytest]"),
+        "tox.ini" => has("[pytest]"),
+        _ => false,
+    };
+    let dir = spoken(path.parent()?);
+    yes.then(|| format!("`{file}` in {dir} configures pytest"))
+}
+
+/// Whether a file proves by its content that there are tests for pytest.
+fn evident(listing: &Listing, path: &Path) -> bool {
+    if !is_python_test(path) {
+        return false;
+    }
+    listing.content(path).is_some_and(|text| {
+        text.lines().map(str::trim_start).any(|line| {
+            line.starts_with("def test")
+                || line.starts_with("async def test")
+                || line.starts_with("class Test")
+                || line.starts_with("import pytest")
+                || line.starts_with("from pytest")
+                || line.contains("TestCase)")
+        })
+    })
+}
+
+/// The directory from which a test file is run: the nearest one that looks like a Python
+/// project, else the root.
+fn home(listing: &Listing, test: &Path) -> PathBuf {
+    test.ancestors()
+        .skip(1)
+        .find(|dir| {
+            ["pyproject.toml", "setup.py", "setup.cfg", "tox.ini"]
+                .iter()
+                .any(|file| listing.has(&dir.join(file)))
+        })
+        .unwrap_or(Path::new(""))
+        .to_owned()
+}
+
+/// The virtual environment of a directory: its own or the nearest above.
+fn environment(listing: &Listing, dir: &Path) -> Option<PathBuf> {
+    dir.ancestors().find_map(|up| {
+        [".venv", "venv", "env"]
+            .iter()
+            .map(|name| up.join(name))
+            .find(|venv| listing.has(&venv.join("pyvenv.cfg")))
+    })
+}
+
+/// The command where nobody named one.
+pub fn default_command(listing: &Listing, dir: &Path) -> (Vec<String>, Option<PathBuf>) {
+    let venv = environment(listing, dir);
+    let python = match &venv {
+        Some(venv) => {
+            let ups =
+                dir.components().count() - venv.parent().map_or(0, |up| up.components().count());
+            let venv = venv.file_name().unwrap_or_default().to_string_lossy();
+            format!("{}{venv}/bin/python", "../".repeat(ups))
+        }
+        None => "python3".to_owned(),
+    };
+    (vec![python, "-m".to_owned(), "pytest".to_owned()], venv)
+}
+
+fn suite(listing: &Listing, dir: PathBuf, why: String) -> Suite {
+    let (command, venv) = default_command(listing, &dir);
+    let why = match &venv {
+        Some(venv) => format!("{why}; Python comes from `{}`", venv.display()),
+        None => why,
+    };
+    Suite {
+        name: name("pytest", &dir),
+        framework: Framework::Pytest,
+        dir,
+        command,
+        env: Vec::new(),
+        carry: venv.into_iter().collect(),
+        limits: Limits::default(),
+        why,
+    }
+}
