@@ -1,16 +1,23 @@
 //! An event: something that happened. The only vocabulary of the journal, the status file,
 //! the API's streams and the metrics.
 
+use crate::model::Asker;
 use crate::model::Counts;
+use crate::model::EnvironmentHash;
 use crate::model::Failure;
+use crate::model::Isolation;
 use crate::model::LoopId;
+use crate::model::Note;
 use crate::model::Origin;
 use crate::model::Outcome;
 use crate::model::ProjectId;
 use crate::model::RunId;
 use crate::model::SnapshotId;
 use crate::model::StopReason;
+use crate::model::TestRef;
 use crate::model::Timestamp;
+use crate::model::Trigger;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -44,6 +51,13 @@ pub enum EventKind {
     ProjectAdded {
         /// Its worktree.
         path: String,
+        /// Only for as long as this process lives (`regreen watch`); not watched again after
+        /// a restart.
+        #[serde(default)]
+        foreground: bool,
+        /// Which tree its verdicts are about.
+        #[serde(default)]
+        trigger: Trigger,
     },
     /// A project is no longer watched.
     ProjectRemoved,
@@ -67,6 +81,30 @@ pub enum EventKind {
         /// Whether the snapshot differs from HEAD's tree.
         dirty: bool,
     },
+    /// The suites of a project, as detected and configured.
+    SuitesFound {
+        /// Their names, in the order in which they run.
+        suites: Vec<String>,
+        /// What an untrusted `regreen.toml` asked for and did not get, in words.
+        ignored: Vec<String>,
+    },
+    /// What stands in the slot besides the tracked files, once it differs from before.
+    SlotChanged {
+        /// Files that were left out of the mirror, and why.
+        left_out: Vec<LeftOutFile>,
+        /// What the slot takes on disk, in bytes.
+        bytes: u64,
+    },
+    /// Something keeps regreen from doing its work; the verdict stays as it was, and stale.
+    Trouble {
+        /// What, with a remedy; its code identifies it.
+        note: Note,
+    },
+    /// That trouble is over.
+    TroubleOver {
+        /// The note's code.
+        code: String,
+    },
     /// Something about watching got worse or better; the reason is for people.
     WatchMode {
         /// Absent when all is well again.
@@ -80,6 +118,11 @@ pub enum EventKind {
         suite: String,
         /// Its snapshot.
         snapshot: SnapshotId,
+        /// Who asked for it.
+        asker: Asker,
+        /// The rest of its key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment: Option<EnvironmentHash>,
     },
     /// A run began.
     RunStarted {
@@ -118,6 +161,24 @@ pub enum EventKind {
         duration_ms: u64,
         /// Edits arrived while it ran.
         stale: bool,
+        /// What failed, as far as the status shows it.
+        #[serde(default)]
+        failures: Vec<Failure>,
+        /// How many failures there were besides.
+        #[serde(default)]
+        more: u64,
+        /// Every test that failed, for the next run's early look; capped.
+        #[serde(default)]
+        failed: Vec<TestRef>,
+        /// Tests that failed and then passed alone.
+        #[serde(default)]
+        flaky: Vec<TestRef>,
+        /// How it was kept apart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        isolation: Option<Isolation>,
+        /// What is to be said about the run as a whole.
+        #[serde(default)]
+        notes: Vec<Note>,
     },
     /// A newer snapshot took a run's place.
     RunSuperseded {
@@ -160,9 +221,23 @@ pub enum EventKind {
         /// Why it ended, once it has.
         stop: Option<StopReason>,
     },
+    /// A loop is no longer of interest to the status.
+    LoopForgotten {
+        /// The loop.
+        id: LoopId,
+    },
     /// Regreen itself panicked and went on.
     Panicked {
         /// What and where.
         message: String,
     },
+}
+
+/// A file that was left out of the mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOutFile {
+    /// Its path, relative to the worktree.
+    pub path: String,
+    /// Why it was left out.
+    pub reason: String,
 }

@@ -1,0 +1,240 @@
+//! The status file, replaced atomically.
+//!
+//! The git directory belongs to the user, but what lies in it may have come with a hostile
+//! clone: `regreen` in it could be a symbolic link. So the directory is opened by descriptor
+//! without following links, its owner is checked, and everything happens below the descriptor.
+
+use rustix::fs::AtFlags;
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Why a status file could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatusFileError {
+    /// A place in its path is not what it should be.
+    #[error("`{}` is not a directory of this user; remove it", path.display())]
+    Planted {
+        /// The place.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("failed to write `{}`", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A project's status file: where it lies and how it is replaced.
+#[derive(Debug)]
+pub struct StatusFile {
+    dir: OwnedFd,
+    path: PathBuf,
+    /// Whether the git directory could not be used.
+    fallback: Option<String>,
+}
+
+const NAME: &str = "status.json";
+
+impl StatusFile {
+    /// In `<git dir>/regreen`, or, where that cannot be written, in `fallback` (made if
+    /// missing).
+    ///
+    /// # Errors
+    /// When neither can be used.
+    pub fn open(git_dir: &Path, fallback: &Path) -> Result<StatusFile, StatusFileError> {
+        let first = git_dir.join("regreen");
+        match open_dir(git_dir, OsStr::new("regreen")).and_then(|dir| {
+            probe(&dir, &first)?;
+            Ok(dir)
+        }) {
+            Ok(dir) => Ok(StatusFile {
+                dir,
+                path: first.join(NAME),
+                fallback: None,
+            }),
+            Err(error) => {
+                let reason = match &error {
+                    StatusFileError::Io { source, .. } => format!("{error}: {source}"),
+                    StatusFileError::Planted { .. } => error.to_string(),
+                };
+                let io = |source| StatusFileError::Io {
+                    path: fallback.to_owned(),
+                    source,
+                };
+                std::fs::create_dir_all(fallback).map_err(io)?;
+                let (Some(parent), Some(name)) = (fallback.parent(), fallback.file_name()) else {
+                    return Err(error);
+                };
+                Ok(StatusFile {
+                    dir: open_dir(parent, name)?,
+                    path: fallback.join(NAME),
+                    fallback: Some(reason),
+                })
+            }
+        }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Why it does not lie in the git directory, if it does not.
+    pub fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
+    }
+
+    /// Replaces the file. Not synced to the disk: after a power cut a reader sees by
+    /// `next_update_by` that the daemon is dead.
+    ///
+    /// # Errors
+    /// When the system refuses; the old file is then still whole.
+    pub fn write(&self, text: &[u8]) -> Result<(), StatusFileError> {
+        let io = |source: std::io::Error| StatusFileError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        // One writer a project (single instance), so that one name does; what a dead one left
+        // is simply replaced.
+        let temporary = "status.json.new";
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let open = || {
+            rustix::fs::openat(
+                &self.dir,
+                temporary,
+                flags | OFlags::NOFOLLOW,
+                Mode::from_raw_mode(0o644),
+            )
+        };
+        let file = match open() {
+            Err(Errno::EXIST) => {
+                rustix::fs::unlinkat(&self.dir, temporary, AtFlags::empty())
+                    .map_err(|e| io(e.into()))?;
+                open()
+            }
+            other => other,
+        }
+        .map_err(|e| io(e.into()))?;
+        let written = File::from(file).write_all(text).and_then(|()| {
+            rustix::fs::renameat(&self.dir, temporary, &self.dir, NAME).map_err(Into::into)
+        });
+        if let Err(source) = written {
+            // Nothing more can be done about a leftover on a disk that refuses writes.
+            let _ = rustix::fs::unlinkat(&self.dir, temporary, AtFlags::empty());
+            return Err(io(source));
+        }
+        Ok(())
+    }
+}
+
+/// Opens `parent/name` as a directory of this user without following a link at `name`; makes
+/// it when it is missing.
+fn open_dir(parent: &Path, name: &OsStr) -> Result<OwnedFd, StatusFileError> {
+    let path = parent.join(name);
+    let io = |path: &Path, errno: Errno| StatusFileError::Io {
+        path: path.to_owned(),
+        source: errno.into(),
+    };
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+    let above =
+        rustix::fs::open(parent, flags, Mode::empty()).map_err(|errno| io(parent, errno))?;
+    match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o700)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(io(&path, errno)),
+    }
+    let dir = match rustix::fs::openat(&above, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
+        Ok(dir) => dir,
+        Err(Errno::LOOP | Errno::NOTDIR) => return Err(StatusFileError::Planted { path }),
+        Err(errno) => return Err(io(&path, errno)),
+    };
+    let meta = rustix::fs::fstat(&dir).map_err(|errno| io(&path, errno))?;
+    if meta.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(StatusFileError::Planted { path });
+    }
+    Ok(dir)
+}
+
+/// Finds out now, and not at the first verdict, whether files can be made here.
+fn probe(dir: &OwnedFd, path: &Path) -> Result<(), StatusFileError> {
+    let name = "status.json.probe";
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600))
+        .and_then(|_| rustix::fs::unlinkat(dir, name, AtFlags::empty()))
+        .map_err(|errno| StatusFileError::Io {
+            path: path.to_owned(),
+            source: errno.into(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    fn places() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let git = dir.path().join("repo/.git");
+        fs::create_dir_all(&git).unwrap();
+        let fallback = dir.path().join("state/projects/p1");
+        (dir, git, fallback)
+    }
+
+    #[test]
+    fn is_replaced_and_leaves_nothing_beside_it() {
+        let (_dir, git, fallback) = places();
+        let file = StatusFile::open(&git, &fallback).unwrap();
+        fs::write(git.join("regreen/status.json.new"), "left by a dead one").unwrap();
+        file.write(b"one").unwrap();
+        file.write(b"two").unwrap();
+        assert_eq!(fs::read(file.path()).unwrap(), b"two");
+        assert_eq!(fs::read_dir(git.join("regreen")).unwrap().count(), 1);
+        assert!(!fallback.exists());
+    }
+
+    #[test]
+    fn a_planted_link_is_not_followed() {
+        let (dir, git, fallback) = places();
+        let victim = dir.path().join("victim");
+        fs::create_dir(&victim).unwrap();
+        symlink(&victim, git.join("regreen")).unwrap();
+        let file = StatusFile::open(&git, &fallback).unwrap();
+        file.write(b"x").unwrap();
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+        assert_eq!(file.path(), fallback.join("status.json"));
+        assert!(
+            file.fallback()
+                .unwrap()
+                .contains("not a directory of this user")
+        );
+    }
+
+    #[test]
+    fn a_planted_temporary_link_is_not_followed() {
+        let (dir, git, fallback) = places();
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        let file = StatusFile::open(&git, &fallback).unwrap();
+        symlink(&victim, git.join("regreen/status.json.new")).unwrap();
+        file.write(b"x").unwrap();
+        symlink(&victim, git.join("regreen/status.json.new")).unwrap();
+        fs::remove_file(file.path()).unwrap();
+        symlink(&victim, file.path()).unwrap();
+        file.write(b"y").unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert_eq!(fs::read(file.path()).unwrap(), b"y");
+        assert!(!file.path().is_symlink());
+    }
+}
