@@ -7,5 +7,7 @@
 mod support;
 
 // One area a line, in alphabetical order; the file is `tests/main/<area>.rs`.
+#[path = "main/fixtures.rs"]
+mod fixtures;
 #[path = "main/harness.rs"]
 mod harness;
