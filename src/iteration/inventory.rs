@@ -94,9 +94,7 @@ impl Inventory {
         let (target, id, ran) = match event {
             TestEvent::Passed { target, id } => (target.clone(), id.clone(), Ran::Passed),
             TestEvent::Skipped { target, id } => (target.clone(), id.clone(), Ran::Skipped),
-            TestEvent::Failed(failure) => {
-                (failure.target.clone(), failure.id.clone(), Ran::Failed)
-            }
+            TestEvent::Failed(failure) => (failure.target.clone(), failure.id.clone(), Ran::Failed),
             _ => return,
         };
         self.put(suite, target.as_deref(), &id, ran);
@@ -257,13 +255,26 @@ mod tests {
         assert!(lost(&two, &moved).is_empty());
         assert_eq!(lost(&two, &moved[..1]).len(), 1);
         let ignored = [moved[0], ("src/lib.rs - g (line 11)", Ran::Skipped)];
-        assert_eq!(lost(&two, &ignored), ["`src/lib.rs - g (demo)` is skipped now"]);
+        assert_eq!(
+            lost(&two, &ignored),
+            ["`src/lib.rs - g (demo)` is skipped now"]
+        );
     }
 
     #[test]
     fn addresses_in_parameters_do_not_matter_and_values_do() {
-        let at = |id: &str| stable(&TestKey { suite: String::new(), target: String::new(), id: id.into() }).id;
-        assert_eq!(at("t[<A at 0x7f00deadbeef>]"), at("t[<A at 0x55aa55aa55aa>]"));
+        let at = |id: &str| {
+            stable(&TestKey {
+                suite: String::new(),
+                target: String::new(),
+                id: id.into(),
+            })
+            .id
+        };
+        assert_eq!(
+            at("t[<A at 0x7f00deadbeef>]"),
+            at("t[<A at 0x55aa55aa55aa>]")
+        );
         assert_ne!(at("t[0xff]"), at("t[0xfe]"));
     }
 
