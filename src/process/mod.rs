@@ -1,1 +1,34 @@
-//! Owned by a later commit.
+//! Child processes: everything that regreen starts goes through here.
+//!
+//! One thread that lives as long as regreen forks every child ([`Spawner`]), because
+//! `PR_SET_PDEATHSIG` follows the *thread* that forked: a child of a pool thread would be killed
+//! when the pool shrinks. A child gets an environment, descriptors and a session of its own;
+//! [`supervise`] streams its output, holds it to its limits and ends its whole tree.
+//!
+//! Deliberately absent: shells, `PATH` of regreen itself, inherited anything.
+
+mod capture;
+mod child;
+mod command;
+mod orphans;
+mod spawner;
+mod supervise;
+mod tree;
+
+pub use capture::Chunk;
+pub use capture::Stream;
+pub use child::Child;
+pub use child::Status;
+pub use command::Command;
+pub use command::Input;
+pub use command::Rlimits;
+pub use orphans::adopt_orphans;
+pub use spawner::Spawner;
+pub use supervise::Ending;
+pub use supervise::Heartbeat;
+pub use supervise::LimitHit;
+pub use supervise::Supervised;
+pub use supervise::Supervision;
+pub use supervise::supervise;
+pub use tree::Tree;
+pub use tree::start_time;

@@ -7,6 +7,9 @@
 use crate::model::Exit;
 use crate::model::Isolation;
 use crate::model::Limits;
+pub use crate::process::Chunk;
+pub use crate::process::Heartbeat;
+pub use crate::process::Stream;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -25,7 +28,7 @@ pub trait Backend: Send + Sync {
     fn isolation(&self, spec: &Spec) -> Isolation;
 
     /// Starts one command in a sandbox of its own. When the future answers, the sandbox
-    /// exists; when [`Running`] is dropped, nothing of it is left.
+    /// exists; when [`Running::exit`] is dropped, it is killed with everything in it.
     fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Running, SandboxError>>;
 }
 
@@ -89,30 +92,15 @@ pub enum Network {
 /// A command in its sandbox.
 #[derive(Debug)]
 pub struct Running {
-    /// What it prints, in order of arrival. Ends when both streams are closed.
+    /// What it prints, in order of arrival. Ends when both streams are closed. Has to be read:
+    /// a full channel makes the command wait.
     pub output: mpsc::Receiver<Chunk>,
     /// Ask for its end: TERM, a grace of two seconds, KILL, for the whole tree.
     pub stop: CancellationToken,
-    /// How it ended. Resolves once nothing of it is left.
+    /// To say that it is alive though it prints nothing (an event arrived in a file).
+    pub heartbeat: Heartbeat,
+    /// How it ended. Resolves once nothing of it is left. Dropping this kills the sandbox.
     pub exit: tokio::sync::oneshot::Receiver<Ended>,
-}
-
-/// A piece of output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
-    /// Which stream.
-    pub stream: Stream,
-    /// The bytes as they came.
-    pub bytes: Vec<u8>,
-}
-
-/// Which stream a piece of output came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
 }
 
 /// How a sandboxed command ended.
@@ -124,6 +112,9 @@ pub struct Ended {
     pub limit: Option<String>,
     /// Whether `stop` was asked for.
     pub stopped: bool,
+    /// The command was never started, and why: the sandbox could not be set up, or the program
+    /// or working directory does not exist inside.
+    pub not_started: Option<String>,
 }
 
 /// Why a sandbox could not be made.

@@ -1,0 +1,154 @@
+//! A started child: its pid, its pipes, its end. Dropping it kills its group.
+
+use crate::process::spawner::known;
+use rustix::process::Pid;
+use rustix::process::PidfdFlags;
+use rustix::process::Signal;
+use rustix::process::WaitId;
+use rustix::process::WaitIdOptions;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe;
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+}
+
+/// A started child.
+#[derive(Debug)]
+pub struct Child {
+    pid: Pid,
+    pidfd: Handle,
+    pipes: [Option<OwnedFd>; 3],
+    ended: Option<Status>,
+}
+
+/// The pidfd, first as it comes from the spawner thread, then registered with the runtime of
+/// whoever asked for the child.
+#[derive(Debug)]
+enum Handle {
+    Raw(OwnedFd),
+    Registered(AsyncFd<OwnedFd>),
+    Moving,
+}
+
+impl Child {
+    /// Takes over a child that std has just started.
+    pub(super) fn adopt(mut child: std::process::Child) -> io::Result<Self> {
+        let pid = Pid::from_child(&child);
+        // Nobody else waits for the child, so its pid cannot have been given away.
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(Child {
+            pid,
+            pidfd: Handle::Raw(pidfd),
+            pipes: [
+                child.stdin.take().map(OwnedFd::from),
+                child.stdout.take().map(OwnedFd::from),
+                child.stderr.take().map(OwnedFd::from),
+            ],
+            ended: None,
+        })
+    }
+
+    /// Registers the pidfd with the current runtime.
+    pub(super) fn attach(mut self) -> io::Result<Self> {
+        if let Handle::Raw(fd) = std::mem::replace(&mut self.pidfd, Handle::Moving) {
+            let interest = tokio::io::Interest::READABLE;
+            self.pidfd = Handle::Registered(AsyncFd::register_with_interest(fd, interest)?);
+        }
+        Ok(self)
+    }
+
+    /// Its process id, which is also that of its group and session.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The writing end of its standard input, if it was started with one.
+    ///
+    /// # Errors
+    /// If the pipe cannot be registered with the runtime.
+    pub fn take_stdin(&mut self) -> io::Result<Option<pipe::Sender>> {
+        self.pipes[0]
+            .take()
+            .map(pipe::Sender::from_owned_fd)
+            .transpose()
+    }
+
+    pub(super) fn take_output(&mut self) -> io::Result<[Option<pipe::Receiver>; 2]> {
+        let mut take = |index: usize| {
+            self.pipes[index]
+                .take()
+                .map(pipe::Receiver::from_owned_fd)
+                .transpose()
+        };
+        Ok([take(1)?, take(2)?])
+    }
+
+    /// Waits for its end. Cancel-safe.
+    ///
+    /// # Errors
+    /// If the kernel refuses to say, which it never should.
+    pub async fn wait(&mut self) -> io::Result<Status> {
+        loop {
+            if let Some(status) = self.ended {
+                return Ok(status);
+            }
+            if let Some(status) = self.try_wait()? {
+                return Ok(status);
+            }
+            match &self.pidfd {
+                Handle::Registered(fd) => fd.readable().await?.clear_ready(),
+                _ => return Err(io::Error::other("the child was never handed over")),
+            }
+        }
+    }
+
+    /// How it ended, if it has.
+    fn try_wait(&mut self) -> io::Result<Option<Status>> {
+        let fd = match &self.pidfd {
+            Handle::Raw(fd) => fd.as_fd(),
+            Handle::Registered(fd) => fd.get_ref().as_fd(),
+            Handle::Moving => return Ok(None),
+        };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let Some(status) = rustix::process::waitid(WaitId::PidFd(fd), options)? else {
+            return Ok(None);
+        };
+        known().remove(&self.pid.as_raw_nonzero().get());
+        let status = match status.exit_status() {
+            Some(code) => Status::Exited(code),
+            None => Status::Signaled(status.terminating_signal().unwrap_or_default()),
+        };
+        self.ended = Some(status);
+        Ok(Some(status))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.ended.is_some() {
+            return;
+        }
+        // Not yet waited for, so the pid and its group are still the child's.
+        let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+        let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+        if matches!(self.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        let pid = self.pid;
+        // A killed process may take a while to go; waiting for it here could block a runtime.
+        let undertaker = std::thread::Builder::new().name("regreen-undertaker".into());
+        let _ = undertaker.spawn(move || {
+            let _ = rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+            known().remove(&pid.as_raw_nonzero().get());
+        });
+    }
+}

@@ -1,0 +1,226 @@
+//! A child and everything that came of it, found in `/proc`: descendants, members of its
+//! session, and what carries its token in the environment after it left both.
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+/// Rounds of killing: each can only be outrun by processes that fork faster than `/proc` is
+/// read, and those run into the limit on processes.
+const ROUNDS: usize = 50;
+
+/// The root of a process tree.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    leader: Pid,
+    token: Option<Vec<u8>>,
+    sealed: bool,
+}
+
+/// One process as `/proc/<pid>/stat` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    pid: i32,
+    state: u8,
+    parent: i32,
+    group: i32,
+    session: i32,
+    started: u64,
+}
+
+impl Tree {
+    /// The tree below a session leader.
+    pub fn new(leader: Pid) -> Self {
+        Tree {
+            leader,
+            token: None,
+            sealed: false,
+        }
+    }
+
+    /// Counts in processes that left the tree but still carry this `NAME=value`.
+    pub fn with_token(mut self, variable: &OsStr) -> Self {
+        self.token = Some(variable.as_bytes().to_vec());
+        self
+    }
+
+    /// Says that the kernel ends all members with the leader (a PID namespace), so that nobody
+    /// has to be looked for, and that the leader itself must not see TERM, because its end
+    /// would leave the others no grace.
+    pub fn sealed(mut self) -> Self {
+        self.sealed = true;
+        self
+    }
+
+    /// Asks every member to end.
+    pub fn terminate(&self) {
+        self.send(Signal::TERM, !self.sealed);
+    }
+
+    /// Kills everybody, the leader included, who must not have been waited for yet.
+    pub fn kill(&self) {
+        let _ = rustix::process::kill_process(self.leader, Signal::KILL);
+        self.kill_rest();
+    }
+
+    /// Kills until nobody but the leader is left. Zombies do not count: their parents reap
+    /// them.
+    pub fn kill_rest(&self) {
+        if self.sealed {
+            return;
+        }
+        for _ in 0..ROUNDS {
+            if self.send(Signal::KILL, false) == 0 {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Sends a signal to the living members; answers how many there were.
+    fn send(&self, signal: Signal, leader_too: bool) -> usize {
+        let members = self.members();
+        let chosen = members
+            .iter()
+            .filter(|pid| leader_too || **pid != self.leader);
+        chosen
+            .map(|pid| {
+                // Gone meanwhile, or not ours: either way there is nothing to do.
+                let _ = rustix::process::kill_process(*pid, signal);
+            })
+            .count()
+    }
+
+    /// The living members, the leader among them.
+    pub fn members(&self) -> Vec<Pid> {
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        members(&processes(), self.leader.as_raw_nonzero().get(), |pid| {
+            self.carries_token(pid)
+        })
+        .into_iter()
+        .filter(|pid| *pid > 1 && *pid != own)
+        .filter_map(Pid::from_raw)
+        .collect()
+    }
+
+    fn carries_token(&self, pid: i32) -> bool {
+        let Some(token) = &self.token else {
+            return false;
+        };
+        std::fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == token))
+    }
+}
+
+/// Who belongs to `leader`, of all processes.
+fn members(all: &[Stat], leader: i32, extra: impl Fn(i32) -> bool) -> Vec<i32> {
+    let mut found: HashSet<i32> = all
+        .iter()
+        .filter(|stat| {
+            stat.pid == leader
+                || stat.session == leader
+                || stat.group == leader
+                || extra(stat.pid)
+        })
+        .map(|stat| stat.pid)
+        .collect();
+    loop {
+        let before = found.len();
+        for stat in all {
+            if found.contains(&stat.parent) {
+                found.insert(stat.pid);
+            }
+        }
+        if found.len() == before {
+            break;
+        }
+    }
+    all.iter()
+        .filter(|stat| found.contains(&stat.pid) && !matches!(stat.state, b'Z' | b'X'))
+        .map(|stat| stat.pid)
+        .collect()
+}
+
+/// Everything in `/proc`. What disappears while we look is left out.
+fn processes() -> Vec<Stat> {
+    let Ok(dir) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    dir.flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(stat)
+        .collect()
+}
+
+fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// `pid (comm) state ppid pgrp session …`; the command may hold blanks and parentheses.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let open = text.iter().position(|byte| *byte == b'(')?;
+    let close = text.iter().rposition(|byte| *byte == b')')?;
+    let pid = std::str::from_utf8(&text[..open]).ok()?.trim().parse().ok()?;
+    let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        pid,
+        state: *fields.first()?.as_bytes().first()?,
+        parent: fields.get(1)?.parse().ok()?,
+        group: fields.get(2)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// When a living process started, in clock ticks since boot: with its pid this names it for
+/// good, since pids are given away again. `None` for one that is gone or a zombie.
+pub fn start_time(pid: Pid) -> Option<u64> {
+    stat(pid.as_raw_nonzero().get())
+        .filter(|stat| !matches!(stat.state, b'Z' | b'X'))
+        .map(|stat| stat.started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(pid: i32, parent: i32, session: i32, state: char) -> Stat {
+        let text = format!(
+            "{pid} (a) b) {state} {parent} {session} {session} 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 0"
+        );
+        parse_stat(text.as_bytes()).expect("a whole line")
+    }
+
+    #[test]
+    fn a_command_with_parentheses_does_not_confuse() {
+        let stat = line(7, 3, 5, 'S');
+        assert_eq!((stat.pid, stat.parent, stat.session), (7, 3, 5));
+        assert_eq!((stat.state, stat.started), (b'S', 77));
+        assert_eq!(parse_stat(b"7 (x"), None);
+    }
+
+    #[test]
+    fn members_are_descendants_and_sessions_but_not_zombies() {
+        let all = [
+            line(10, 1, 10, 'S'),
+            line(11, 10, 10, 'S'),
+            line(12, 11, 12, 'S'),
+            line(13, 1, 10, 'S'),
+            line(14, 1, 14, 'S'),
+            line(15, 10, 10, 'Z'),
+            line(16, 1, 16, 'S'),
+            line(17, 16, 16, 'S'),
+        ];
+        assert_eq!(members(&all, 10, |_| false), [10, 11, 12, 13]);
+        assert_eq!(members(&all, 10, |pid| pid == 16), [10, 11, 12, 13, 16, 17]);
+    }
+
+    #[test]
+    fn our_own_start_is_known() {
+        let own = rustix::process::getpid();
+        assert!(start_time(own).is_some_and(|ticks| ticks > 0));
+    }
+}
