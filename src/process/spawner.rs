@@ -206,10 +206,8 @@ fn close_others(keep: &[RawFd]) -> io::Result<()> {
 
 /// An unnamed file with these bytes that nobody can change any more, read from its start.
 pub(super) fn sealed_file(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let file = rustix::fs::memfd_create(
-        c"regreen",
-        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-    )?;
+    let file =
+        rustix::fs::memfd_create(c"regreen", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut rest = bytes;
     while !rest.is_empty() {
         let written = rustix::io::write(&file, rest)?;

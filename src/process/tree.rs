@@ -119,10 +119,7 @@ fn members(all: &[Stat], leader: i32, extra: impl Fn(i32) -> bool) -> Vec<i32> {
     let mut found: HashSet<i32> = all
         .iter()
         .filter(|stat| {
-            stat.pid == leader
-                || stat.session == leader
-                || stat.group == leader
-                || extra(stat.pid)
+            stat.pid == leader || stat.session == leader || stat.group == leader || extra(stat.pid)
         })
         .map(|stat| stat.pid)
         .collect();
@@ -162,7 +159,11 @@ fn stat(pid: i32) -> Option<Stat> {
 fn parse_stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|byte| *byte == b'(')?;
     let close = text.iter().rposition(|byte| *byte == b')')?;
-    let pid = std::str::from_utf8(&text[..open]).ok()?.trim().parse().ok()?;
+    let pid = std::str::from_utf8(&text[..open])
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     Some(Stat {
