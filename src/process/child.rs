@@ -61,7 +61,10 @@ impl Child {
     pub(super) fn attach(mut self) -> io::Result<Self> {
         if let Handle::Raw(fd) = std::mem::replace(&mut self.pidfd, Handle::Moving) {
             let interest = tokio::io::Interest::READABLE;
-            self.pidfd = Handle::Registered(AsyncFd::register_with_interest(fd, interest)?);
+            // SAFETY: the `AsyncFd` owns the descriptor and closes it only after it has been
+            // taken off the runtime's list.
+            let registered = unsafe { AsyncFd::register_with_interest(fd, interest)? };
+            self.pidfd = Handle::Registered(registered);
         }
         Ok(self)
     }

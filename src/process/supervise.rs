@@ -155,7 +155,7 @@ impl Pipes {
 
     /// The next piece of either stream; `None` at the end of both. Cancel-safe.
     async fn next(&mut self) -> Option<Chunk> {
-        loop {
+        while self.open() {
             let mut out = Vec::new();
             let mut err = Vec::new();
             let (stream, bytes) = tokio::select! {
@@ -167,15 +167,12 @@ impl Pipes {
                     if !more { self.stderr = None }
                     (Stream::Stderr, err)
                 }
-                else => return None,
             };
             if !bytes.is_empty() {
                 return Some(Chunk { stream, bytes });
             }
-            if !self.open() {
-                return None;
-            }
         }
+        None
     }
 }
 
