@@ -11,3 +11,5 @@ mod support;
 mod fixtures;
 #[path = "main/harness.rs"]
 mod harness;
+#[path = "main/status_schema.rs"]
+mod status_schema;

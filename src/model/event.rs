@@ -95,10 +95,12 @@ pub enum EventKind {
         /// What the slot takes on disk, in bytes.
         bytes: u64,
     },
-    /// Something keeps regreen from doing its work; the verdict stays as it was, and stale.
+    /// Something is wrong that people should know of.
     Trouble {
         /// What, with a remedy; its code identifies it.
         note: Note,
+        /// It keeps regreen from making a verdict: the old one stays, and is stale.
+        blocks: bool,
     },
     /// That trouble is over.
     TroubleOver {
