@@ -183,8 +183,11 @@ fn every_module_of_the_library_stands_in_a_layer() {
     }
 }
 
-/// The checker itself, on planted violations: (file, source, line and part of what is said).
-const PLANTED: &[(&str, &str, Option<(usize, &str)>)] = &[
+/// A file, a source, and the line and a part of what is said of it, if anything.
+type Planted = (&'static str, &'static str, Option<(usize, &'static str)>);
+
+/// The checker itself, on planted violations.
+const PLANTED: &[Planted] = &[
     ("src/watch/mod.rs", "use crate::git::Head;\n", None),
     (
         "src/watch/mod.rs",
