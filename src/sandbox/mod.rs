@@ -4,6 +4,9 @@
 //! allowlist: the slot's copy of the worktree at the user's own path, the toolchains read-only,
 //! and nothing else. The policy is in `bwrap`, the reasons in docs/security.md.
 
+pub mod mirror;
+pub mod slot;
+
 use crate::model::Exit;
 use crate::model::Isolation;
 use crate::model::Limits;
