@@ -86,7 +86,12 @@ impl Objects {
 
     /// The commits from `tip` back to `base` (left out) along first parents, oldest first;
     /// `None` if `base` is not among the first `cap`.
-    pub fn commits_since(&self, tip: Oid, base: Oid, cap: usize) -> Result<Option<Vec<CommitInfo>>, GitError> {
+    pub fn commits_since(
+        &self,
+        tip: Oid,
+        base: Oid,
+        cap: usize,
+    ) -> Result<Option<Vec<CommitInfo>>, GitError> {
         let mut commits = Vec::new();
         let mut next = tip;
         while next != base {

@@ -99,9 +99,9 @@ impl Confined {
 
     /// What lies at `path`, not following a link; `None` if nothing does.
     pub fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
-        let found = self.parent(path).and_then(|(dir, name)| {
-            Ok(rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?)
-        });
+        let found = self
+            .parent(path)
+            .and_then(|(dir, name)| Ok(rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?));
         match found {
             Ok(stat) => Ok(Some(stat)),
             Err(error) if absent(&error) => Ok(None),
@@ -254,7 +254,14 @@ mod tests {
         )
         .expect("a FIFO");
         let root = Confined::open(dir.path()).expect("open");
-        for path in ["out/secret", "leaf", "../x", "/etc/passwd", "fifo", "missing"] {
+        for path in [
+            "out/secret",
+            "leaf",
+            "../x",
+            "/etc/passwd",
+            "fifo",
+            "missing",
+        ] {
             assert!(root.read(Path::new(path), 1000).is_err(), "{path} was read");
         }
         let error = root.read(Path::new("big"), 99).expect_err("too large");

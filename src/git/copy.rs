@@ -37,7 +37,12 @@ impl Objects {
 
     /// Copies every commit from `tip` back to one of `stop_at` (which the user's repository
     /// has), with all that they need, into the user's repository. No ref is moved.
-    pub fn copy_closure(&self, tip: Oid, stop_at: &[Oid], to: &Worktree) -> Result<usize, GitError> {
+    pub fn copy_closure(
+        &self,
+        tip: Oid,
+        stop_at: &[Oid],
+        to: &Worktree,
+    ) -> Result<usize, GitError> {
         self.copy_range(tip, stop_at, &to.open()?)
     }
 
@@ -75,8 +80,14 @@ impl Objects {
                 .find_commit(id)
                 .map_err(GitError::git("read the agent's commit", private_git))?;
             wanted.add(id);
-            collect_tree(&odb, commit.tree_id(), &|id| self.contains(id), &mut wanted, 0)
-                .map_err(GitError::git("read the agent's tree", private_git))?;
+            collect_tree(
+                &odb,
+                commit.tree_id(),
+                &|id| self.contains(id),
+                &mut wanted,
+                0,
+            )
+            .map_err(GitError::git("read the agent's tree", private_git))?;
             next = commit.parent_ids().next();
         }
         let own = self.without_alternates()?;
@@ -104,8 +115,14 @@ impl Objects {
             while let Some(id) = next.filter(|id| odb.exists(*id)) {
                 let commit = own.find_commit(id).map_err(self.failed())?;
                 wanted.add(id);
-                collect_tree(&odb, commit.tree_id(), &|id| !odb.exists(id), &mut wanted, 0)
-                    .map_err(self.failed())?;
+                collect_tree(
+                    &odb,
+                    commit.tree_id(),
+                    &|id| !odb.exists(id),
+                    &mut wanted,
+                    0,
+                )
+                .map_err(self.failed())?;
                 next = commit.parent_ids().next();
             }
             target
@@ -253,7 +270,9 @@ fn copy_loose(from: &Odb<'_>, to: &Odb<'_>, wanted: &[Oid]) -> Result<(), git2::
         let object = from.read(*id)?;
         let written = to.write(object.kind(), object.data())?;
         if written != *id {
-            return Err(git2::Error::from_str("an object does not have the hash it is stored under"));
+            return Err(git2::Error::from_str(
+                "an object does not have the hash it is stored under",
+            ));
         }
     }
     Ok(())
@@ -293,13 +312,21 @@ fn inspect(private_git: &Path) -> Result<(), GitError> {
             match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
                 rustix::fs::FileType::Directory => dirs.push(path),
                 rustix::fs::FileType::RegularFile => {}
-                _ => return Err(refuse(&private_git.join(path), "neither a file nor a directory")),
+                _ => {
+                    return Err(refuse(
+                        &private_git.join(path),
+                        "neither a file nor a directory",
+                    ));
+                }
             }
         }
     }
     for name in ["objects/info/alternates", "commondir", "config.worktree"] {
         if private_git.join(name).exists() {
-            return Err(refuse(&private_git.join(name), "it points outside the workspace"));
+            return Err(refuse(
+                &private_git.join(name),
+                "it points outside the workspace",
+            ));
         }
     }
     let config = root

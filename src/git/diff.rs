@@ -55,7 +55,12 @@ impl Objects {
                 _ => delta.new_file(),
             };
             let path = file.path_bytes().unwrap_or_default().to_vec();
-            changes.push(FileChange { path, kind, old, new });
+            changes.push(FileChange {
+                path,
+                kind,
+                old,
+                new,
+            });
         }
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(changes)

@@ -56,7 +56,9 @@ pub enum GitError {
         reason: String,
     },
     /// A ref that regreen must not touch.
-    #[error("refused to write `{0}`: only refs below `refs/heads/regreen/` and `refs/regreen/` are regreen's")]
+    #[error(
+        "refused to write `{0}`: only refs below `refs/heads/regreen/` and `refs/regreen/` are regreen's"
+    )]
     ForeignRef(String),
     /// A ref moved meanwhile.
     #[error("`{name}` has moved: expected {expected}, found {found}")]
@@ -102,7 +104,10 @@ pub enum GitError {
 
 impl GitError {
     /// A closure for `map_err` on results of libgit2.
-    pub(crate) fn git(what: &'static str, path: &Path) -> impl FnOnce(git2::Error) -> GitError + use<> {
+    pub(crate) fn git(
+        what: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(git2::Error) -> GitError + use<> {
         let path = path.to_owned();
         move |source| GitError::Git { what, path, source }
     }

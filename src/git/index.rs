@@ -95,7 +95,10 @@ impl IndexFile {
             count: 0,
             mtime: (meta.mtime() as u32, meta.mtime_nsec() as u32),
         };
-        let header = index.data.get(..12).filter(|head| head.starts_with(b"DIRC"));
+        let header = index
+            .data
+            .get(..12)
+            .filter(|head| head.starts_with(b"DIRC"));
         let header = header.ok_or_else(|| index.format("it is no index"))?;
         (index.version, index.count) = (be32(header, 4), be32(header, 8));
         if !(2..=4).contains(&index.version) {

@@ -71,7 +71,12 @@ impl Objects {
         let mut options = MergeOptions::new();
         options.find_renames(true);
         let mut index = repo
-            .merge_trees(&find(parent)?, &find(ours)?, &find(commit.tree)?, Some(&options))
+            .merge_trees(
+                &find(parent)?,
+                &find(ours)?,
+                &find(commit.tree)?,
+                Some(&options),
+            )
             .map_err(failed("merge two trees"))?;
         if !index.has_conflicts() {
             return index

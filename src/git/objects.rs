@@ -139,7 +139,8 @@ impl Objects {
 
     /// Stores an object unless it can be read already, and answers its id.
     pub fn write_object(&self, kind: ObjectType, data: &[u8]) -> Result<Oid, GitError> {
-        let id = Oid::hash_object(kind, data).map_err(GitError::git("hash an object", &self.path))?;
+        let id =
+            Oid::hash_object(kind, data).map_err(GitError::git("hash an object", &self.path))?;
         let odb = self.odb()?;
         if odb.exists_ext(id, git2::OdbLookupFlags::NO_REFRESH) {
             return Ok(id);
@@ -179,7 +180,12 @@ impl Objects {
     }
 
     /// The content of one file of a tree, if there is such a file.
-    pub fn read_file(&self, tree: Oid, path: &[u8], cap: usize) -> Result<Option<Vec<u8>>, GitError> {
+    pub fn read_file(
+        &self,
+        tree: Oid,
+        path: &[u8],
+        cap: usize,
+    ) -> Result<Option<Vec<u8>>, GitError> {
         match self.entry_at(tree, path)? {
             Some((EntryMode::File | EntryMode::Executable | EntryMode::Link, id)) => {
                 self.read_blob(id, cap).map(Some)
@@ -252,8 +258,7 @@ fn init(path: &Path) -> Result<Repository, GitError> {
     let mut options = RepositoryInitOptions::new();
     // No template: hooks of the user's have no business here.
     options.bare(true).external_template(false).mkpath(true);
-    Repository::init_opts(path, &options)
-        .map_err(GitError::git("make regreen's own objects", path))
+    Repository::init_opts(path, &options).map_err(GitError::git("make regreen's own objects", path))
 }
 
 fn lock_shared(path: &Path) -> Result<File, GitError> {

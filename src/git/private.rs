@@ -79,11 +79,8 @@ impl PrivateDir {
     fn write_temporary(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         // Left behind by a process of the same id that was killed.
         let _ = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
-        let flags = OFlags::WRONLY
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?;
         File::from(fd).write_all(bytes)
     }

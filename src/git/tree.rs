@@ -143,7 +143,8 @@ impl Objects {
             return Ok(None);
         }
         entries.sort_by(tree_order);
-        self.write_object(ObjectType::Tree, &emit(&entries)).map(Some)
+        self.write_object(ObjectType::Tree, &emit(&entries))
+            .map(Some)
     }
 
     /// What becomes of one name, given all edits at and below it.
@@ -237,7 +238,8 @@ fn component(path: &[u8]) -> &[u8] {
 
 /// Component by component: everything below a directory follows it directly.
 pub(crate) fn component_order(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
-    a.split(|byte| *byte == b'/').cmp(b.split(|byte| *byte == b'/'))
+    a.split(|byte| *byte == b'/')
+        .cmp(b.split(|byte| *byte == b'/'))
 }
 
 /// Git's order: a directory sorts as if its name ended with `/`.

@@ -78,9 +78,7 @@ impl Worktree {
     /// Finds the worktree that contains `path`. Never follows `core.worktree` elsewhere, and
     /// never looks at `GIT_DIR`.
     pub fn discover(path: &Path) -> Result<Worktree, GitError> {
-        let start = path
-            .canonicalize()
-            .map_err(GitError::io("find", path))?;
+        let start = path.canonicalize().map_err(GitError::io("find", path))?;
         let root = start
             .ancestors()
             .find(|dir| dir.join(".git").symlink_metadata().is_ok())
@@ -192,12 +190,12 @@ fn branch_name(full: &[u8]) -> String {
 fn open(root: &Path) -> Result<Repository, GitError> {
     prepare();
     let none: [&OsStr; 0] = [];
-    Repository::open_ext(root, RepositoryOpenFlags::NO_SEARCH, none).map_err(|source| {
-        match source.code() {
-            ErrorCode::Owner => GitError::Owner(root.to_owned()),
-            ErrorCode::NotFound => GitError::NotARepository(root.to_owned()),
-            _ => GitError::git("open the repository", root)(source),
-        }
+    Repository::open_ext(root, RepositoryOpenFlags::NO_SEARCH, none).map_err(|source| match source
+        .code()
+    {
+        ErrorCode::Owner => GitError::Owner(root.to_owned()),
+        ErrorCode::NotFound => GitError::NotARepository(root.to_owned()),
+        _ => GitError::git("open the repository", root)(source),
     })
 }
 

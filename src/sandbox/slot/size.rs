@@ -65,11 +65,7 @@ pub(crate) fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     copy_entry(from, to, &mut links)
 }
 
-fn copy_entry(
-    from: &Path,
-    to: &Path,
-    links: &mut HashMap<(u64, u64), PathBuf>,
-) -> io::Result<()> {
+fn copy_entry(from: &Path, to: &Path, links: &mut HashMap<(u64, u64), PathBuf>) -> io::Result<()> {
     let meta = match from.symlink_metadata() {
         Ok(meta) => meta,
         // Whoever writes there (the user's own build) removed it meanwhile.
