@@ -1,1 +1,3 @@
 //! Owned by a later commit.
+
+pub mod queue;
