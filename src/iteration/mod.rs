@@ -3,6 +3,8 @@
 //! [`machine`], [`brief`], [`gate`], [`inventory`], [`integrity`] and [`progress`] are pure:
 //! they decide. `driver` carries out what they decided and journals it before it does.
 
+pub mod brief;
+pub mod gate;
 pub mod inventory;
 pub mod machine;
 pub mod progress;
