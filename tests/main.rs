@@ -7,9 +7,15 @@
 mod support;
 
 // One area a line, in alphabetical order; the file is `tests/main/<area>.rs`.
+#[path = "main/bad_input.rs"]
+mod bad_input;
 #[path = "main/fixtures.rs"]
 mod fixtures;
 #[path = "main/harness.rs"]
 mod harness;
+#[path = "main/hostile.rs"]
+mod hostile;
 #[path = "main/status_schema.rs"]
 mod status_schema;
+#[path = "main/untouched.rs"]
+mod untouched;
