@@ -3,5 +3,8 @@
 
 mod direct;
 mod handle;
+mod instance;
 
 pub use handle::Handle;
+pub use instance::Instance;
+pub use instance::InstanceError;

@@ -13,6 +13,7 @@ mod stop;
 mod suite;
 mod time;
 mod verdict;
+pub mod wire;
 
 pub use budget::*;
 pub use change::*;
@@ -29,3 +30,4 @@ pub use stop::*;
 pub use suite::*;
 pub use time::*;
 pub use verdict::*;
+pub use wire::Problem;
