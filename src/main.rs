@@ -1,5 +1,11 @@
 //! The binary: hidden `__` sub-commands first, before any thread exists, then the command line.
 
-fn main() -> std::process::ExitCode {
-    regreen::cli::main()
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    match args.next() {
+        Some(word) if word == "__runner" => regreen::run::shim::main(args),
+        _ => regreen::cli::main(),
+    }
 }

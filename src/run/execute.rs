@@ -1,0 +1,436 @@
+//! Executes one run: an early look, the whole suite, repetitions where they are needed, and
+//! the report. It never fails: what goes wrong with regreen is a report of its own.
+
+use crate::model::Framework;
+use crate::model::Note;
+use crate::model::Outcome;
+use crate::model::Report;
+use crate::model::RunId;
+use crate::model::SnapshotId;
+use crate::model::Suite;
+use crate::run::attempt::Attempted;
+use crate::run::attempt::Key;
+use crate::run::attempt::Sinks;
+use crate::run::attempt::attempt;
+use crate::run::command;
+use crate::run::command::Facts;
+use crate::run::command::Inside;
+use crate::run::command::Part;
+use crate::run::flaky;
+use crate::run::notes;
+use crate::run::rundir::RunDir;
+use crate::run::select::Early;
+use crate::run::shim;
+use crate::sandbox::Backend;
+use crate::sandbox::Mount;
+use crate::sandbox::Network;
+use crate::sandbox::Place;
+use crate::sandbox::SandboxError;
+use crate::sandbox::Spec;
+use regreen_parsers::Source;
+use regreen_parsers::TestEvent;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// All repetitions of single tests together take at most this long.
+const REPETITIONS: Duration = Duration::from_secs(60);
+/// An early look takes at most this long; then the whole suite is due.
+const EARLY: Duration = Duration::from_secs(60);
+
+/// One run: which suite, of what, where.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The run's id.
+    pub run: RunId,
+    /// The suite, its limits included.
+    pub suite: Suite,
+    /// What lies in the place.
+    pub snapshot: SnapshotId,
+    /// The commit that is checked out.
+    pub commit: Option<String>,
+    /// Whether the snapshot differs from the commit's tree.
+    pub dirty: bool,
+    /// Where the command finds the project. Its `/tmp` is empty.
+    pub place: Place,
+    /// The toolchains' environment: `PATH`, `HOME`, `CARGO_HOME`, …
+    pub env: Vec<(String, String)>,
+    /// The toolchains' mounts, carried directories, and what the user configured.
+    pub mounts: Vec<Mount>,
+    /// Variables of the user's that tests see, and the project's own runners.
+    pub facts: Facts,
+    /// What the tests may talk to.
+    pub network: Network,
+    /// The failures of the last complete run of this suite; `None` when nobody knows.
+    pub failed_before: Option<BTreeSet<Key>>,
+    /// What to look at before the whole suite.
+    pub early: Early,
+    /// The run's own directory.
+    pub run_dir: PathBuf,
+    /// The regreen binary, for the shim.
+    pub shim: PathBuf,
+    /// Facts for the report that are known before it starts.
+    pub notes: Vec<Note>,
+}
+
+/// Executes a run. Events go out as they come; the report is also written to the run's
+/// directory. Cancelling `stop` ends it as interrupted.
+pub async fn execute(
+    job: Job,
+    backend: &dyn Backend,
+    events: mpsc::Sender<TestEvent>,
+    stop: CancellationToken,
+) -> Report {
+    let started = crate::run::now();
+    let clock = Instant::now();
+    let mut report = match Execution::begin(&job, backend, &events, &stop) {
+        Ok(execution) => execution.run().await,
+        Err(error) => broken(
+            &job.suite,
+            &format!("failed to prepare the run's directory: {error}"),
+        ),
+    };
+    report.run.id = Some(job.run.to_string());
+    report.run.snapshot = Some(job.snapshot.to_string());
+    report.run.commit.clone_from(&job.commit);
+    report.run.dirty = Some(job.dirty);
+    report.run.suite = Some(job.suite.name.clone());
+    report.run.command.clone_from(&job.suite.command);
+    report.run.framework = job.suite.framework.as_str().to_owned();
+    report.run.started = Some(started.to_string());
+    report.run.duration_ms = Some(millis(clock.elapsed()));
+    report.notes.splice(0..0, job.notes.iter().cloned());
+    let dir = RunDir::at(&job.run_dir);
+    if dir.raw_log().exists() {
+        report.raw_log = Some(dir.raw_log().to_string_lossy().into_owned());
+    }
+    if let Err(error) = dir.write_report(&report) {
+        let message = format!(
+            "the report could not be written to `{}`: {error}",
+            job.run_dir.display()
+        );
+        report.notes.push(
+            Note::new("report_not_written", message).remedy("free disk space, or run `regreen gc`"),
+        );
+    }
+    report
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A report that says only that regreen failed.
+fn broken(suite: &Suite, message: &str) -> Report {
+    let mut report = Report::new(suite.framework.as_str(), Source::Text, Outcome::InfraError);
+    report.notes.push(Note::new("infra_error", message));
+    report
+}
+
+struct Execution<'a> {
+    job: &'a Job,
+    backend: &'a dyn Backend,
+    events: &'a mpsc::Sender<TestEvent>,
+    stop: &'a CancellationToken,
+    dir: RunDir,
+    raw: File,
+    attempts: u32,
+}
+
+impl<'a> Execution<'a> {
+    fn begin(
+        job: &'a Job,
+        backend: &'a dyn Backend,
+        events: &'a mpsc::Sender<TestEvent>,
+        stop: &'a CancellationToken,
+    ) -> std::io::Result<Self> {
+        let dir = RunDir::create(&job.run_dir)?;
+        let raw = dir.open_raw_log()?;
+        Ok(Execution {
+            job,
+            backend,
+            events,
+            stop,
+            dir,
+            raw,
+            attempts: 0,
+        })
+    }
+
+    async fn run(mut self) -> Report {
+        self.look_early().await;
+        let report = match self.whole().await {
+            Ok(report) => report,
+            Err(error) => self.refused(&error),
+        };
+        self.dir.tidy(self.attempts);
+        report
+    }
+
+    /// Runs what failed last, or what the change affects. Its failures go out at once; they
+    /// are no part of the report.
+    async fn look_early(&mut self) {
+        let early = self.job.early.clone();
+        let limit = tokio::time::Instant::now() + EARLY;
+        for argv in &early.reruns {
+            if self.stop.is_cancelled() || tokio::time::Instant::now() > limit {
+                return;
+            }
+            let _ = self.attempt(Part::Rerun(argv), Tell::Failures, EARLY).await;
+        }
+        if !early.packages.is_empty() && !self.stop.is_cancelled() {
+            let part = Part::Packages(&early.packages);
+            let _ = self.attempt(part, Tell::Failures, EARLY).await;
+        }
+    }
+
+    async fn whole(&mut self) -> Result<Report, SandboxError> {
+        let wall = self.job.suite.limits.wall();
+        let first = self.attempt(Part::Whole, Tell::All, wall).await?;
+        let contradicted = first
+            .report
+            .notes
+            .iter()
+            .any(|note| note.code == "inconsistent_stream");
+        let mut attempted = match contradicted && !self.stop.is_cancelled() {
+            true => self.one_by_one(first, wall).await?,
+            false => first,
+        };
+        flaky::mark_new(&mut attempted.report, self.job.failed_before.as_ref());
+        self.repeat(&mut attempted.report).await;
+        Ok(self.annotate(attempted))
+    }
+
+    /// Repeats a run whose stream contradicted itself with a process for each test. What the
+    /// repetition says counts only if it is consistent; the first run's words stay as notes.
+    async fn one_by_one(
+        &mut self,
+        first: Attempted,
+        wall: Duration,
+    ) -> Result<Attempted, SandboxError> {
+        let mut second = self.isolated(&first, wall).await?;
+        for note in first.report.notes {
+            if !second.report.notes.contains(&note) {
+                second.report.notes.push(note);
+            }
+        }
+        Ok(second)
+    }
+
+    async fn isolated(
+        &mut self,
+        first: &Attempted,
+        wall: Duration,
+    ) -> Result<Attempted, SandboxError> {
+        let _ = first;
+        self.attempt(Part::Isolated, Tell::All, wall).await
+    }
+
+    /// Runs failures that appeared again, each alone.
+    async fn repeat(&mut self, report: &mut Report) {
+        let begun = Instant::now();
+        let mut proofs = Vec::new();
+        for at in flaky::candidates(report) {
+            let left = REPETITIONS.saturating_sub(begun.elapsed());
+            if self.stop.is_cancelled() || left.is_zero() {
+                break;
+            }
+            let argv = report.failures[at].rerun.clone();
+            let repeated = self.attempt(Part::Rerun(&argv), Tell::Nothing, left).await;
+            if let Ok(repeated) = repeated
+                && let Some(passed) = flaky::passed_alone(&repeated.report)
+            {
+                proofs.push((at, passed));
+            }
+        }
+        flaky::settle(report, &proofs);
+    }
+
+    /// Starts one process and reads it to its end.
+    async fn attempt(
+        &mut self,
+        part: Part<'_>,
+        tell: Tell,
+        wall: Duration,
+    ) -> Result<Attempted, SandboxError> {
+        let events_dir = self
+            .dir
+            .events(self.attempts)
+            .map_err(SandboxError::Start)?;
+        self.attempts += 1;
+        let inside = self.inside(&events_dir);
+        let plan = command::plan(&self.job.suite, &inside, &self.job.facts, part);
+        let spec = self.spec(&plan, &inside, &events_dir, wall);
+        let isolation = self.backend.isolation(&spec);
+        let sinks = Sinks {
+            raw: &mut self.raw,
+            events: (tell != Tell::Nothing).then_some(self.events),
+            only_failures: tell == Tell::Failures,
+        };
+        let mut attempted =
+            attempt(self.backend, spec, &plan, &events_dir, sinks, self.stop).await?;
+        attempted.report.run.isolation = Some(isolation);
+        Ok(attempted)
+    }
+
+    /// Paths as the command sees them: without a sandbox they are the host's.
+    fn inside(&self, events_dir: &Path) -> Inside {
+        if self.sandboxed() {
+            let at = Path::new(shim::INSIDE);
+            Inside {
+                root: self.job.place.root.clone(),
+                shim: at.join("bin/regreen"),
+                events: at.join("events"),
+                inject: at.join("inject"),
+            }
+        } else {
+            Inside {
+                root: self.job.place.tree.clone(),
+                shim: self.job.shim.clone(),
+                events: events_dir.to_owned(),
+                inject: self.dir.inject(),
+            }
+        }
+    }
+
+    fn sandboxed(&self) -> bool {
+        self.backend.name() != "none"
+    }
+
+    fn spec(&self, plan: &command::Plan, inside: &Inside, events: &Path, wall: Duration) -> Spec {
+        let mut limits = self.job.suite.limits;
+        limits.wall_ms = limits.wall_ms.min(millis(wall));
+        let mut mounts = self.job.mounts.clone();
+        if self.sandboxed() {
+            let mount = |source: &Path, target: &Path, writable| Mount {
+                source: source.to_owned(),
+                target: target.to_owned(),
+                writable,
+                optional: false,
+            };
+            mounts.push(mount(&self.job.shim, &inside.shim, false));
+            mounts.push(mount(events, &inside.events, true));
+            mounts.push(mount(&self.dir.inject(), &inside.inject, false));
+        }
+        let mut env = self.job.env.clone();
+        for (name, value) in &plan.env {
+            env.retain(|(known, _)| known != name);
+            env.push((name.clone(), value.clone()));
+        }
+        Spec {
+            argv: plan.argv.clone(),
+            env,
+            cwd: plan.cwd.clone(),
+            place: self.job.place.clone(),
+            mounts,
+            stdin: None,
+            limits,
+            network: self.job.network,
+        }
+    }
+
+    /// What a person should know about the run as a whole.
+    fn annotate(&self, attempted: Attempted) -> Report {
+        let mut report = attempted.report;
+        if let Some(reason) = &attempted.not_started {
+            report.outcome = Outcome::InfraError;
+            report.complete = false;
+            report.notes.push(not_started(reason, &self.job.suite));
+        }
+        if let Some(limit) = &attempted.limit {
+            report.notes.push(limit_note(limit, &self.job.suite));
+        }
+        for name in &attempted.refused {
+            report.complete = false;
+            let message =
+                format!("`{name}` among the event files is no regular file and was not read");
+            report.notes.push(Note::new("event_file_refused", message));
+        }
+        let around = notes::Surroundings {
+            root: &self.job.place.root,
+            home: &self.home(),
+            network: self.job.network,
+            sandboxed: self.sandboxed(),
+        };
+        notes::add(&mut report, &attempted.tail, around);
+        report
+    }
+
+    fn home(&self) -> PathBuf {
+        let home = self.job.env.iter().find(|(name, _)| name == "HOME");
+        home.map_or(self.job.place.home.clone(), |(_, home)| home.into())
+    }
+
+    fn refused(&self, error: &SandboxError) -> Report {
+        let mut report = broken(&self.job.suite, &whole_message(error));
+        if let SandboxError::Unavailable { remedy, .. } = error {
+            report.notes[0].remedy = Some(remedy.clone());
+        }
+        report
+    }
+}
+
+/// An error with its causes.
+fn whole_message(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The command could not be started inside: mostly its program is not there.
+fn not_started(reason: &str, suite: &Suite) -> Note {
+    let program = suite.command.first().map_or("", String::as_str);
+    let message = format!(
+        "`{}` could not be started: {reason}",
+        suite.command.join(" ")
+    );
+    let remedy = match suite.framework {
+        Framework::Cargo | Framework::Nextest => {
+            "install Rust with rustup (https://rustup.rs), or check `regreen doctor`".to_owned()
+        }
+        Framework::Pytest => format!(
+            "make a virtual environment with pytest in `.venv` (`{program}` was looked for), or set \
+             `command` of the suite in regreen.toml"
+        ),
+        Framework::Generic => format!("check that `{program}` exists and is executable"),
+    };
+    Note::new("not_started", message).remedy(remedy)
+}
+
+fn limit_note(limit: &str, suite: &Suite) -> Note {
+    let time = |millis: u64| crate::config::Time(Duration::from_millis(millis)).to_string();
+    let (what, key) = match limit {
+        "wall" => (
+            format!("it ran for {}", time(suite.limits.wall_ms)),
+            "timeout",
+        ),
+        "silence" => (
+            format!(
+                "it neither printed anything nor ended a test for {}",
+                time(suite.limits.silence_ms)
+            ),
+            "silence",
+        ),
+        "output" => ("it printed far more than is kept".to_owned(), "output"),
+        other => (format!("it reached the limit `{other}`"), other),
+    };
+    Note::new("limit", format!("regreen ended the run because {what}"))
+        .remedy(format!("raise `{key}` of the suite or of `[limits]`"))
+}
+
+/// Who hears of an attempt's tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tell {
+    All,
+    Failures,
+    Nothing,
+}

@@ -1,0 +1,16 @@
+"""Starts pytest as `python -m pytest` does, but never from a `pytest.py` of the project."""
+import os
+import sys
+
+# The directory of this file stands first; the working directory is not there yet.
+sys.path.pop(0)
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    if error.name != "pytest":
+        raise
+    sys.stderr.write("%s: No module named pytest\n" % sys.executable)
+    raise SystemExit(1)
+sys.path.insert(0, os.getcwd())
+sys.argv[0] = os.path.join(os.path.dirname(pytest.__file__), "__main__.py")
+raise SystemExit(pytest.console_main())

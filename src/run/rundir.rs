@@ -1,0 +1,103 @@
+//! The directory of one run, `$XDG_STATE_HOME/regreen/runs/<id>`: the report, the complete
+//! output, and, while the run goes on, what is mounted into its sandbox.
+
+use crate::model::Report;
+use regreen_parsers::pytest;
+use std::fs::DirBuilder;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Starts pytest without believing a `pytest.py` of the project.
+const LAUNCHER: &str = include_str!("inject/launch.py");
+
+/// The directory of one run.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// The directory of a run that may not exist yet.
+    pub fn at(path: &Path) -> Self {
+        RunDir {
+            path: path.to_owned(),
+        }
+    }
+
+    /// Makes the directory and what is mounted from it.
+    pub fn create(path: &Path) -> std::io::Result<Self> {
+        let dir = RunDir::at(path);
+        for part in [path.to_owned(), dir.inject()] {
+            DirBuilder::new().recursive(true).mode(0o700).create(part)?;
+        }
+        let reporter = format!("{}.py", pytest::REPORTER_NAME);
+        std::fs::write(dir.inject().join(reporter), pytest::REPORTER)?;
+        std::fs::write(dir.inject().join("launch.py"), LAUNCHER)?;
+        Ok(dir)
+    }
+
+    /// Reporters, mounted read-only.
+    pub fn inject(&self) -> PathBuf {
+        self.path.join("inject")
+    }
+
+    /// A fresh directory for the events of one attempt, mounted writable.
+    pub fn events(&self, attempt: u32) -> std::io::Result<PathBuf> {
+        let path = self.path.join(format!("events.{attempt}"));
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)?;
+        Ok(path)
+    }
+
+    /// Where the complete output lies.
+    pub fn raw_log(&self) -> PathBuf {
+        self.path.join("raw.log")
+    }
+
+    /// Opens the complete output for writing.
+    pub fn open_raw_log(&self) -> std::io::Result<File> {
+        use std::os::unix::fs::OpenOptionsExt;
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(self.raw_log())
+    }
+
+    /// Writes the report, whole or not at all.
+    pub fn write_report(&self, report: &Report) -> std::io::Result<()> {
+        write_whole(
+            &self.path.join("report.json"),
+            &serde_json::to_vec_pretty(report)?,
+        )
+    }
+
+    /// Removes what was only there for the sandbox.
+    pub fn tidy(&self, attempts: u32) {
+        // What cannot be removed now goes with the directory, by its age.
+        let _ = std::fs::remove_dir_all(self.inject());
+        for attempt in 0..attempts {
+            let _ = std::fs::remove_dir_all(self.path.join(format!("events.{attempt}")));
+        }
+    }
+}
+
+/// Writes a file so that a reader sees the old one or the new one.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Reads the report of a run.
+pub fn read_report(dir: &Path) -> std::io::Result<Report> {
+    let bytes = std::fs::read(dir.join("report.json"))?;
+    serde_json::from_slice(&bytes).map_err(std::io::Error::other)
+}

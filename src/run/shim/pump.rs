@@ -1,0 +1,174 @@
+//! Carries what a test binary prints into its files, and learns how it ended.
+
+use regreen_parsers::cargo::shim::Header;
+use regreen_parsers::cargo::shim::Trailer;
+use rustix::event::PollFd;
+use rustix::event::PollFlags;
+use rustix::event::Timespec;
+use std::fs::File;
+use std::io::Read;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::process::ExitCode;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::time::Instant;
+
+/// How a binary ended.
+pub struct Ended(ExitStatus);
+
+impl Ended {
+    /// An end with this status.
+    pub fn new(status: ExitStatus) -> Self {
+        Ended(status)
+    }
+
+    /// Whether it ended well.
+    pub fn success(&self) -> bool {
+        self.0.success()
+    }
+
+    /// Ends this process in the same way: by the same signal or with the same status.
+    pub fn leave(&self) -> ExitCode {
+        if let Some(signal) = self.0.signal() {
+            // SAFETY: both calls only concern this process, which has one thread left and is
+            // about to end.
+            unsafe {
+                libc::signal(signal, libc::SIG_DFL);
+                libc::kill(libc::getpid(), signal);
+            }
+            return ExitCode::from(128_u8.wrapping_add(signal as u8));
+        }
+        ExitCode::from(self.0.code().unwrap_or(1) as u8)
+    }
+}
+
+/// One stream of the binary on its way into files.
+struct Pipe<R> {
+    from: Option<R>,
+    to: Option<File>,
+    /// Whether the shim's own standard error gets it too.
+    echo: bool,
+    bytes: u64,
+}
+
+/// Starts the command and carries its output until it has ended.
+pub fn run(
+    mut command: Command,
+    events: &Path,
+    stem: &str,
+    mut header: Header,
+) -> std::io::Result<Ended> {
+    // Made before the binary starts: if it cannot be made, nothing has run twice.
+    let mut record = File::create(events.join(format!("{stem}.tmp")))?;
+    let begun = Instant::now();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    header.pid = child.id();
+    let line = serde_json::to_string(&header).unwrap_or_default();
+    // From here on the binary runs: what cannot be written is missed by the parser, which
+    // then calls the run incomplete.
+    let _ = writeln!(record, "{line}");
+    let _ = std::fs::rename(
+        events.join(format!("{stem}.tmp")),
+        events.join(format!("{stem}.events")),
+    );
+    let mut out = Pipe {
+        from: child.stdout.take().map(OwnedFd::from).map(File::from),
+        to: record.try_clone().ok(),
+        echo: false,
+        bytes: 0,
+    };
+    let mut err = Pipe {
+        from: child.stderr.take().map(OwnedFd::from).map(File::from),
+        to: File::create(events.join(format!("{stem}.stderr"))).ok(),
+        echo: true,
+        bytes: 0,
+    };
+    // The binary has started: from here on an error must not have it started again.
+    let status = carry(&mut child, &mut out, &mut err).or_else(|_| child.wait())?;
+    let trailer = Trailer::new(
+        status.code(),
+        status.signal(),
+        out.bytes,
+        u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+    );
+    let _ = record.write_all(&trailer.closing());
+    Ok(Ended(status))
+}
+
+/// Reads both pipes until the binary has ended and they are dry. A grandchild that keeps a
+/// pipe open is not waited for: cargo would not wait for it either.
+fn carry(
+    child: &mut std::process::Child,
+    out: &mut Pipe<File>,
+    err: &mut Pipe<File>,
+) -> std::io::Result<ExitStatus> {
+    let pid = rustix::process::Pid::from_child(child);
+    let ended = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+    let mut over = false;
+    loop {
+        let bound = Timespec::default();
+        let ready = {
+            let mut fds = vec![PollFd::new(&ended, PollFlags::IN)];
+            for pipe in [out.from.as_ref(), err.from.as_ref()].into_iter().flatten() {
+                fds.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN));
+            }
+            if over {
+                // The end is known and already in `fds[0]`: look only at the pipes.
+                fds.remove(0);
+            }
+            match rustix::event::poll(&mut fds, over.then_some(&bound)) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
+            }
+            let mut ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+            if !over {
+                over = ready.remove(0);
+            }
+            ready
+        };
+        let mut ready = ready.into_iter();
+        let mut moved = false;
+        for pipe in [&mut *out, &mut *err] {
+            if pipe.from.is_some() && ready.next() == Some(true) {
+                moved |= pipe.step();
+            }
+        }
+        if over && !moved {
+            return child.wait();
+        }
+    }
+}
+
+impl Pipe<File> {
+    /// Moves what is there; says whether there was anything.
+    fn step(&mut self) -> bool {
+        let mut buffer = [0; 1 << 16];
+        let read = match self.from.as_mut().map(|from| from.read(&mut buffer)) {
+            Some(Ok(read)) if read > 0 => read,
+            Some(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => return true,
+            _ => {
+                self.from = None;
+                return false;
+            }
+        };
+        self.bytes += read as u64;
+        if let Some(to) = &mut self.to
+            && to.write_all(&buffer[..read]).is_err()
+        {
+            self.to = None;
+        }
+        if self.echo {
+            let _ = std::io::stderr().write_all(&buffer[..read]);
+        }
+        true
+    }
+}
