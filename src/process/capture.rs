@@ -25,6 +25,9 @@ pub enum Stream {
 /// testing any more.
 const FLOOD: u64 = 16;
 
+/// Held pieces below this size grow before a new one is begun, in bytes.
+const JOIN: usize = if cfg!(test) { 2 } else { 32 << 10 };
+
 /// Output under a cap.
 #[derive(Debug)]
 pub(super) struct Capture {
@@ -57,7 +60,7 @@ impl Capture {
             return Some(chunk);
         }
         self.tail_bytes += size;
-        self.tail.push_back(chunk);
+        self.keep(chunk);
         while self.tail_bytes > self.cap - self.cap / 2 {
             let Some(oldest) = self.tail.pop_front() else {
                 break;
@@ -66,6 +69,16 @@ impl Capture {
             self.dropped += oldest.bytes.len() as u64;
         }
         None
+    }
+
+    /// Small pieces of one stream are joined, or their bookkeeping would outgrow them.
+    fn keep(&mut self, chunk: Chunk) {
+        match self.tail.back_mut() {
+            Some(last) if last.stream == chunk.stream && last.bytes.len() < JOIN => {
+                last.bytes.extend_from_slice(&chunk.bytes);
+            }
+            _ => self.tail.push_back(chunk),
+        }
     }
 
     /// Whether so much was printed that the child should be ended.

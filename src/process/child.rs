@@ -9,6 +9,7 @@ use rustix::process::WaitIdOptions;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
+use tokio::io::AsyncReadExt;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 
@@ -19,6 +20,26 @@ pub enum Status {
     Exited(i32),
     /// By this signal.
     Signaled(i32),
+}
+
+/// What a small program printed and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collected {
+    /// Its status.
+    pub status: Status,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
+}
+
+async fn read_all(pipe: Option<pipe::Receiver>, cap: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        // What could not be read counts as not printed.
+        let _ = pipe.take(cap as u64).read_to_end(&mut bytes).await;
+    }
+    bytes
 }
 
 /// A started child.
@@ -112,6 +133,21 @@ impl Child {
                 _ => return Err(io::Error::other("the child was never handed over")),
             }
         }
+    }
+
+    /// Reads everything that it prints, up to `cap` bytes of each stream, and waits for its
+    /// end. For small programs of the machine; it is killed when the answer is dropped.
+    ///
+    /// # Errors
+    /// If its pipes cannot be registered or its end cannot be learnt.
+    pub async fn collect(mut self, cap: usize) -> io::Result<Collected> {
+        let [stdout, stderr] = self.take_output()?;
+        let (stdout, stderr) = tokio::join!(read_all(stdout, cap), read_all(stderr, cap));
+        Ok(Collected {
+            status: self.wait().await?,
+            stdout,
+            stderr,
+        })
     }
 
     /// How it ended, if it has.

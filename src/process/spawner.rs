@@ -205,7 +205,10 @@ fn close_others(keep: &[RawFd]) -> io::Result<()> {
 }
 
 /// An unnamed file with these bytes that nobody can change any more, read from its start.
-pub(super) fn sealed_file(bytes: &[u8]) -> io::Result<OwnedFd> {
+///
+/// # Errors
+/// If the kernel has no room for it.
+pub fn sealed_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     let file =
         rustix::fs::memfd_create(c"regreen", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut rest = bytes;

@@ -25,6 +25,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(2);
 /// Bytes that one read takes.
 const READ: usize = 64 << 10;
+/// Bytes of standard error that are remembered for messages.
+const TAIL: usize = 2 << 10;
 /// Pieces that may wait for whoever reads the output.
 const QUEUE: usize = 64;
 
@@ -66,7 +68,7 @@ impl LimitHit {
 }
 
 /// How a supervised child ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
     /// Its status.
     pub status: Status,
@@ -76,6 +78,8 @@ pub struct Ending {
     pub stopped: bool,
     /// Bytes that it printed.
     pub output_bytes: u64,
+    /// The end of what it printed on standard error, for messages about a failed start.
+    pub stderr_tail: Vec<u8>,
 }
 
 /// Tells the supervision that the child is alive though it prints nothing.
@@ -134,6 +138,7 @@ pub fn supervise(mut child: Child, terms: Supervision) -> io::Result<Supervised>
         output: Some(output_tx),
         limit: None,
         stopped: false,
+        stderr_tail: Vec::new(),
     };
     tokio::spawn(watch.run(exit_tx));
     Ok(Supervised {
@@ -169,6 +174,8 @@ impl Pipes {
                 }
             };
             if !bytes.is_empty() {
+                let mut bytes = bytes;
+                bytes.shrink_to_fit();
                 return Some(Chunk { stream, bytes });
             }
         }
@@ -198,6 +205,7 @@ struct Watch {
     output: Option<mpsc::Sender<Chunk>>,
     limit: Option<LimitHit>,
     stopped: bool,
+    stderr_tail: Vec<u8>,
 }
 
 /// What happened next to a child.
@@ -223,6 +231,7 @@ impl Watch {
             limit: self.limit,
             stopped: self.stopped,
             output_bytes: self.capture.seen(),
+            stderr_tail: self.stderr_tail,
         }));
     }
 
@@ -286,6 +295,11 @@ impl Watch {
 
     fn take(&mut self, chunk: Chunk) {
         self.heartbeat.beat();
+        if chunk.stream == Stream::Stderr {
+            self.stderr_tail.extend_from_slice(&chunk.bytes);
+            let surplus = self.stderr_tail.len().saturating_sub(TAIL);
+            self.stderr_tail.drain(..surplus);
+        }
         self.pending = self.capture.push(chunk);
     }
 

@@ -105,6 +105,17 @@ impl Tree {
         .collect()
     }
 
+    /// The living processes that carry the token, and what came of them; the leader's pid counts
+    /// for nothing.
+    pub fn token_members(&self) -> Vec<Pid> {
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        members(&processes(), 0, |pid| self.carries_token(pid))
+            .into_iter()
+            .filter(|pid| *pid > 1 && *pid != own)
+            .filter_map(Pid::from_raw)
+            .collect()
+    }
+
     fn carries_token(&self, pid: i32) -> bool {
         let Some(token) = &self.token else {
             return false;

@@ -4,7 +4,16 @@
 //! allowlist: the slot's copy of the worktree at the user's own path, the toolchains read-only,
 //! and nothing else. The policy is in `bwrap`, the reasons in docs/security.md.
 
+pub mod base;
+pub mod bwrap;
+pub mod cgroup;
+pub mod marker;
 pub mod mirror;
+pub mod none;
+mod oom;
+pub mod policy;
+pub mod remedy;
+pub mod seccomp;
 pub mod slot;
 
 use crate::model::Exit;

@@ -1,0 +1,176 @@
+//! Control groups, where the service manager has handed one over to regreen: one group a run,
+//! for limits that hold for the sandbox as a whole and for an end that nobody escapes.
+
+use rustix::process::Pid;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+/// Where regreen itself goes: a group with controllers for its children may hold no processes.
+const OWN: &str = "regreen";
+
+/// A control group of version 2 that belongs to regreen alone.
+#[derive(Debug)]
+pub struct Delegated {
+    dir: PathBuf,
+    /// Whether memory can be limited and its end be noticed.
+    pub memory: bool,
+    /// Whether processes can be counted.
+    pub pids: bool,
+}
+
+impl Delegated {
+    /// Takes over the group that this process is in, if it is writable, is not the machine's
+    /// own and holds nobody else. Moves this process into a group below it.
+    pub fn take() -> Option<Self> {
+        let path = own_path(&std::fs::read_to_string("/proc/self/cgroup").ok()?)?;
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let dir = mount_point(&mounts)?.join(path);
+        let own = std::process::id().to_string();
+        let members = std::fs::read_to_string(dir.join("cgroup.procs")).ok()?;
+        if members.split_ascii_whitespace().any(|pid| pid != own) {
+            return None;
+        }
+        Delegated::within(dir, true).ok()
+    }
+
+    /// Uses `dir`, which must be writable. With `move_in` this process goes into a group below.
+    ///
+    /// # Errors
+    /// If groups cannot be made there.
+    pub fn within(dir: PathBuf, move_in: bool) -> io::Result<Self> {
+        if move_in {
+            let own = dir.join(OWN);
+            make(&own)?;
+            std::fs::write(own.join("cgroup.procs"), std::process::id().to_string())?;
+        }
+        let control = dir.join("cgroup.subtree_control");
+        let enable = |name: &str| std::fs::write(&control, format!("+{name}")).is_ok();
+        Ok(Delegated {
+            memory: enable("memory"),
+            pids: enable("pids"),
+            dir,
+        })
+    }
+
+    /// Makes a group for one run.
+    ///
+    /// # Errors
+    /// If the kernel refuses it or a limit.
+    pub fn group(&self, memory: Option<u64>, pids: Option<u64>) -> io::Result<Group> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = self
+            .dir
+            .join(format!("run-{}-{number}", std::process::id()));
+        make(&dir)?;
+        let group = Group { dir };
+        let limits = [
+            ("memory.max", memory.filter(|_| self.memory)),
+            ("pids.max", pids.filter(|_| self.pids)),
+        ];
+        for (file, limit) in limits {
+            if let Some(limit) = limit {
+                std::fs::write(group.dir.join(file), limit.to_string())?;
+            }
+        }
+        if memory.is_some() && self.memory {
+            // Without this the limit would only push the run into swap. Not every kernel has it.
+            let _ = std::fs::write(group.dir.join("memory.swap.max"), "0");
+        }
+        Ok(group)
+    }
+}
+
+/// The control group of one run; killed and removed when dropped.
+#[derive(Debug)]
+pub struct Group {
+    dir: PathBuf,
+}
+
+impl Group {
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Moves a process in; what it forks from now on is in too.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn add(&self, pid: Pid) -> io::Result<()> {
+        let pid = pid.as_raw_nonzero().to_string();
+        std::fs::write(self.dir.join("cgroup.procs"), pid)
+    }
+
+    /// Processes that the kernel ended because memory ran out.
+    pub fn oom_kills(&self) -> u64 {
+        let events = std::fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
+        let count = events
+            .lines()
+            .find_map(|line| line.strip_prefix("oom_kill "));
+        count.and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        remove_left_over(&self.dir);
+    }
+}
+
+/// Ends everybody in a group and removes it.
+pub fn remove_left_over(dir: &Path) {
+    let _ = std::fs::write(dir.join("cgroup.kill"), "1");
+    // The killed are gone a moment later; an empty group that stays costs next to nothing.
+    for _ in 0..100 {
+        match std::fs::remove_dir(dir) {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => std::thread::yield_now(),
+            _ => return,
+        }
+    }
+}
+
+fn make(dir: &Path) -> io::Result<()> {
+    match std::fs::create_dir(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The version 2 line of `/proc/self/cgroup`, without its leading slash; `None` for the root
+/// group, which is never regreen's own.
+fn own_path(text: &str) -> Option<PathBuf> {
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    (!path.is_empty() && !path.contains("..")).then(|| PathBuf::from(path))
+}
+
+/// Where cgroup version 2 is mounted.
+fn mount_point(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        let is_v2 = right.split(' ').next() == Some("cgroup2");
+        is_v2.then(|| left.split(' ').nth(4).map(PathBuf::from))?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_group_is_never_ours() {
+        assert_eq!(own_path("4:memory:/x\n0::/\n"), None);
+        let service = own_path("0::/user.slice/app.slice/regreen.service\n");
+        assert_eq!(service, Some("user.slice/app.slice/regreen.service".into()));
+    }
+
+    #[test]
+    fn the_mount_point_is_read_from_mountinfo() {
+        let text = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n";
+        assert_eq!(mount_point(text), Some("/sys/fs/cgroup".into()));
+        assert_eq!(mount_point("30 23 0:26 / /x rw - tmpfs tmpfs rw\n"), None);
+    }
+}
