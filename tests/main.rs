@@ -15,6 +15,8 @@ mod fixtures;
 mod harness;
 #[path = "main/hostile.rs"]
 mod hostile;
+#[path = "main/sandbox.rs"]
+mod sandbox;
 #[path = "main/status_schema.rs"]
 mod status_schema;
 #[path = "main/untouched.rs"]

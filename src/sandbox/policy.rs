@@ -94,10 +94,8 @@ pub fn options(spec: &Spec, context: &Context<'_>) -> Vec<OsString> {
 fn file_system(spec: &Spec, context: &Context<'_>) -> Vec<Op> {
     let mut ops = base_system(spec, context);
     ops.push(writable(&spec.place.tmp, Path::new("/tmp")));
-    ops.push(Op::Link {
-        target: "/var/tmp".into(),
-        points_to: "/tmp".into(),
-    });
+    // A mount, not a link: bubblewrap makes no mount points below a link.
+    ops.push(writable(&spec.place.tmp, Path::new("/var/tmp")));
     ops.push(writable(&spec.place.home, context.home));
     ops.push(writable(&spec.place.tree, &spec.place.root));
     ops.extend(spec.mounts.iter().map(|mount| Op::Bind {
@@ -331,7 +329,7 @@ mod tests {
         --perms 1777
         --size 1073741824
         --tmpfs /dev/shm
-        --symlink /tmp /var/tmp
+        --bind /slot/tmp /var/tmp
         --bind /slot/home /home/ada
         --ro-bind-try /home/ada/.rustup /home/ada/.rustup
         --bind /slot/tree /home/ada/work/app
