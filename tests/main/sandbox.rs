@@ -46,7 +46,13 @@ impl Lab {
             .tempdir_in("/var/tmp")
             .expect("the temporary directory is writable");
         let top = dir.path().canonicalize().expect("it was just made");
-        for name in ["home/project", "slot/tree", "slot/home", "slot/tmp", "state"] {
+        for name in [
+            "home/project",
+            "slot/tree",
+            "slot/home",
+            "slot/tmp",
+            "state",
+        ] {
             std::fs::create_dir_all(top.join(name)).expect("the directory is ours");
         }
         let host = HostEnv::below(&top, "/usr/bin:/bin");
@@ -133,7 +139,10 @@ async fn a_command_runs_at_the_users_own_path() {
     assert_eq!(seen.ended.not_started, None);
     let made = std::fs::read_to_string(lab.tree().join("b.txt")).expect("it went to the slot");
     assert_eq!(made, "made\n");
-    assert!(!lab.root().join("b.txt").exists(), "the user's tree is untouched");
+    assert!(
+        !lab.root().join("b.txt").exists(),
+        "the user's tree is untouched"
+    );
     let markers = std::fs::read_dir(Bwrap::markers(&lab.host)).expect("it was made");
     assert_eq!(markers.count(), 0, "the marker is gone with the sandbox");
 }
