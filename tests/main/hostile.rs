@@ -280,7 +280,7 @@ fn a_project_that_asks_for_everything_gets_nothing() {
         .complains("mounts");
     let watch = project.regreen(["watch"]).start();
     let status = project.status_until("what was left out", |status| {
-        let left_out = status["left_out"].to_string();
+        let left_out = status["ignored"].to_string();
         ["backend", "network", "mounts", "pass_env"]
             .iter()
             .all(|key| left_out.contains(key))

@@ -205,6 +205,40 @@ impl Project {
         }
     }
 
+    /// The git tree id of the work tree as it is now, untracked files included, by git itself.
+    #[track_caller]
+    pub fn tree_now(&self) -> String {
+        let index = self.home.top().join("index-of-the-test");
+        // The stat cache of the user's index is not needed, only what is tracked.
+        let _ = std::fs::remove_file(&index);
+        let git = |args: &[&str]| {
+            let git = self.home.program("git", args).within_dir(&self.root);
+            let ran = git.env("GIT_INDEX_FILE", &index).run();
+            ran.exits(0);
+            ran.stdout().trim().to_owned()
+        };
+        if self.try_git(["rev-parse", "-q", "--verify", "HEAD"]).code() == Some(0) {
+            git(&["read-tree", "HEAD"]);
+        }
+        git(&["add", "--all"]);
+        git(&["write-tree"])
+    }
+
+    /// Waits for a settled status that is about the work tree as it is now, and answers it.
+    #[track_caller]
+    pub fn settled(&self) -> serde_json::Value {
+        let tree = self.tree_now();
+        let what = format!("settled on tree {tree}");
+        self.status_within(Duration::from_secs(90), &what, |status| {
+            let suites = status["suites"].as_array().map_or(&[][..], Vec::as_slice);
+            status["snapshot"] == tree.as_str()
+                && status["activity"] == "idle"
+                && status["stale"] == false
+                && !suites.is_empty()
+                && suites.iter().all(|suite| suite["tested"] == tree.as_str())
+        })
+    }
+
     /// Everything of the user's that regreen must not change.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut entries = BTreeMap::new();
