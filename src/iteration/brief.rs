@@ -337,7 +337,7 @@ mod tests {
             message in ".{0,3000}",
             count in 0usize..300,
         ) {
-            let reports = [report((0..count).map(|n| failing(&format!("t{n}"), &message)).collect())];
+            let reports = [report((0..count).map(|n| failing(&format!("t{n}{message}"), &message)).collect())];
             let text = brief(&BriefFacts { reports: &reports, ..BriefFacts::default() });
             prop_assert!(text.len() <= CAP);
             prop_assert!(text.contains("There is no network"));
