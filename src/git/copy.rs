@@ -46,6 +46,15 @@ impl Objects {
         self.copy_range(tip, stop_at, &to.open()?)
     }
 
+    /// Copies a commit with its whole tree, without its history, into another store. Answers
+    /// how many objects were copied.
+    pub fn copy_commit(&self, commit: Oid, to: &Objects) -> Result<usize, GitError> {
+        let target = to.odb()?;
+        let mut wanted = Vec::new();
+        self.missing_commit(commit, &|id| target.exists(id), &mut wanted)?;
+        self.copy_into(to.repo(), &wanted)
+    }
+
     /// Takes over the commits that an agent made in a private `.git` of its own, from its HEAD
     /// back to `base`; oldest first. The directory is hostile: nothing in it is run, followed
     /// or believed, every object is hashed again. No sandbox may be writing to it meanwhile.

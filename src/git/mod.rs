@@ -4,6 +4,7 @@
 //! [`PrivateDir`] (`<git dir>/regreen/`) and, for loops, objects and refs below
 //! `refs/heads/regreen/` and `refs/regreen/`.
 
+mod agent_git;
 mod commit;
 mod confined;
 mod copy;
@@ -19,6 +20,7 @@ mod submodule;
 pub(crate) mod tree;
 pub(crate) mod worktree;
 
+pub use agent_git::AgentGit;
 pub use commit::CommitInfo;
 pub use commit::CommitSpec;
 pub use confined::Confined;

@@ -140,6 +140,47 @@ impl Slots {
         Err(SlotError::Exhausted(MAX_SLOTS - 1))
     }
 
+    /// Takes back the very slot that a loop had before regreen was killed, with all that lies
+    /// in it; `None` if somebody else has it or had it since.
+    pub fn lease_again(
+        &self,
+        worktree: &Worktree,
+        number: u32,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Option<Slot>, SlotError> {
+        let dir = self
+            .dir
+            .join(worktree.id().as_str())
+            .join(number.to_string());
+        if !dir.is_dir() {
+            return Ok(None);
+        }
+        let Some(lock) = try_lock(&dir)? else {
+            return Ok(None);
+        };
+        let same =
+            read_lease(&dir).is_some_and(|old| old.purpose == purpose && old.root == worktree.root);
+        if !same {
+            return Ok(None);
+        }
+        let slot = Slot {
+            tree: dir.join("tree"),
+            dir,
+            number,
+            purpose,
+            _lock: lock,
+        };
+        slot.write_lease(&Lease {
+            purpose,
+            root: worktree.root.clone(),
+            pid: std::process::id(),
+            since: now,
+        })?;
+        slot.make_parts()?;
+        Ok(Some(slot))
+    }
+
     /// Every slot, with its size; walks them all.
     pub fn list(&self) -> Result<Vec<SlotInfo>, SlotError> {
         let mut found = Vec::new();
