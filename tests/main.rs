@@ -9,6 +9,8 @@ mod support;
 // One area a line, in alphabetical order; the file is `tests/main/<area>.rs`.
 #[path = "main/bad_input.rs"]
 mod bad_input;
+#[path = "main/contract.rs"]
+mod contract;
 #[path = "main/e2e.rs"]
 mod e2e;
 #[path = "main/fixtures.rs"]

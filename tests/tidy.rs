@@ -61,7 +61,11 @@ const IMPURE: &[&[&str]] = &[
 const MAY_SPAWN: &[&str] = &["src/process/", "src/run/shim", "tests/"];
 
 const SPAWNING: &[&[&str]] = &[
-    &["process", "::", "Command"],
+    &["std", "::", "process", "::", "Command"],
+    &["tokio", "::", "process", "::", "Command"],
+    // Imported so, `process::Command` would not be seen.
+    &["std", "::", "process", ";"],
+    &["tokio", "::", "process", ";"],
     &["libc", "::", "fork"],
     &["libc", "::", "vfork"],
     &["libc", "::", "posix_spawn"],
@@ -393,6 +397,13 @@ const PLANTED: &[Planted] = &[
         "use std::process::Command;",
         false,
     ),
+    (spawns_nothing, "src/git/a.rs", "use std::process;", false),
+    (
+        spawns_nothing,
+        "src/git/a.rs",
+        "use crate::process::Command;",
+        true,
+    ),
     (
         spawns_nothing,
         "src/git/a.rs",
@@ -567,6 +578,32 @@ fn nothing_names_somebodys_machine() {
                         line: number + 1,
                         what: format!("names `{name}`"),
                     });
+                }
+            }
+        }
+    }
+    none_of(found);
+}
+
+#[test]
+fn links_of_the_documents_lead_somewhere() {
+    let mut found = Vec::new();
+    for path in tracked_files() {
+        if !path.ends_with(".md") {
+            continue;
+        }
+        let place = repository().join(&path);
+        let text = std::fs::read_to_string(&place).unwrap_or_default();
+        let dir = place.parent().expect("a file lies in a directory");
+        for (number, line) in text.lines().enumerate() {
+            for target in line.split("](").skip(1) {
+                let target = target.split([')', '#']).next().unwrap_or_default();
+                let elsewhere = target.is_empty() || target.contains("://");
+                if !elsewhere && !dir.join(target).exists() {
+                    let what = format!("the link to `{target}` leads nowhere");
+                    let line = number + 1;
+                    let path = path.clone();
+                    found.push(Violation { path, line, what });
                 }
             }
         }
