@@ -131,6 +131,9 @@ impl Compose {
             .chain(self.outcomes.iter().copied());
         let outcome = Outcome::worst(found).unwrap_or(if self.counts.failed > 0 {
             Outcome::Failed
+        } else if !self.complete && self.counts.passed > 0 {
+            // Something has no end marker: whatever it was, it is not a pass.
+            Outcome::Crashed
         } else if self.counts.passed > 0 {
             Outcome::Passed
         } else {
@@ -154,7 +157,8 @@ impl Compose {
 /// What a failure makes of the whole run.
 fn outcome_of(failure: &Failure) -> Outcome {
     match failure.kind {
-        FailureKind::CompileError => Outcome::BuildFailed,
+        // A doctest that does not compile is one failed test, not a failed build.
+        FailureKind::CompileError if failure.phase == Phase::Build => Outcome::BuildFailed,
         FailureKind::CollectionError => Outcome::CollectionError,
         FailureKind::Crash | FailureKind::Oom => Outcome::Crashed,
         _ => Outcome::Failed,

@@ -14,6 +14,7 @@ mod fingerprint;
 pub mod generic;
 pub mod junit;
 
+mod libtest;
 mod lines;
 mod live;
 pub mod nextest;

@@ -72,26 +72,39 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
 }
 
 /// The last bytes of a log that is not kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tail {
     bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Tail::of(16 * 1024)
+    }
 }
 
 impl Tail {
-    const MOST: usize = 16 * 1024;
+    /// Keeps the last `most` bytes.
+    pub fn of(most: usize) -> Self {
+        Tail {
+            bytes: Vec::new(),
+            most,
+        }
+    }
 
     /// Remembers the end of what was seen.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let from = bytes.len().saturating_sub(Self::MOST);
+        let from = bytes.len().saturating_sub(self.most);
         self.bytes.extend_from_slice(&bytes[from..]);
-        if self.bytes.len() > 2 * Self::MOST {
-            self.bytes.drain(..self.bytes.len() - Self::MOST);
+        if self.bytes.len() > 2 * self.most {
+            self.bytes.drain(..self.bytes.len() - self.most);
         }
     }
 
     /// The last lines, cleaned.
     pub fn lines(&self, most: usize) -> Vec<String> {
-        let from = self.bytes.len().saturating_sub(Self::MOST);
+        let from = self.bytes.len().saturating_sub(self.most);
         let text = clean(&String::from_utf8_lossy(&self.bytes[from..]));
         let mut lines: Vec<String> = text
             .lines()
@@ -147,7 +160,7 @@ mod tests {
         for i in 0..10_000 {
             tail.feed(format!("line {i}\n").as_bytes());
         }
-        assert!(tail.bytes.len() <= 2 * Tail::MOST);
+        assert!(tail.bytes.len() <= 2 * tail.most);
         assert_eq!(tail.lines(2), ["line 9998", "line 9999"]);
     }
 }

@@ -42,16 +42,45 @@
 //! it all merged doctests share one process) and executes the binary. Their results are read
 //! from rustdoc's text on cargo's standard output.
 
+mod binary;
+mod errors;
+mod finish;
+mod messages;
+pub(crate) mod package;
+mod rerun;
 pub mod shim;
+mod targets;
 
-use crate::compose::Compose;
+use crate::cargo::binary::Binary;
+use crate::cargo::binary::Identity;
+use crate::cargo::errors::Errors;
+use crate::cargo::messages::Said as Compiler;
+use crate::cargo::package::Package;
+use crate::cargo::targets::Target;
+use crate::cargo::targets::Targets;
 use crate::context::Context;
 use crate::event::TestEvent;
-use crate::live::End;
+use crate::libtest::json;
+use crate::libtest::json::Step;
+use crate::libtest::text as harness;
+use crate::libtest::text::Said;
+use crate::libtest::text::Section;
+use crate::libtest::text::Word;
+use crate::lines::Line;
+use crate::lines::Lines;
 use crate::live::Stream;
-use crate::report::Note;
-use crate::report::Report;
-use crate::report::Source;
+use crate::report::Counts;
+use crate::report::Diagnostic;
+use crate::report::Failure;
+use crate::text;
+use crate::text::Tail;
+use cargo_metadata::Message;
+use std::collections::BTreeMap;
+
+/// More compiler errors than this are not kept.
+const MOST_ERRORS: usize = 1000;
+/// More files of the shim than this are not followed.
+const MOST_BINARIES: usize = 10_000;
 
 /// A run of `cargo test` (or of one test binary) that is being read.
 ///
@@ -61,6 +90,40 @@ use crate::report::Source;
 pub struct CargoRun {
     context: Context,
     framework: &'static str,
+    stdout: Lines,
+    stderr: Lines,
+    tail: Tail,
+    targets: Targets,
+    errors: Errors,
+    compiler: Vec<Failure>,
+    warnings: Vec<Diagnostic>,
+    built: Option<bool>,
+    messages: bool,
+    binaries: BTreeMap<String, Binary>,
+    order: Vec<String>,
+    reader: harness::Reader,
+    current: Option<Current>,
+    sections: Vec<(Option<Current>, Section)>,
+    inline: Vec<Inline>,
+    doc_headers: usize,
+    died: Vec<(Option<Current>, Option<i32>, Option<i32>)>,
+    planned: u64,
+    counts: Counts,
+}
+
+/// What cargo said it is running now, in a text log.
+#[derive(Debug, Clone)]
+struct Current {
+    target: Target,
+    doctests: bool,
+}
+
+/// A JSON stream that stands in the log itself.
+#[derive(Debug)]
+struct Inline {
+    current: Option<Current>,
+    stream: json::Stream,
+    failed: Vec<json::Failed>,
 }
 
 impl CargoRun {
@@ -69,26 +132,441 @@ impl CargoRun {
         CargoRun {
             context,
             framework: "cargo",
+            stdout: Lines::default(),
+            stderr: Lines::default(),
+            tail: Tail::default(),
+            targets: Targets::default(),
+            errors: Errors::default(),
+            compiler: Vec::new(),
+            warnings: Vec::new(),
+            built: None,
+            messages: false,
+            binaries: BTreeMap::new(),
+            order: Vec::new(),
+            reader: harness::Reader::default(),
+            current: None,
+            sections: Vec::new(),
+            inline: Vec::new(),
+            doc_headers: 0,
+            died: Vec::new(),
+            planned: 0,
+            counts: Counts::default(),
         }
     }
 
     /// Begins to read the output of one test binary.
     pub fn libtest(context: Context) -> Self {
         CargoRun {
-            context,
             framework: "libtest",
+            ..CargoRun::new(context)
         }
     }
 
     /// Takes more bytes of one stream; says what became known by them.
-    pub fn feed(&mut self, _stream: Stream<'_>, _bytes: &[u8]) -> Vec<TestEvent> {
-        Vec::new()
+    pub fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        let mut events = Vec::new();
+        match stream {
+            Stream::File(name) => self.file(name, bytes, &mut events),
+            Stream::Stderr => {
+                self.tail.feed(bytes);
+                for line in self.stderr.feed(bytes) {
+                    self.error_line(&text::clean(&line.text()));
+                }
+            }
+            Stream::Stdout | Stream::Log => {
+                self.tail.feed(bytes);
+                for line in self.stdout.feed(bytes) {
+                    self.log_line(&line, &mut events);
+                }
+            }
+        }
+        events
     }
 
-    /// The report of the whole run.
-    pub fn finish(self, end: End) -> Report {
-        let mut compose = Compose::new(self.context);
-        compose.incomplete(Note::new("unread", "this format is not read yet"));
-        compose.finish(self.framework, Source::Events, &end)
+    fn file(&mut self, name: &str, bytes: &[u8], events: &mut Vec<TestEvent>) {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        let Some((stem, ending)) = file.rsplit_once('.') else {
+            return;
+        };
+        if !matches!(ending, "events" | "list" | "stderr") {
+            return;
+        }
+        if !self.binaries.contains_key(stem) {
+            if self.binaries.len() >= MOST_BINARIES {
+                return;
+            }
+            self.binaries.insert(stem.to_owned(), Binary::default());
+        }
+        let Some(binary) = self.binaries.get_mut(stem) else {
+            return;
+        };
+        match ending {
+            "list" => binary.list(bytes),
+            "stderr" => binary.stderr(bytes),
+            _ => {
+                if !self.order.iter().any(|known| known == stem) {
+                    self.order.push(stem.to_owned());
+                }
+                let steps = binary.events(bytes);
+                let target = self.target_of(stem);
+                self.tell(steps, &target, events);
+            }
+        }
     }
+
+    fn target_of(&self, stem: &str) -> Target {
+        let header = self
+            .binaries
+            .get(stem)
+            .and_then(|binary| binary.header.as_ref());
+        let Some(header) = header else {
+            return Target {
+                name: stem.to_owned(),
+                ..Target::default()
+            };
+        };
+        let mut target = self.targets.of(&header.binary);
+        if target.package.is_empty() {
+            target.package = header.package.clone().unwrap_or_default();
+        }
+        if target.dir.is_empty() {
+            target.dir = header.manifest_dir.clone().unwrap_or_default();
+        }
+        target
+    }
+
+    /// Turns steps of a stream into events.
+    fn tell(&mut self, steps: Vec<Step>, target: &Target, events: &mut Vec<TestEvent>) {
+        if steps.is_empty() {
+            return;
+        }
+        let label = self.targets.label(target);
+        let package = Targets::package(target, &self.context);
+        let who = Identity {
+            target,
+            label: &label,
+            package: &package,
+        };
+        let before = self.counts;
+        for step in steps {
+            let target = Some(label.clone());
+            match step {
+                Step::Announced(count) => {
+                    self.planned = self.planned.saturating_add(count);
+                    events.push(TestEvent::Planned {
+                        total: self.planned,
+                    });
+                }
+                Step::Started(id) => events.push(TestEvent::Started { target, id }),
+                Step::Passed(id) => {
+                    self.counts.passed += 1;
+                    events.push(TestEvent::Passed { target, id });
+                }
+                Step::Ignored(id) => {
+                    self.counts.skipped += 1;
+                    events.push(TestEvent::Skipped { target, id });
+                }
+                Step::Failed(failed) => {
+                    self.counts.failed += 1;
+                    events.push(TestEvent::Failed(Box::new(binary::of(&failed, &who))));
+                }
+            }
+        }
+        self.say_counts(before, events);
+    }
+
+    fn say_counts(&mut self, before: Counts, events: &mut Vec<TestEvent>) {
+        self.counts.total = self.counts.passed + self.counts.failed + self.counts.skipped;
+        if self.counts != before {
+            events.push(TestEvent::Counts(self.counts));
+        }
+    }
+
+    fn log_line(&mut self, line: &Line, events: &mut Vec<TestEvent>) {
+        if line.bytes.starts_with(b"{\"reason\":") && !self.reader.in_failures() {
+            let read = serde_json::from_slice::<Message>(&line.bytes);
+            if let Ok(message) = read {
+                self.message(message, events);
+                return;
+            }
+        }
+        let raw = line.text();
+        if self.inline_line(&raw, events) {
+            return;
+        }
+        let line = text::clean(&raw);
+        // With one thread the name of the test that crashed has no line end of its own.
+        if self.reader.is_open()
+            && let Some(at) = line
+                .find("error: test failed, to rerun pass `")
+                .filter(|at| *at > 0)
+        {
+            self.text_line(&line[..at], events);
+            self.text_line(&line[at..], events);
+            return;
+        }
+        self.text_line(&line, events);
+    }
+
+    fn text_line(&mut self, line: &str, events: &mut Vec<TestEvent>) {
+        if !self.reader.in_failures() && self.header(line) {
+            return;
+        }
+        let before = self.counts;
+        match self.reader.line(line) {
+            Said::Began(count, section) => {
+                if let Some(section) = section {
+                    self.section(*section, events);
+                }
+                self.planned = self.planned.saturating_add(count);
+                events.push(TestEvent::Planned {
+                    total: self.planned,
+                });
+            }
+            Said::Result(id, word) => self.result(id, word, events),
+            Said::Ended(section) => self.section(*section, events),
+            Said::Inside => {}
+            Said::Outside => {
+                // A last line after the last line: one of them was not the harness's.
+                if harness::last_line(line).is_some()
+                    && let Some((_, section)) = self.sections.last_mut()
+                {
+                    section.faults.push("a second last line came".to_owned());
+                }
+                self.error_line(line);
+            }
+        }
+        self.say_counts(before, events);
+    }
+
+    fn result(&mut self, id: String, word: Word, events: &mut Vec<TestEvent>) {
+        let target = self.current_label(&id);
+        match word {
+            Word::Ok => {
+                self.counts.passed += 1;
+                events.push(TestEvent::Passed { target, id });
+            }
+            Word::Ignored => {
+                self.counts.skipped += 1;
+                events.push(TestEvent::Skipped { target, id });
+            }
+            // The reason is known when the section ends.
+            Word::Failed => self.counts.failed += 1,
+        }
+    }
+
+    fn current_label(&self, id: &str) -> Option<String> {
+        let current = self.current_for(id)?;
+        let label = self.targets.label(&current.target);
+        (!label.is_empty()).then_some(label)
+    }
+
+    /// What a result in the text belongs to: a doctest's id tells by its file.
+    fn current_for(&self, id: &str) -> Option<Current> {
+        if self.current.is_some() {
+            return self.current.clone();
+        }
+        let (file, _) = crate::libtest::failure::doctest(id)?;
+        let file = self.context.relative(file);
+        let target = self.targets.library(&file, &self.context)?;
+        Some(Current {
+            target,
+            doctests: true,
+        })
+    }
+
+    fn section(&mut self, section: Section, events: &mut Vec<TestEvent>) {
+        for (name, output) in &section.failed {
+            let current = self.current_for(name);
+            let failure = self.text_failure(current.as_ref(), name, output);
+            events.push(TestEvent::Failed(Box::new(failure)));
+        }
+        if self.sections.len() < MOST_BINARIES {
+            self.sections.push((self.current.clone(), section));
+        }
+    }
+
+    /// The failure of a test whose output stands in the text.
+    fn text_failure(&self, current: Option<&Current>, name: &str, output: &str) -> Failure {
+        let target = current
+            .map(|current| current.target.clone())
+            .unwrap_or_default();
+        let label = self.targets.label(&target);
+        let package = Targets::package(&target, &self.context);
+        let who = Identity {
+            target: &target,
+            label: &label,
+            package: &package,
+        };
+        let failure = crate::libtest::failure::of(name, output, None, &package);
+        let mut failure = binary::named(failure, &who, Some(name));
+        if crate::libtest::failure::doctest(name).is_some() {
+            failure.rerun = rerun::doctest(&self.context, Some(&target), name);
+        }
+        failure
+    }
+
+    /// A JSON stream of a test binary in the log itself.
+    fn inline_line(&mut self, raw: &str, events: &mut Vec<TestEvent>) -> bool {
+        let begins =
+            raw.starts_with('{') && raw.contains("\"suite\"") && raw.contains("\"started\"");
+        let open = self
+            .inline
+            .last()
+            .is_some_and(|inline| inline.stream.end().is_none());
+        let single = self.framework == "libtest" && !self.inline.is_empty();
+        if !open && !single && (!begins || self.reader.is_open()) {
+            return false;
+        }
+        if open && !begins && self.header(&text::clean(raw)) {
+            return true;
+        }
+        if !open && !single {
+            if self.inline.len() >= MOST_BINARIES {
+                return true;
+            }
+            self.inline.push(Inline {
+                current: self.current.clone(),
+                stream: json::Stream::default(),
+                failed: Vec::new(),
+            });
+        }
+        let Some(inline) = self.inline.last_mut() else {
+            return false;
+        };
+        let step = inline.stream.line(raw);
+        if let Some(Step::Failed(failed)) = &step {
+            inline.failed.push(failed.clone());
+        }
+        let target = inline
+            .current
+            .as_ref()
+            .map(|current| current.target.clone());
+        self.tell(
+            step.into_iter().collect(),
+            &target.unwrap_or_default(),
+            events,
+        );
+        true
+    }
+
+    fn message(&mut self, message: Message, events: &mut Vec<TestEvent>) {
+        self.messages = true;
+        match message {
+            Message::CompilerArtifact(artifact) => self.targets.artifact(&artifact),
+            Message::BuildFinished(finished) => self.built = Some(finished.success),
+            Message::CompilerMessage(message) => {
+                let dir = targets::package_dir(&message.package_id.repr);
+                let dir = dir.unwrap_or_else(|| self.context.dir.clone());
+                let package = Package::new(self.context.clone(), &dir);
+                let target = &message.target;
+                match messages::read(
+                    &message.message,
+                    &target.name,
+                    target.src_path.as_str(),
+                    &package,
+                ) {
+                    Compiler::Error(failure) => self.compiler_error(*failure, &message, events),
+                    Compiler::Warning(warning) => self.warning(warning),
+                    Compiler::Nothing => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn compiler_error(
+        &mut self,
+        mut failure: Failure,
+        message: &cargo_metadata::CompilerMessage,
+        events: &mut Vec<TestEvent>,
+    ) {
+        // The library and its unit tests are compiled both and say the same.
+        let same = |known: &Failure| known.id == failure.id && known.message == failure.message;
+        if self.compiler.len() >= MOST_ERRORS || self.compiler.iter().any(same) {
+            return;
+        }
+        let target = Target {
+            package: targets::package_name(&message.package_id.repr),
+            ..Target::default()
+        };
+        failure.rerun = rerun::target(&self.context, &target);
+        failure.rerun.push("--no-run".to_owned());
+        events.push(TestEvent::Failed(Box::new(failure.clone())));
+        self.compiler.push(failure);
+    }
+
+    fn warning(&mut self, warning: Diagnostic) {
+        if self.warnings.len() < MOST_ERRORS && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// A line of cargo's own text.
+    fn error_line(&mut self, line: &str) {
+        if self.header(line) {
+            return;
+        }
+        if let Some((code, signal)) = died(line) {
+            self.died.push((self.current.clone(), code, signal));
+        }
+        self.errors.line(line);
+    }
+
+    /// `Running unittests src/lib.rs (target/debug/deps/demo-8348)`, `Doc-tests demo`: a
+    /// section that was open is over.
+    fn header(&mut self, line: &str) -> bool {
+        if line.starts_with("error: test failed, to rerun pass") && self.reader.is_open() {
+            let section = self.reader.close();
+            self.sections
+                .extend(section.map(|section| (self.current.clone(), section)));
+            return false;
+        }
+        let current = if let Some(rest) = line.strip_prefix("     Running ") {
+            let binary = rest
+                .trim_end()
+                .strip_suffix(')')
+                .and_then(|rest| rest.rsplit_once('('));
+            let Some((_, binary)) = binary else {
+                return false;
+            };
+            Current {
+                target: self.targets.of(binary),
+                doctests: false,
+            }
+        } else if let Some(name) = line.strip_prefix("   Doc-tests ") {
+            self.doc_headers += 1;
+            let named = Target {
+                package: name.trim().to_owned(),
+                name: name.trim().to_owned(),
+                ..Target::default()
+            };
+            Current {
+                target: self.targets.library_named(name.trim()).unwrap_or(named),
+                doctests: true,
+            }
+        } else {
+            return false;
+        };
+        let section = self.reader.close();
+        self.sections
+            .extend(section.map(|section| (self.current.clone(), section)));
+        self.built.get_or_insert(true);
+        self.current = Some(current);
+        true
+    }
+}
+
+/// `process didn't exit successfully: `…` (signal: 11, SIGSEGV: …)`, once tests run.
+fn died(line: &str) -> Option<(Option<i32>, Option<i32>)> {
+    let rest = line
+        .trim_start()
+        .strip_prefix("process didn't exit successfully: `")?;
+    let (_, how) = rest.rsplit_once(" (")?;
+    if let Some(signal) = how.strip_prefix("signal: ") {
+        let number = signal.split([',', ')']).next()?;
+        return Some((None, number.parse().ok()));
+    }
+    let code = how.strip_prefix("exit status: ")?.trim_end_matches(')');
+    Some((code.parse().ok(), None))
 }

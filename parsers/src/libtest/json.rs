@@ -1,0 +1,419 @@
+//! The JSON stream of one test binary, and whether it can be believed.
+//!
+//! A stream is believed only if the tests listed beforehand are the tests seen, each started
+//! once and ended once, and the suite's end comes last with counts that agree. A child process
+//! can write to the same standard output: noise is expected there, forged results are found by
+//! these rules.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+/// More distinct tests than this are not followed (only a hostile stream has them).
+const MOST_TESTS: usize = 500_000;
+/// More contradictions than this are not described.
+const MOST_FAULTS: usize = 5;
+
+#[derive(Debug, Deserialize)]
+struct Record {
+    #[serde(rename = "type")]
+    kind: String,
+    event: String,
+    name: Option<String>,
+    stdout: Option<String>,
+    message: Option<String>,
+    reason: Option<String>,
+    exec_time: Option<f64>,
+    test_count: Option<u64>,
+    passed: Option<u64>,
+    failed: Option<u64>,
+    ignored: Option<u64>,
+    measured: Option<u64>,
+}
+
+/// What one line of the stream said.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// So many tests will run.
+    Announced(u64),
+    /// A test began.
+    Started(String),
+    /// A test ended well.
+    Passed(String),
+    /// A test was ignored.
+    Ignored(String),
+    /// A test failed.
+    Failed(Failed),
+}
+
+/// What the stream says about a failed test.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failed {
+    /// The test's name.
+    pub name: String,
+    /// What it printed.
+    pub output: String,
+    /// What the harness says.
+    pub verdict: Option<String>,
+    /// How long it took.
+    pub duration_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    Passed,
+    Failed,
+    Ignored,
+}
+
+/// The suite's last word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SuiteEnd {
+    /// Whether it says that all is well.
+    pub ok: bool,
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+/// One binary's stream.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    tests: BTreeMap<String, State>,
+    running: Vec<String>,
+    announced: Option<u64>,
+    end: Option<SuiteEnd>,
+    faults: Vec<String>,
+    /// Noise that is no result, for the message of a crash.
+    pub noise: crate::text::Tail,
+}
+
+impl Stream {
+    /// Takes one line. Several results can come of none (noise) or one.
+    pub fn line(&mut self, line: &str) -> Option<Step> {
+        let Some((before, record)) = record(line) else {
+            self.other(line);
+            return None;
+        };
+        if !before.is_empty() {
+            self.noise.feed(before.as_bytes());
+            self.noise.feed(b"\n");
+        }
+        if self.end.is_some() {
+            self.fault("results were written after the suite's end".to_owned());
+        }
+        match record.kind.as_str() {
+            "suite" => self.suite(&record),
+            "test" | "bench" => self.test(record),
+            _ => None,
+        }
+    }
+
+    fn other(&mut self, line: &str) {
+        if line.trim().is_empty() {
+            return;
+        }
+        if line.contains("{ \"type\": \"") {
+            self.fault("a result was written that cannot be read".to_owned());
+        }
+        self.noise.feed(line.as_bytes());
+        self.noise.feed(b"\n");
+    }
+
+    fn suite(&mut self, record: &Record) -> Option<Step> {
+        if record.event == "started" {
+            if self.announced.is_some() || !self.tests.is_empty() {
+                self.fault("the suite began twice".to_owned());
+            }
+            let count = record.test_count.unwrap_or(0);
+            self.announced = Some(self.announced.unwrap_or(0).max(count));
+            return Some(Step::Announced(count));
+        }
+        if self.announced.is_none() {
+            self.fault("the suite ended without having begun".to_owned());
+        }
+        self.end = Some(SuiteEnd {
+            ok: record.event == "ok",
+            passed: record.passed.unwrap_or(0) + record.measured.unwrap_or(0),
+            failed: record.failed.unwrap_or(0),
+            ignored: record.ignored.unwrap_or(0),
+        });
+        None
+    }
+
+    fn test(&mut self, record: Record) -> Option<Step> {
+        let name = record.name?;
+        if self.announced.is_none() {
+            self.fault("a test came before the suite began".to_owned());
+        }
+        match record.event.as_str() {
+            "started" => self.started(name),
+            "timeout" => None,
+            "ok" => self.ended(name, State::Passed).map(Step::Passed),
+            "ignored" => self.ended(name, State::Ignored).map(Step::Ignored),
+            "failed" => {
+                let name = self.ended(name, State::Failed)?;
+                let seconds = record.exec_time.filter(|s| s.is_finite() && *s >= 0.0);
+                let timed_out = record.reason.as_deref() == Some("time limit exceeded");
+                Some(Step::Failed(Failed {
+                    name,
+                    output: record.stdout.unwrap_or_default(),
+                    verdict: record
+                        .message
+                        .or(timed_out.then(|| "time limit exceeded".to_owned())),
+                    duration_ms: seconds.map(|s| (s * 1000.0) as u64),
+                }))
+            }
+            // A benchmark's own result has no event word that is known here.
+            _ if record.kind == "bench" => self.ended(name, State::Passed).map(Step::Passed),
+            other => {
+                let fault = format!(
+                    "unknown result `{}` of `{name}`",
+                    crate::text::one_line(other)
+                );
+                self.fault(fault);
+                None
+            }
+        }
+    }
+
+    fn started(&mut self, name: String) -> Option<Step> {
+        if self.tests.contains_key(&name) {
+            self.fault(format!("`{name}` began twice"));
+            return None;
+        }
+        if self.tests.len() >= MOST_TESTS {
+            self.fault("more tests than anybody has".to_owned());
+            return None;
+        }
+        self.tests.insert(name.clone(), State::Running);
+        self.running.push(name.clone());
+        Some(Step::Started(name))
+    }
+
+    /// Notes a test's end. A second end that says worse is believed, one that says better not.
+    fn ended(&mut self, name: String, state: State) -> Option<String> {
+        match self.tests.get(&name).copied() {
+            Some(State::Running) => {}
+            Some(before) => {
+                self.fault(format!("`{name}` ended twice"));
+                if state != State::Failed || before == State::Failed {
+                    return None;
+                }
+            }
+            None => {
+                self.fault(format!("`{name}` ended without having begun"));
+                if self.tests.len() >= MOST_TESTS {
+                    return None;
+                }
+            }
+        }
+        self.running.retain(|running| *running != name);
+        self.tests.insert(name.clone(), state);
+        Some(name)
+    }
+
+    fn fault(&mut self, fault: String) {
+        if self.faults.len() < MOST_FAULTS && !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    /// The tests that have begun and not ended, oldest first.
+    pub fn running(&self) -> &[String] {
+        &self.running
+    }
+
+    /// The suite's last word, if it came.
+    pub fn end(&self) -> Option<SuiteEnd> {
+        self.end
+    }
+
+    /// Whether anything of the harness was seen at all.
+    pub fn began(&self) -> bool {
+        self.announced.is_some() || !self.tests.is_empty()
+    }
+
+    /// How many tests were announced.
+    pub fn announced(&self) -> u64 {
+        self.announced.unwrap_or(0)
+    }
+
+    /// (passed, failed, ignored) as seen test by test.
+    pub fn tally(&self) -> (u64, u64, u64) {
+        let count = |state| self.tests.values().filter(|s| **s == state).count() as u64;
+        (
+            count(State::Passed),
+            count(State::Failed),
+            count(State::Ignored),
+        )
+    }
+
+    /// How many of the announced tests never began.
+    pub fn not_begun(&self) -> u64 {
+        self.announced().saturating_sub(self.tests.len() as u64)
+    }
+
+    /// What contradicts itself in a stream that has its suite's end; empty if it is believed.
+    /// `listed` is what the binary listed beforehand.
+    pub fn contradictions(&self, listed: Option<&BTreeSet<String>>) -> Vec<String> {
+        let mut faults = self.faults.clone();
+        let (passed, failed, ignored) = self.tally();
+        if let Some(end) = self.end {
+            let said = (end.passed, end.failed, end.ignored);
+            if said != (passed, failed, ignored) {
+                faults.push(format!(
+                    "the suite counts {} passed, {} failed, {} ignored, its tests {passed}, {failed}, {ignored}",
+                    said.0, said.1, said.2
+                ));
+            }
+            if end.ok != (failed == 0) {
+                faults.push("the suite's end and its tests disagree".to_owned());
+            }
+        }
+        if self.announced() != self.tests.len() as u64 {
+            faults.push(format!(
+                "{} tests were announced, {} seen",
+                self.announced(),
+                self.tests.len()
+            ));
+        }
+        for name in self.running.iter().take(2) {
+            faults.push(format!("`{name}` never ended"));
+        }
+        if let Some(listed) = listed {
+            let unknown = self.tests.keys().find(|name| !listed.contains(*name));
+            faults.extend(unknown.map(|name| format!("`{name}` is not among the listed tests")));
+            let missing = listed.iter().find(|name| !self.tests.contains_key(*name));
+            faults.extend(missing.map(|name| format!("`{name}` was listed and never ran")));
+        }
+        faults
+    }
+}
+
+/// The record that ends the line, and what stands before it (output without a line end).
+fn record(line: &str) -> Option<(&str, Record)> {
+    let mut from = 0;
+    while let Some(at) = line.get(from..)?.find('{') {
+        let start = from + at;
+        let rest = &line[start..];
+        let likely = rest
+            .trim_start_matches('{')
+            .trim_start()
+            .starts_with("\"type\"");
+        if likely && let Ok(record) = serde_json::from_str::<Record>(rest) {
+            return Some((&line[..start], record));
+        }
+        from = start + 1;
+    }
+    None
+}
+
+/// The names in the output of `--list --format terse`.
+pub(crate) fn listed(text: &str) -> BTreeSet<String> {
+    text.lines()
+        .filter_map(|line| {
+            line.strip_suffix(": test")
+                .or_else(|| line.strip_suffix(": benchmark"))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(lines: &[&str]) -> Stream {
+        let mut stream = Stream::default();
+        for line in lines {
+            stream.line(line);
+        }
+        stream
+    }
+
+    const BEGIN: &str = r#"{ "type": "suite", "event": "started", "test_count": 2 }"#;
+    const A: &str = r#"{ "type": "test", "event": "started", "name": "a" }"#;
+    const A_OK: &str = r#"{ "type": "test", "name": "a", "event": "ok", "exec_time": 0.001 }"#;
+    const A_BAD: &str = r#"{ "type": "test", "name": "a", "event": "failed", "stdout": "x" }"#;
+    const B: &str = r#"{ "type": "test", "event": "started", "name": "b" }"#;
+    const B_OK: &str = r#"{ "type": "test", "name": "b", "event": "ok" }"#;
+    const END: &str = r#"{ "type": "suite", "event": "ok", "passed": 2, "failed": 0, "ignored": 0, "measured": 0, "filtered_out": 0 }"#;
+
+    fn list() -> BTreeSet<String> {
+        listed("a: test\nb: test\nnoise\n")
+    }
+
+    #[test]
+    fn a_whole_stream_is_believed_noise_or_not() {
+        let glued = format!("no line end{B_OK}");
+        let stream = stream(&[BEGIN, A, "noise {", A_OK, B, &glued, END, "", "bye"]);
+        assert_eq!(stream.contradictions(Some(&list())), Vec::<String>::new());
+        assert_eq!(stream.tally(), (2, 0, 0));
+        assert_eq!(stream.noise.lines(9), ["noise {", "no line end", "bye"]);
+    }
+
+    #[test]
+    fn every_forgery_is_found() {
+        let cases: &[(&[&str], &str)] = &[
+            (&[BEGIN, A, A_OK, B, A_OK, B_OK, END], "`a` ended twice"),
+            (&[BEGIN, A, A, A_OK, B, B_OK, END], "`a` began twice"),
+            (
+                &[BEGIN, A, A_OK, B_OK, END],
+                "`b` ended without having begun",
+            ),
+            (&[BEGIN, A, A_OK, END], "2 tests were announced, 1 seen"),
+            (
+                &[BEGIN, A, A_OK, B, B_OK, END, A_BAD],
+                "after the suite's end",
+            ),
+            (
+                &[BEGIN, A, A_OK, B, B_OK, END, END],
+                "after the suite's end",
+            ),
+            (
+                &[BEGIN, BEGIN, A, A_OK, B, B_OK, END],
+                "the suite began twice",
+            ),
+            (&[A, BEGIN, A_OK, B, B_OK, END], "before the suite began"),
+            (&[BEGIN, A, A_OK, B, END], "`b` never ended"),
+            (
+                &[BEGIN, A, A_BAD, B, B_OK, END],
+                "the suite counts 2 passed",
+            ),
+            (
+                &[BEGIN, A, A_OK, B, B_OK, "{ \"type\": \"test\", \"na", END],
+                "cannot be read",
+            ),
+        ];
+        for (lines, expected) in cases {
+            let faults = stream(lines).contradictions(Some(&list())).join("; ");
+            assert!(faults.contains(expected), "{lines:?}: {faults}");
+        }
+    }
+
+    #[test]
+    fn a_ghost_is_not_among_the_listed() {
+        let ghost = BEGIN.replace('2', "3");
+        let lines = [
+            ghost.as_str(),
+            A,
+            A_OK,
+            B,
+            B_OK,
+            r#"{ "type": "test", "event": "started", "name": "ghost" }"#,
+            r#"{ "type": "test", "event": "ok", "name": "ghost" }"#,
+            r#"{ "type": "suite", "event": "ok", "passed": 3, "failed": 0, "ignored": 0, "measured": 0 }"#,
+        ];
+        assert_eq!(stream(&lines).contradictions(None), Vec::<String>::new());
+        let faults = stream(&lines).contradictions(Some(&list()));
+        assert_eq!(faults, ["`ghost` is not among the listed tests"]);
+    }
+
+    #[test]
+    fn a_failure_is_not_taken_back() {
+        let twice = stream(&[BEGIN, A, A_BAD, A_OK, B, B_OK, END]);
+        assert_eq!(twice.tally(), (1, 1, 0));
+    }
+}

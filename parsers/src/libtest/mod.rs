@@ -1,0 +1,8 @@
+//! Rust's own test harness: its JSON stream, its text, and what a panic looks like.
+
+pub(crate) mod backtrace;
+pub(crate) mod failure;
+pub(crate) mod json;
+pub(crate) mod panic;
+pub(crate) mod sides;
+pub(crate) mod text;

@@ -1,0 +1,149 @@
+//! Finds in a failed test's output the panic or error that failed it.
+
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// One panic as the default hook prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Panic {
+    /// The thread's name.
+    pub thread: String,
+    /// The file as the compiler knows it.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
+    /// The message, perhaps of several lines.
+    pub message: String,
+    /// Where in the output the panic's header begins.
+    pub start: usize,
+    /// Where in the output the panic's text ends (backtrace included).
+    pub end: usize,
+    /// Something after the message marks its end for certain.
+    pub closed: bool,
+}
+
+static HEADER: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?m)^thread '(.*)'(?: \(\d+\))? panicked at (.*):(\d+):(\d+):$")
+        .expect("a constant pattern")
+});
+
+/// Every panic that was printed in `output`, in order.
+pub(crate) fn all(output: &str) -> Vec<Panic> {
+    let headers: Vec<_> = HEADER.captures_iter(output).collect();
+    let starts: Vec<usize> = headers
+        .iter()
+        .filter_map(|found| Some(found.get(0)?.start()))
+        .collect();
+    headers
+        .iter()
+        .enumerate()
+        .filter_map(|(i, found)| {
+            let whole = found.get(0)?;
+            let limit = starts.get(i + 1).copied().unwrap_or(output.len());
+            let body = output.get(whole.end()..limit)?;
+            let body = body.strip_prefix('\n').unwrap_or(body);
+            let (message, used, closed) = message(body);
+            Some(Panic {
+                thread: found.get(1)?.as_str().to_owned(),
+                file: found.get(2)?.as_str().to_owned(),
+                line: found.get(3)?.as_str().parse().ok()?,
+                column: found.get(4)?.as_str().parse().ok()?,
+                message,
+                start: whole.start(),
+                end: limit - body.len() + used,
+                closed,
+            })
+        })
+        .collect()
+}
+
+/// The message at the beginning of `body`, how many bytes of it and its backtrace there are,
+/// and whether its end is certain.
+fn message(body: &str) -> (String, usize, bool) {
+    let mut length = 0;
+    for line in body.split_inclusive('\n') {
+        let bare = line.trim_end();
+        if bare == "stack backtrace:" {
+            let used = length + backtrace_length(&body[length..]);
+            return (body[..length].trim_end().to_owned(), used, true);
+        }
+        if bare.starts_with("note: run with `RUST_BACKTRACE=") {
+            return (
+                body[..length].trim_end().to_owned(),
+                length + line.len(),
+                true,
+            );
+        }
+        length += line.len();
+    }
+    (body.trim_end().to_owned(), body.len(), false)
+}
+
+fn backtrace_length(text: &str) -> usize {
+    let mut length = 0;
+    for (i, line) in text.split_inclusive('\n').enumerate() {
+        let bare = line.trim_start();
+        let belongs = i == 0
+            || bare.starts_with("at ")
+            || bare
+                .split_once(": ")
+                .is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        if !belongs {
+            return if bare.starts_with("note: Some details are omitted") {
+                length + line.len()
+            } else {
+                length
+            };
+        }
+        length += line.len();
+    }
+    length
+}
+
+/// The panic that failed `test`: the last one of the test's own thread (`main` with
+/// `--test-threads=1`), else the last one. Caught panics come before it.
+pub(crate) fn decisive<'a>(panics: &'a [Panic], test: &str) -> Option<&'a Panic> {
+    panics
+        .iter()
+        .rfind(|panic| panic.thread == test)
+        .or_else(|| panics.iter().rfind(|panic| panic.thread == "main"))
+        .or_else(|| panics.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = "said before\n\nthread 'tests::j' (23490) panicked at src/lib.rs:13:64:\ncaught first\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n\nthread 'tests::j' (23490) panicked at src/lib.rs:13:89:\nassertion `left == right` failed\n  left: 1\n right: 2\n";
+
+    #[test]
+    fn the_last_panic_of_the_own_thread_counts() {
+        let panics = all(TWO);
+        assert_eq!(panics.len(), 2);
+        assert_eq!(panics[0].message, "caught first");
+        assert!(panics[0].closed);
+        let own = decisive(&panics, "tests::j").expect("there is one");
+        assert_eq!((own.line, own.column), (13, 89));
+        assert_eq!(
+            own.message,
+            "assertion `left == right` failed\n  left: 1\n right: 2"
+        );
+        assert!(TWO[own.start..].starts_with("thread 'tests::j'"));
+    }
+
+    #[test]
+    fn another_thread_s_panic_does_not_hide_the_own() {
+        let output = "\nthread 'tests::g' (1) panicked at src/lib.rs:10:79:\nown\n\nthread '<unnamed>' (2) panicked at src/lib.rs:10:51:\nother\n";
+        let panics = all(output);
+        assert_eq!(
+            decisive(&panics, "tests::g").map(|p| p.message.as_str()),
+            Some("own")
+        );
+        assert_eq!(
+            decisive(&panics, "tests::x").map(|p| p.message.as_str()),
+            Some("other")
+        );
+    }
+}

@@ -1,0 +1,503 @@
+//! The text of Rust's test harness and of rustdoc, as it is written for people.
+//!
+//! Tests print what they like, also lines that look like results. Three things keep them from
+//! being believed: the number of tests is announced, the failed ones are named again at the
+//! end, and the last line counts. Only what agrees with these is reported.
+
+use std::collections::BTreeMap;
+
+/// The most that is kept of one test's output.
+const MOST_OUTPUT: usize = 256 * 1024;
+/// More result lines than this are not kept.
+const MOST_TESTS: usize = 500_000;
+
+/// A verdict of one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// `ok`.
+    Ok,
+    /// `FAILED`.
+    Failed,
+    /// `ignored`.
+    Ignored,
+}
+
+/// A section that has come to its end, or to the log's end.
+#[derive(Debug, Default)]
+pub(crate) struct Section {
+    /// (passed, failed, ignored) by the last line, else by the result lines.
+    pub counts: (u64, u64, u64),
+    /// The failed tests with what they printed, in the order in which they failed.
+    pub failed: Vec<(String, String)>,
+    /// A test that had begun and not ended, where the text shows it.
+    pub running: Option<String>,
+    /// Whether the last line was there.
+    pub ended: bool,
+    /// What contradicts itself; empty if the section is believed.
+    pub faults: Vec<String>,
+}
+
+/// Something that a line made known.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// A section began with so many tests.
+    Began(u64, Option<Box<Section>>),
+    /// One test's result.
+    Result(String, Word),
+    /// A section is over.
+    Ended(Box<Section>),
+    /// A line within a section.
+    Inside,
+    /// A line that belongs to no section.
+    Outside,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    announced: u64,
+    results: BTreeMap<String, Word>,
+    order: Vec<String>,
+    pending: Option<String>,
+    blocks: BTreeMap<String, String>,
+    block: Option<String>,
+    in_failures: bool,
+    names: Option<Vec<String>>,
+    candidate: Option<Tally>,
+    doubled: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tally {
+    ok: bool,
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+    names: Vec<String>,
+}
+
+/// Reads the text line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    open: Option<Open>,
+}
+
+impl Reader {
+    /// Takes one line, already free of control sequences.
+    pub fn line(&mut self, line: &str) -> Said {
+        let Some(open) = &mut self.open else {
+            return match announced(line) {
+                Some(count) => {
+                    self.begin(count);
+                    Said::Began(count, None)
+                }
+                None => Said::Outside,
+            };
+        };
+        if let Some(count) = announced(line)
+            && (open.candidate.is_some() || open.nothing_yet())
+        {
+            let before = self.close();
+            self.begin(count);
+            return Said::Began(count, before.map(Box::new));
+        }
+        if let Some(tally) = open.tally(line) {
+            if open.agrees(&tally) || open.explains(&tally) {
+                open.candidate = Some(tally);
+                return match self.close() {
+                    Some(section) => Said::Ended(Box::new(section)),
+                    None => Said::Inside,
+                };
+            }
+            open.candidate = Some(tally);
+            return Said::Inside;
+        }
+        match open.inside(line) {
+            Some((name, word)) => Said::Result(name, word),
+            None => Said::Inside,
+        }
+    }
+
+    fn begin(&mut self, announced: u64) {
+        self.open = Some(Open {
+            announced,
+            ..Open::default()
+        });
+    }
+
+    /// Whether a section has begun and not ended.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether the section that is open already shows what its failed tests printed.
+    pub fn in_failures(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.in_failures)
+    }
+
+    /// Ends the section that is open, if there is one: the log is over, or something else
+    /// begins.
+    pub fn close(&mut self) -> Option<Section> {
+        self.open.take().map(Open::close)
+    }
+}
+
+impl Open {
+    fn nothing_yet(&self) -> bool {
+        self.announced == 0 && self.results.is_empty()
+    }
+
+    fn inside(&mut self, line: &str) -> Option<(String, Word)> {
+        if self.in_failures {
+            self.failure_line(line);
+            return None;
+        }
+        if line == "failures:" {
+            self.in_failures = true;
+            self.names = None;
+            return None;
+        }
+        self.result_line(line)
+    }
+
+    fn result_line(&mut self, line: &str) -> Option<(String, Word)> {
+        if let Some(rest) = line.strip_prefix("test ")
+            && let Some((name, word)) = rest.rsplit_once(" ... ")
+        {
+            let name = bare(name);
+            self.pending = None;
+            return match word_of(word) {
+                Some(word) => self.result(name, word),
+                None => {
+                    self.pending = Some(name);
+                    None
+                }
+            };
+        }
+        if let Some(name) = line
+            .strip_prefix("test ")
+            .and_then(|rest| rest.strip_suffix(" ..."))
+        {
+            self.pending = Some(bare(name));
+            return None;
+        }
+        // The result of a test that printed something stands at the end of what it printed.
+        let pending = self.pending.as_ref()?;
+        let last = ["ok", "FAILED", "ignored"]
+            .into_iter()
+            .find(|word| line.ends_with(word))?;
+        let (name, word) = (pending.clone(), word_of(last)?);
+        self.pending = None;
+        self.result(name, word)
+    }
+
+    fn result(&mut self, name: String, word: Word) -> Option<(String, Word)> {
+        if let Some(before) = self.results.get(&name) {
+            self.doubled = true;
+            if *before == Word::Failed || word != Word::Failed {
+                return None;
+            }
+        } else if self.results.len() >= MOST_TESTS {
+            self.doubled = true;
+            return None;
+        } else {
+            self.order.push(name.clone());
+        }
+        self.results.insert(name.clone(), word);
+        Some((name, word))
+    }
+
+    fn failure_line(&mut self, line: &str) {
+        let heading = line.strip_prefix("---- ").and_then(|rest| {
+            rest.strip_suffix(" stdout ----")
+                .or_else(|| rest.strip_suffix(" ----"))
+        });
+        if let Some(name) = heading.map(bare)
+            && self.results.get(&name) == Some(&Word::Failed)
+            && !self.blocks.contains_key(&name)
+        {
+            self.blocks.insert(name.clone(), String::new());
+            self.block = Some(name);
+            self.names = None;
+            return;
+        }
+        if line == "failures:" {
+            self.names = Some(Vec::new());
+        } else if let Some(names) = &mut self.names {
+            match line.strip_prefix("    ") {
+                Some(name) if names.len() < MOST_TESTS => names.push(bare(name)),
+                _ if line.is_empty() => {}
+                _ => self.names = None,
+            }
+        }
+        if let Some(block) = self
+            .block
+            .as_ref()
+            .and_then(|name| self.blocks.get_mut(name))
+            && block.len() < MOST_OUTPUT
+        {
+            block.push_str(line);
+            block.push('\n');
+        }
+    }
+
+    fn tally(&self, line: &str) -> Option<Tally> {
+        let (ok, counts) = last_line(line)?;
+        Some(Tally {
+            ok,
+            passed: counts.0,
+            failed: counts.1,
+            ignored: counts.2,
+            names: self.names.clone().unwrap_or_default(),
+        })
+    }
+
+    fn agrees(&self, tally: &Tally) -> bool {
+        let mut named = tally.names.clone();
+        let mut failed = self.with(Word::Failed);
+        named.sort();
+        failed.sort();
+        tally.ok == failed.is_empty()
+            && (tally.passed, tally.failed, tally.ignored) == self.seen()
+            && self.announced == self.results.len() as u64
+            && named == failed
+            && !self.doubled
+    }
+
+    /// Whether the last line accounts for every announced test and every named failure was
+    /// seen: result lines beyond that were printed by something else, and are dropped.
+    fn explains(&self, tally: &Tally) -> bool {
+        let seen = self.seen();
+        let failed = self.with(Word::Failed);
+        tally.passed + tally.failed + tally.ignored == self.announced
+            && tally.names.len() as u64 == tally.failed
+            && tally.ok == (tally.failed == 0)
+            && tally.names.iter().all(|name| failed.contains(name))
+            && (seen.0 >= tally.passed && seen.1 >= tally.failed && seen.2 >= tally.ignored)
+    }
+
+    fn with(&self, word: Word) -> Vec<String> {
+        let has = |name: &&String| self.results.get(*name) == Some(&word);
+        self.order.iter().filter(has).cloned().collect()
+    }
+
+    fn seen(&self) -> (u64, u64, u64) {
+        let count = |word| self.results.values().filter(|w| **w == word).count() as u64;
+        (count(Word::Ok), count(Word::Failed), count(Word::Ignored))
+    }
+
+    fn close(mut self) -> Section {
+        let mut faults = Vec::new();
+        let mut counts = self.seen();
+        let mut failed = self.with(Word::Failed);
+        match self.candidate.take() {
+            Some(tally) => {
+                if !self.agrees(&tally) {
+                    if !self.explains(&tally) {
+                        faults.push("the result lines disagree with the last line".to_owned());
+                    }
+                    counts = (tally.passed, tally.failed, tally.ignored);
+                    failed.retain(|name| tally.names.contains(name));
+                }
+            }
+            None => faults.push("the last line is missing".to_owned()),
+        }
+        let ended = !faults.iter().any(|fault| fault.contains("missing"));
+        let mut blocks = std::mem::take(&mut self.blocks);
+        let failed = failed
+            .into_iter()
+            .map(|name| {
+                let output = blocks.remove(&name).unwrap_or_default();
+                let output = without_names(&output, &self.order);
+                (name, output)
+            })
+            .collect();
+        Section {
+            counts,
+            failed,
+            running: self.pending,
+            ended,
+            faults,
+        }
+    }
+}
+
+/// The last block runs into the list of names: cuts the list off.
+fn without_names(block: &str, known: &[String]) -> String {
+    let Some(at) = block.rfind("\nfailures:\n") else {
+        return block.to_owned();
+    };
+    let listed = block[at + "\nfailures:\n".len()..]
+        .lines()
+        .filter(|line| !line.is_empty())
+        .all(|line| {
+            line.strip_prefix("    ")
+                .is_some_and(|name| known.iter().any(|k| *k == bare(name)))
+        });
+    if listed {
+        block[..at].to_owned()
+    } else {
+        block.to_owned()
+    }
+}
+
+fn word_of(word: &str) -> Option<Word> {
+    // `--report-time` adds ` <0.001s>`, an ignored test its reason.
+    let word = word.split_once(" <").map_or(word, |(word, _)| word).trim();
+    match word {
+        "ok" => Some(Word::Ok),
+        "FAILED" => Some(Word::Failed),
+        "ignored" => Some(Word::Ignored),
+        _ if word.starts_with("ignored, ") => Some(Word::Ignored),
+        _ if word.starts_with("bench:") => Some(Word::Ok),
+        _ => None,
+    }
+}
+
+/// A test's name without what the list of results adds to it.
+fn bare(name: &str) -> String {
+    let name = name.trim_end();
+    [" - should panic", " - compile fail", " - compile"]
+        .into_iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .unwrap_or(name)
+        .to_owned()
+}
+
+fn announced(line: &str) -> Option<u64> {
+    let rest = line.strip_prefix("running ")?;
+    let count = rest
+        .strip_suffix(" tests")
+        .or_else(|| rest.strip_suffix(" test"))?;
+    count.parse().ok()
+}
+
+/// The verdict and the counts of a section's last line.
+pub(crate) fn last_line(line: &str) -> Option<(bool, (u64, u64, u64))> {
+    let rest = line.strip_prefix("test result: ")?;
+    let (word, rest) = rest.split_once(". ")?;
+    let rest = rest.trim_end();
+    let whole =
+        rest.ends_with(" filtered out") || (rest.contains("; finished in ") && rest.ends_with('s'));
+    if !whole {
+        return None;
+    }
+    let ok = match word {
+        "ok" => true,
+        "FAILED" => false,
+        _ => return None,
+    };
+    let number = |unit: &str| -> Option<u64> {
+        let part = rest
+            .split(';')
+            .find_map(|part| part.trim().strip_suffix(unit))?;
+        part.trim().parse().ok()
+    };
+    let measured = number(" measured").unwrap_or(0);
+    Some((
+        ok,
+        (
+            number(" passed")? + measured,
+            number(" failed")?,
+            number(" ignored")?,
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sections(log: &str) -> Vec<Section> {
+        let mut reader = Reader::default();
+        let mut done = Vec::new();
+        for line in log.lines() {
+            match reader.line(line) {
+                Said::Ended(section) => done.push(*section),
+                Said::Began(_, Some(section)) => done.push(*section),
+                _ => {}
+            }
+        }
+        done.extend(reader.close());
+        done
+    }
+
+    const REAL: &str = "
+running 3 tests
+test tests::a ... ok
+test tests::b - should panic ... FAILED
+test tests::c ... ignored, why
+
+failures:
+
+---- tests::b stdout ----
+note: test did not panic as expected at src/lib.rs:1:1
+
+failures:
+    tests::b
+
+test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
+";
+
+    #[test]
+    fn a_section_is_read() {
+        let done = sections(REAL);
+        assert_eq!(done.len(), 1);
+        assert!(done[0].faults.is_empty() && done[0].ended);
+        assert_eq!(done[0].counts, (1, 1, 1));
+        let (name, output) = &done[0].failed[0];
+        assert_eq!(name, "tests::b");
+        assert_eq!(
+            output,
+            "note: test did not panic as expected at src/lib.rs:1:1\n"
+        );
+    }
+
+    #[test]
+    fn another_harness_s_output_inside_a_failure_is_only_text() {
+        let inner = "running 1 test\ntest ghost ... FAILED\n\nfailures:\n    ghost\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0s\n---- tests::a stdout ----\n";
+        let log = REAL.replace("note: test did", &format!("{inner}note: test did"));
+        let done = sections(&log);
+        assert_eq!(done.len(), 1);
+        assert_eq!(done[0].failed.len(), 1);
+        assert!(done[0].failed[0].1.contains("test ghost ... FAILED"));
+        assert!(done[0].faults.is_empty());
+    }
+
+    #[test]
+    fn a_ghost_line_is_not_reported() {
+        let log = REAL.replace("test tests::a", "test ghost ... FAILED\ntest tests::a");
+        let done = sections(&log);
+        assert_eq!(done[0].counts, (1, 1, 1));
+        assert_eq!(done[0].failed.len(), 1);
+        assert_eq!(done[0].failed[0].0, "tests::b");
+        assert!(done[0].faults.is_empty());
+    }
+
+    #[test]
+    fn a_last_line_that_does_not_account_for_all_is_not_believed() {
+        let log = REAL.replace(
+            "1 passed; 1 failed; 1 ignored",
+            "2 passed; 1 failed; 1 ignored",
+        );
+        assert_eq!(sections(&log)[0].faults.len(), 1);
+        let log = REAL.replace("    tests::b\n", "    tests::a\n");
+        assert_eq!(sections(&log)[0].faults.len(), 1);
+    }
+
+    #[test]
+    fn every_truncation_has_no_end() {
+        let last = REAL.rfind("test result").unwrap_or(0);
+        for cut in 0..last {
+            for section in sections(REAL.get(..cut).unwrap_or("")) {
+                assert!(!section.ended && !section.faults.is_empty(), "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_result_may_stand_after_what_the_test_printed() {
+        let log = "running 1 test\ntest tests::a ... noise\nmore ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        let done = sections(log);
+        assert_eq!((done[0].counts, done[0].ended), ((1, 0, 0), true));
+    }
+}
