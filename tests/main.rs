@@ -19,7 +19,7 @@ mod fixtures;
 mod harness;
 #[path = "main/hostile.rs"]
 mod hostile;
-#[path = "main/sandbox.rs"]
+#[path = "main/sandbox/mod.rs"]
 mod sandbox;
 #[path = "main/status_schema.rs"]
 mod status_schema;

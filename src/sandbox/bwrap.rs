@@ -32,6 +32,7 @@ use crate::sandbox::base::Base;
 use crate::sandbox::cgroup::Delegated;
 use crate::sandbox::cgroup::Group;
 use crate::sandbox::marker::Marker;
+use crate::sandbox::mountpoint;
 use crate::sandbox::oom;
 use crate::sandbox::policy;
 use crate::sandbox::remedy;
@@ -159,6 +160,7 @@ impl Bwrap {
         }
         policy::check_root(&spec.place.root, &self.home)?;
         policy::check_sources(&spec)?;
+        mountpoint::ensure(&spec, &self.home)?;
         let filter = self.filter().await?;
         let oom_before = oom::kills();
         let launch = Launch::begin(self, &spec).await?;

@@ -5,16 +5,19 @@
 //! and nothing else. The policy is in `bwrap`, the reasons in docs/security.md.
 
 pub mod base;
+pub mod beneath;
 pub mod bwrap;
 pub mod cgroup;
 pub mod marker;
 pub mod mirror;
+pub mod mountpoint;
 pub mod none;
 mod oom;
 pub mod policy;
 pub mod remedy;
 pub mod seccomp;
 pub mod slot;
+pub mod toolchain;
 
 use crate::model::Exit;
 use crate::model::Isolation;

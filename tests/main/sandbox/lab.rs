@@ -1,12 +1,9 @@
-//! The sandbox on this very machine: what it lets through, what it holds back, and that nothing
-//! of it is left. Every probe really tries.
+//! A slot and a home below one temporary directory, and commands run in a sandbox of theirs.
 
-use crate::support::require;
 use regreen::model::HostEnv;
 use regreen::model::Limits;
 use regreen::sandbox::Backend;
 use regreen::sandbox::Ended;
-use regreen::sandbox::Mount;
 use regreen::sandbox::Network;
 use regreen::sandbox::Place;
 use regreen::sandbox::Running;
@@ -14,33 +11,33 @@ use regreen::sandbox::Spec;
 use regreen::sandbox::Stream;
 use regreen::sandbox::bwrap::Bwrap;
 use regreen::sandbox::bwrap::Options;
-use std::path::Path;
+use regreen::sandbox::toolchain;
 use std::path::PathBuf;
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// A slot and a home below one temporary directory.
-struct Lab {
+pub struct Lab {
     dir: TempDir,
-    host: HostEnv,
+    /// The machine that the backend believes in.
+    pub host: HostEnv,
 }
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
-struct Seen {
-    stdout: String,
-    stderr: String,
-    ended: Ended,
+pub struct Seen {
+    pub stdout: String,
+    pub stderr: String,
+    pub ended: Ended,
 }
 
 impl Seen {
-    fn code(&self) -> Option<i32> {
+    pub fn code(&self) -> Option<i32> {
         self.ended.exit.code
     }
 }
 
 impl Lab {
-    fn new() -> Lab {
+    pub fn new() -> Lab {
         let dir = tempfile::Builder::new()
             .prefix("regreen-lab-")
             .tempdir_in("/var/tmp")
@@ -59,19 +56,19 @@ impl Lab {
         Lab { dir, host }
     }
 
-    fn top(&self) -> PathBuf {
+    pub fn top(&self) -> PathBuf {
         self.dir.path().canonicalize().expect("it is there")
     }
 
-    fn root(&self) -> PathBuf {
+    pub fn root(&self) -> PathBuf {
         self.host.home.join("project")
     }
 
-    fn tree(&self) -> PathBuf {
+    pub fn tree(&self) -> PathBuf {
         self.top().join("slot/tree")
     }
 
-    fn spec<S: Into<String>>(&self, argv: impl IntoIterator<Item = S>) -> Spec {
+    pub fn spec<S: Into<String>>(&self, argv: impl IntoIterator<Item = S>) -> Spec {
         Spec {
             argv: argv.into_iter().map(Into::into).collect(),
             env: vec![
@@ -96,21 +93,45 @@ impl Lab {
         }
     }
 
-    fn backend(&self) -> Bwrap {
+    pub fn backend(&self) -> Bwrap {
         Bwrap::new(&self.host, Options::default())
     }
 
-    async fn run(&self, spec: Spec) -> Seen {
+    pub async fn run(&self, spec: Spec) -> Seen {
         let running = self.backend().start(spec).await;
         follow(running.expect("the sandbox starts")).await
     }
 
-    async fn shell(&self, script: &str) -> Seen {
+    /// The same with the real user's toolchains.
+    pub fn with_toolchains(self, home: &crate::support::Home) -> Lab {
+        let real = HostEnv::from_vars(home.environment());
+        let host = HostEnv {
+            path: real.path,
+            vars: real.vars,
+            ..self.host.clone()
+        };
+        Lab { host, ..self }
+    }
+
+    /// A command with everything that the project's toolchains need.
+    pub fn spec_with_toolchains<S: Into<String>>(&self, argv: impl IntoIterator<Item = S>) -> Spec {
+        let toolchains = toolchain::discover(&self.host, &self.root());
+        let spec = self.spec(argv);
+        let mounts = toolchains.prepare(&spec.place).expect("the slot is ours");
+        Spec {
+            env: toolchains.env,
+            mounts,
+            ..spec
+        }
+    }
+
+    pub async fn shell(&self, script: &str) -> Seen {
         self.run(self.spec(["sh", "-c", script])).await
     }
 }
 
-async fn follow(mut running: Running) -> Seen {
+/// Reads everything and waits for the end.
+pub async fn follow(mut running: Running) -> Seen {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     while let Some(chunk) = running.output.recv().await {
         match chunk.stream {
@@ -123,26 +144,4 @@ async fn follow(mut running: Running) -> Seen {
         stderr: String::from_utf8_lossy(&stderr).into_owned(),
         ended: running.exit.await.expect("the end is told"),
     }
-}
-
-#[tokio::test]
-async fn a_command_runs_at_the_users_own_path() {
-    if !require("bwrap") {
-        return;
-    }
-    let lab = Lab::new();
-    std::fs::write(lab.tree().join("a.txt"), "from the slot").expect("ours");
-    let seen = lab.shell("pwd; cat a.txt; echo made >b.txt; exit 7").await;
-    let expected = format!("{}\nfrom the slot", lab.root().display());
-    assert_eq!(seen.stdout, expected, "{seen:?}");
-    assert_eq!(seen.code(), Some(7));
-    assert_eq!(seen.ended.not_started, None);
-    let made = std::fs::read_to_string(lab.tree().join("b.txt")).expect("it went to the slot");
-    assert_eq!(made, "made\n");
-    assert!(
-        !lab.root().join("b.txt").exists(),
-        "the user's tree is untouched"
-    );
-    let markers = std::fs::read_dir(Bwrap::markers(&lab.host)).expect("it was made");
-    assert_eq!(markers.count(), 0, "the marker is gone with the sandbox");
 }
