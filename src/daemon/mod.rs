@@ -3,6 +3,7 @@
 
 mod direct;
 mod handle;
+mod hub;
 mod instance;
 
 pub use handle::Handle;

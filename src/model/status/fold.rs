@@ -194,20 +194,9 @@ impl Fold {
         self.paused
     }
 
-    /// The codes of the troubles that are shown.
+    /// Whether a trouble of this code is shown.
     pub fn has_trouble(&self, code: &str) -> bool {
         self.troubles.contains_key(code)
-    }
-
-    /// Ids of what fails in a suite by its last verdict; `None` if there was none yet.
-    pub fn failing(&self, suite: &str) -> Option<Vec<TestRef>> {
-        let suite = self.suites.iter().find(|known| known.name == suite)?;
-        suite.tested.as_ref()?;
-        let tests = suite.failures.iter().map(|known| TestRef {
-            target: known.failure.target.clone(),
-            id: known.failure.id.clone(),
-        });
-        Some(tests.collect())
     }
 
     fn take(&mut self, at: Timestamp, kind: &EventKind) {
@@ -220,6 +209,12 @@ impl Fold {
             EventKind::ProjectAdded { path, trigger, .. } => {
                 self.path.clone_from(path);
                 self.trigger = *trigger;
+                // Nobody knows what happened before.
+                self.unsynced = true;
+            }
+            EventKind::ProjectRemoved => {
+                self.unsynced = true;
+                self.runs.clear();
             }
             EventKind::Changed { .. } => self.unsynced = true,
             EventKind::Synced {

@@ -1,0 +1,411 @@
+//! One project as the hub sees it.
+
+use crate::daemon::hub::Effect;
+use crate::daemon::hub::Out;
+use crate::daemon::hub::State;
+use crate::model::EnvironmentHash;
+use crate::model::Event;
+use crate::model::EventKind;
+use crate::model::LeftOutFile;
+use crate::model::Note;
+use crate::model::Origin;
+use crate::model::ProjectId;
+use crate::model::RunId;
+use crate::model::RunKey;
+use crate::model::SnapshotId;
+use crate::model::TestRef;
+use crate::model::Timestamp;
+use crate::model::Trigger;
+use crate::model::status::Fold;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// After so long a project that could not be opened, or a slot that could not be brought up to
+/// date, is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// A reconciling walk after so much time without one: the notification is only a hint.
+const RECONCILE: Duration = Duration::from_secs(600);
+
+/// More touched paths than this are not worth listing: the tree is walked.
+const MANY: usize = 20_000;
+
+/// Green runs that are remembered for reuse.
+const GREEN: usize = 200;
+
+/// A run starts although changes wait, once so many synchronisations went before it: a file
+/// that is written all the time must not keep the tests from running at all.
+const SYNCS: u32 = 3;
+
+/// What opening a project found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Opened {
+    /// Which tree is tested.
+    pub trigger: Trigger,
+    /// Green runs that may answer an automatic request.
+    pub green: Vec<(RunKey, RunId, Timestamp)>,
+    /// What failed in the last complete run of each suite that had one.
+    pub failed: BTreeMap<String, Vec<TestRef>>,
+    /// Things to tell the user.
+    pub notes: Vec<Note>,
+}
+
+/// A suite and what else its verdict depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuiteKey {
+    /// Its name.
+    pub name: String,
+    /// The hash; `None` when it cannot be determined.
+    pub environment: Option<EnvironmentHash>,
+}
+
+/// Where a project stands after a synchronisation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncReport {
+    /// What stands in the slot.
+    pub snapshot: SnapshotId,
+    /// The branch that is checked out.
+    pub branch: Option<String>,
+    /// HEAD's commit.
+    pub head: Option<String>,
+    /// Whether the snapshot differs from HEAD's tree.
+    pub dirty: bool,
+    /// The suites, or why they are not known.
+    pub suites: Result<Vec<SuiteKey>, Note>,
+    /// What an untrusted `regreen.toml` asked for and did not get.
+    pub ignored: Vec<String>,
+    /// What is not in the slot.
+    pub left_out: Vec<LeftOutFile>,
+    /// What the slot takes on disk.
+    pub slot_bytes: u64,
+    /// Things to tell the user.
+    pub notes: Vec<Note>,
+    /// When the notification was doubted and the tree walked.
+    pub rescan: bool,
+}
+
+/// How far a project is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Watcher and slot are being taken.
+    Opening,
+    /// Watched.
+    Open,
+    /// Could not be opened; tried again then.
+    Failed(Timestamp),
+    /// Being given up.
+    Closing,
+}
+
+/// What is known of a suite's last attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Attempt {
+    pub key: RunKey,
+    /// It made a verdict.
+    pub settled: bool,
+    /// Attempts at this key that did not.
+    pub tries: u32,
+}
+
+/// One project.
+#[derive(Debug)]
+pub(super) struct Project {
+    pub path: PathBuf,
+    pub foreground: bool,
+    pub fold: Fold,
+    pub phase: Phase,
+    pub written: Timestamp,
+    pub unwritten: bool,
+    /// What the last synchronisation found.
+    pub suites: Vec<SuiteKey>,
+    pub attempts: BTreeMap<String, Attempt>,
+    pub green: Vec<(RunKey, RunId, Timestamp)>,
+    pub failed: BTreeMap<String, Vec<TestRef>>,
+    pub since_checkpoint: u32,
+    /// Codes of the notes that the last synchronisation brought.
+    pub shown_notes: BTreeMap<String, Note>,
+    pub shown_slot: Option<(Vec<LeftOutFile>, u64)>,
+    pub shown_suites: Option<(Vec<String>, Vec<String>)>,
+    pub syncing: bool,
+    pub synced: Option<SnapshotId>,
+    pub syncs_in_a_row: u32,
+    changes: BTreeSet<PathBuf>,
+    rescan: bool,
+    reconciled: Timestamp,
+    /// A synchronisation failed; nothing is synchronised before then.
+    retry: Option<Timestamp>,
+}
+
+impl Project {
+    pub fn new(path: PathBuf, foreground: bool, fold: Fold, now: Timestamp) -> Self {
+        Project {
+            path,
+            foreground,
+            fold,
+            phase: Phase::Opening,
+            written: now,
+            unwritten: true,
+            suites: Vec::new(),
+            attempts: BTreeMap::new(),
+            green: Vec::new(),
+            failed: BTreeMap::new(),
+            since_checkpoint: 0,
+            shown_notes: BTreeMap::new(),
+            shown_slot: None,
+            shown_suites: None,
+            syncing: false,
+            synced: None,
+            syncs_in_a_row: 0,
+            changes: BTreeSet::new(),
+            rescan: true,
+            reconciled: now,
+            retry: None,
+        }
+    }
+
+    pub fn has_changes(&self) -> bool {
+        self.rescan || !self.changes.is_empty()
+    }
+
+    pub fn touch(&mut self, paths: Vec<PathBuf>, rescan: bool) {
+        self.rescan |= rescan;
+        self.changes.extend(paths);
+        if self.changes.len() > MANY {
+            self.rescan = true;
+        }
+        if self.rescan {
+            self.changes.clear();
+        }
+    }
+
+    /// The changes to synchronise now, if that may begin.
+    pub fn take_changes(&mut self) -> Option<(Vec<PathBuf>, bool)> {
+        let may = self.phase == Phase::Open
+            && !self.syncing
+            && self.retry.is_none()
+            && self.has_changes();
+        if !may {
+            return None;
+        }
+        self.syncing = true;
+        self.syncs_in_a_row += 1;
+        let paths = std::mem::take(&mut self.changes);
+        let rescan = std::mem::take(&mut self.rescan);
+        Some((paths.into_iter().collect(), rescan))
+    }
+
+    /// Whether the slot may be tested now.
+    pub fn may_run(&self) -> bool {
+        let settled = !self.has_changes() || self.syncs_in_a_row >= SYNCS;
+        self.phase == Phase::Open
+            && !self.syncing
+            && self.retry.is_none()
+            && self.synced.is_some()
+            && settled
+            && !self.fold.paused()
+    }
+
+    pub fn sync_failed(&mut self, now: Timestamp) {
+        self.syncing = false;
+        self.rescan = true;
+        self.syncs_in_a_row = 0;
+        self.retry = Some(now.plus(RETRY));
+    }
+
+    pub fn sync_ended(&mut self, now: Timestamp, rescan: bool) {
+        self.syncing = false;
+        if rescan {
+            self.reconciled = now;
+        }
+        if !self.has_changes() {
+            self.syncs_in_a_row = 0;
+        }
+    }
+
+    pub fn open_failed(&mut self, now: Timestamp) {
+        self.phase = Phase::Failed(now.plus(RETRY));
+    }
+
+    pub fn tick(&mut self, now: Timestamp, slept: bool) {
+        if self.retry.is_some_and(|then| now >= then) {
+            self.retry = None;
+        }
+        let due = now.since(self.reconciled) >= RECONCILE;
+        if self.phase == Phase::Open && (slept || due) {
+            self.reconciled = now;
+            self.touch(Vec::new(), true);
+        }
+    }
+
+    pub fn wants_reopening(&mut self, now: Timestamp) -> Option<PathBuf> {
+        match self.phase {
+            Phase::Failed(then) if now >= then => {
+                self.phase = Phase::Opening;
+                Some(self.path.clone())
+            }
+            _ => None,
+        }
+    }
+
+    pub fn environment(&self, suite: &str) -> Option<EnvironmentHash> {
+        let known = self.suites.iter().find(|known| known.name == suite)?;
+        known.environment.clone()
+    }
+
+    /// A green run of this key, for an automatic request; never where the environment is not
+    /// known.
+    pub fn green_run(&self, key: &RunKey) -> Option<&(RunKey, RunId, Timestamp)> {
+        key.environment.as_ref()?;
+        self.green.iter().find(|(known, ..)| known == key)
+    }
+
+    pub fn remember_green(&mut self, key: RunKey, run: RunId, now: Timestamp) {
+        if key.environment.is_none() {
+            return;
+        }
+        self.forget_green(&key);
+        self.green.insert(0, (key, run, now));
+        self.green.truncate(GREEN);
+    }
+
+    /// The same key did not come out green: it never answers for a run again.
+    pub fn forget_green(&mut self, key: &RunKey) {
+        self.green.retain(|(known, ..)| known != key);
+    }
+}
+
+impl State {
+    /// Takes a project in, with what the journal says of it, and has it opened.
+    pub fn adopt(
+        &mut self,
+        id: &ProjectId,
+        path: PathBuf,
+        foreground: bool,
+        fold: Fold,
+        now: Timestamp,
+    ) -> Effect {
+        let project = Project::new(path.clone(), foreground, fold, now);
+        self.projects.insert(id.clone(), project);
+        if let Some(text) = self.store_trouble.clone() {
+            self.show(&Event {
+                at: now,
+                project: Some(id.clone()),
+                kind: EventKind::Trouble {
+                    note: Note::new("store", text),
+                    blocks: false,
+                },
+            });
+        }
+        Effect::Open {
+            project: id.clone(),
+            path,
+        }
+    }
+
+    pub(super) fn opened(
+        &mut self,
+        out: &mut Out,
+        now: Timestamp,
+        id: &ProjectId,
+        result: Result<Opened, Note>,
+    ) {
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        if project.phase == Phase::Closing {
+            return;
+        }
+        match result {
+            Ok(found) => {
+                project.phase = Phase::Open;
+                project.green = found.green;
+                project.failed = found.failed;
+                project.touch(Vec::new(), true);
+                let mended = project.fold.has_trouble("open");
+                let path = project.path.display().to_string();
+                let kind = EventKind::ProjectAdded {
+                    path,
+                    foreground: project.foreground,
+                    trigger: found.trigger,
+                };
+                self.emit(out, now, id, kind);
+                if mended {
+                    let code = "open".to_owned();
+                    self.emit(out, now, id, EventKind::TroubleOver { code });
+                }
+                for note in found.notes {
+                    let blocks = false;
+                    self.emit(out, now, id, EventKind::Trouble { note, blocks });
+                }
+                let rescan = EventKind::Changed {
+                    origin: Origin::Rescan,
+                    paths: 0,
+                    rescan: true,
+                };
+                self.emit(out, now, id, rescan);
+            }
+            Err(note) => {
+                project.open_failed(now);
+                let known = project.fold.has_trouble("open");
+                let note = Note {
+                    code: "open".to_owned(),
+                    ..note
+                };
+                if !known {
+                    let blocks = true;
+                    self.emit(out, now, id, EventKind::Trouble { note, blocks });
+                }
+            }
+        }
+        self.say_ready(out);
+    }
+
+    /// Ready once every project is watched or known not to be watchable.
+    pub(super) fn say_ready(&mut self, out: &mut Out) {
+        let pending = |project: &Project| project.phase == Phase::Opening;
+        if !self.ready && !self.projects.values().any(pending) {
+            self.ready = true;
+            out.effects.push(Effect::Ready);
+            let summary = self.summary();
+            out.effects.push(Effect::Alive { summary });
+        }
+    }
+
+    /// Gives a project up: what waits is dropped, what runs is ended, then watcher and slot go.
+    pub(super) fn close(&mut self, out: &mut Out, id: &ProjectId) {
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        if project.phase == Phase::Closing {
+            return;
+        }
+        project.phase = Phase::Closing;
+        for run in self.queue.running() {
+            if run.project == *id && !self.stopping {
+                let run = run.run.clone();
+                out.effects.push(Effect::Cancel { run });
+            }
+        }
+        if !self.queue.runs(id) {
+            let project = id.clone();
+            out.effects.push(Effect::Close { project });
+        }
+    }
+
+    pub(super) fn closed(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId) {
+        let Some(project) = self.projects.remove(id) else {
+            return;
+        };
+        out.effects.push(Effect::Status {
+            project: id.clone(),
+            status: Box::new(project.fold.status(now, None)),
+        });
+        if let Ok(body) = serde_json::to_value(&project.fold) {
+            let project = id.clone();
+            out.effects.push(Effect::Checkpoint { project, body });
+        }
+        self.answer_closed(out, id);
+    }
+}
