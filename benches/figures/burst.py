@@ -10,7 +10,8 @@ from harness.daemon import Failed
 from harness.daemon import Regreen
 from harness.daemon import brief
 from harness.daemon import settled
-from harness.rivals import Stamps
+from harness.execs import Execs
+from harness.execs import child_of
 from harness.rivals import bacon
 from harness.rivals import watchexec
 
@@ -63,12 +64,11 @@ def _trial(figure, regreen, project, branch, tree):
 
 def _rival(figure, root, name, start, bin_dir, rounds):
     saves.git(root, "checkout", "-q", "-f", "two")
-    python = places.witness("python3", bin_dir / "python3")
-    with start(root, [str(python / "python3"), "-m", "pytest", "-q"]) as rival:
+    with Execs() as execs, start(root, [str(bin_dir / "python3"), "-m", "pytest", "-q"]) as rival:
         rival.settle(still=1.0)
         for number in range(rounds):
-            before = len(Stamps(python).all())
+            before = time.monotonic_ns()
             saves.git(root, "checkout", "-q", ("one", "two")[number % 2])
             rival.settle(still=1.0)
-            figure.sample(f"{name}, runs", len(Stamps(python).all()) - before)
+            figure.sample(f"{name}, runs", execs.count(before, child_of(rival.pid)))
 

@@ -13,7 +13,8 @@ from harness.daemon import Failed
 from harness.daemon import Regreen
 from harness.daemon import brief
 from harness.daemon import settled
-from harness.rivals import Stamps
+from harness.execs import Execs
+from harness.execs import child_of
 from harness.rivals import bacon
 from harness.rivals import watchexec
 
@@ -71,18 +72,17 @@ def _trial(figure, project, number, dice):
 
 def _rival(root, start, bin_dir, dice, rounds):
     """How many of the saves made during its run a rival never tested."""
-    python = places.witness("python3", bin_dir / "python3")
     seen = places.WORK / "lost-seen"
     (root / "tell.py").write_text(
         "import pathlib, time\n"
         f"value = pathlib.Path('value.txt').read_text()\ntime.sleep({RUN})\n"
         f"open({str(seen)!r}, 'w').write(value)\n")
     lost = 0
-    with start([str(python / "python3"), "tell.py"]) as rival:
+    with Execs() as execs, start([str(bin_dir / "python3"), "tell.py"]) as rival:
         rival.settle(patience=30)
         for number in range(rounds):
             at = saves.atomic(root / "value.txt", f"{3_000_000 + number * 2}\n")
-            if Stamps(python).after(at, 10) is None:
+            if execs.first(at, 10, child_of(rival.pid)) is None:
                 lost += 1
                 continue
             time.sleep(0.05 + dice.random() * (RUN - 0.05))

@@ -1,7 +1,6 @@
 """A tree of 100,000 files with 50,000 ignored ones beside them: watches, one save, idling, memory."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,9 +12,9 @@ from harness import proc
 from harness import saves
 from harness.daemon import Failed
 from harness.daemon import Regreen
+from harness.execs import Execs
 from harness.inotify import Watch
 from harness.report import ms
-from harness.rivals import Stamps
 from harness.rivals import bacon
 from harness.rivals import exists
 from harness.rivals import watchexec
@@ -69,8 +68,7 @@ def slot(figure, quick):
     """The file in the slot is seen by inotify; slot and snapshot id are both there before
     bubblewrap is started, so the time to its spawn is the stricter figure, and it is held."""
     root = fixtures.big_tree()
-    bwrap = places.witness("bwrap", shutil.which("bwrap") or "/usr/bin/bwrap")
-    with Regreen("slot", path_first=[bwrap]) as regreen:
+    with Execs() as execs, Regreen("slot") as regreen:
         regreen.start()
         project = regreen.add(root)
         project.idle(300)
@@ -91,7 +89,7 @@ def slot(figure, quick):
             if number == 0 and status["snapshot"] != saves.tree_id(root, places.WORK / "slot-index"):
                 raise Failed(f"snapshot {status['snapshot']} is not the tree that git computes")
         for number in range(5 if quick else 20):
-            one_of_ours(figure, project, Stamps(bwrap), saves.atomic, time.time_ns() % 10**12,
+            one_of_ours(figure, project, execs, saves.atomic, time.time_ns() % 10**12,
                         "save to the spawn (slot and snapshot id done)")
     figure.goal("median, to the spawn", figure.median("save to the spawn (slot and snapshot id done)"), 15, "ms")
 

@@ -1,7 +1,6 @@
 """Where things lie, and the programs under test: regreen's release build, the rivals, pytest."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,24 +63,6 @@ def venv():
             raise Missing(f"REGREEN_TEST_VENV is `{place}`, but there is no pytest in it")
         subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
         subprocess.run([str(place / "bin/pip"), "install", "-q", "pytest"], check=True)
-    return place
-
-
-def witness(name, real):
-    """Installs the witness of tools/stamp.rs under a program's name in a directory of its own;
-    answers that directory (its `stamp.log` holds one line a spawn)."""
-    source = REPO / "benches/tools/stamp.rs"
-    built = TOOLS / "stamp"
-    if not built.exists() or built.stat().st_mtime < source.stat().st_mtime:
-        TOOLS.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["rustc", "--edition", "2024", "-O", "-C", "panic=abort", "-o", str(built), str(source)],
-                       check=True)
-    place = WORK / "witness" / name
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    shutil.copy2(built, place / Path(name).name.split("@")[0])
-    (place / "stamp.real").write_text(str(real))
-    (place / "stamp.log").write_text("")
     return place
 
 

@@ -10,32 +10,6 @@ from harness.proc import cpu_ns
 from harness.proc import end_group
 
 
-class Stamps:
-    """What a witness wrote (tools/stamp.rs): one line a spawn."""
-
-    def __init__(self, directory):
-        self.path = directory / "stamp.log"
-
-    def all(self, having=""):
-        """(time in ns, arguments) of each spawn so far whose arguments hold `having`."""
-        found = []
-        for line in self.path.read_text(errors="replace").splitlines():
-            at, _, args = line.split("\t", 2)
-            if having in args:
-                found.append((int(at), args))
-        return found
-
-    def after(self, since, seconds, having=""):
-        """The time of the first spawn after `since`, waited for at most `seconds`."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            for at, _ in self.all(having):
-                if at > since:
-                    return at
-            time.sleep(0.005)
-        return None
-
-
 class Rival:
     """A rival watcher at work."""
 
@@ -89,8 +63,10 @@ def bacon(root, command):
 
 
 def watchexec(root, command, *flags):
-    """watchexec with its defaults, but for `flags`."""
-    return Rival("watchexec", [places.rival("watchexec"), *flags, "--", *command], root)
+    """watchexec with its defaults, but for `flags`. It is told where the project begins: it would
+    find regreen's own .gitignore above the fixture, which ignores target/, and watch nothing."""
+    argv = [places.rival("watchexec"), "--project-origin", root, *flags, "--", *command]
+    return Rival("watchexec", argv, root)
 
 
 def exists(pid):
