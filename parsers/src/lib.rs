@@ -10,6 +10,7 @@ pub mod cargo;
 mod compose;
 mod context;
 pub mod event;
+pub mod export;
 mod fingerprint;
 pub mod generic;
 pub mod junit;

@@ -6,6 +6,9 @@ mod handle;
 mod hub;
 mod instance;
 
+pub use crate::run::OnceError;
+pub use direct::ReportError;
+pub use direct::TrustView;
 pub use handle::Handle;
 pub use instance::Instance;
 pub use instance::InstanceError;

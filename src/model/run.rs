@@ -105,3 +105,23 @@ pub struct RunDocument {
     /// One report a suite.
     pub reports: Vec<Report>,
 }
+
+/// What becomes known while `regreen run` goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunUpdate {
+    /// The copy of the worktree is brought up to date.
+    Syncing,
+    /// A suite begins, the `number`th of `of`.
+    Started {
+        /// The suite's name.
+        suite: String,
+        /// Counted from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// Something became known of a test.
+    Test(regreen_parsers::TestEvent),
+    /// A suite ended.
+    Ended(Box<Report>),
+}

@@ -23,6 +23,19 @@ pub struct Inside {
     pub inject: PathBuf,
 }
 
+impl Inside {
+    /// The usual places beside the project's own path.
+    pub fn usual(root: &Path) -> Self {
+        let at = Path::new(shim::INSIDE);
+        Inside {
+            root: root.to_owned(),
+            shim: at.join("bin/regreen"),
+            events: at.join("events"),
+            inject: at.join("inject"),
+        }
+    }
+}
+
 /// Which tests an attempt runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part<'a> {
@@ -54,7 +67,7 @@ pub struct Plan {
 /// Facts about the machine and the project that a plan depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Variables of the user's that every test sees: `USER`, `TZ`, and what was asked for.
+    /// Variables of the user's that were asked for.
     pub passed: Vec<(String, String)>,
     /// No network: cargo is told, so that it fails at once and says why.
     pub offline: bool,
@@ -129,11 +142,7 @@ pub fn format_of(framework: Framework) -> Format {
 }
 
 fn base(facts: &Facts) -> Vec<(String, String)> {
-    let mut env = vec![
-        ("CI".to_owned(), "1".to_owned()),
-        ("LANG".to_owned(), "C.UTF-8".to_owned()),
-        ("SHELL".to_owned(), "/bin/sh".to_owned()),
-    ];
+    let mut env = vec![("CI".to_owned(), "1".to_owned())];
     env.extend(facts.passed.iter().cloned());
     env
 }
@@ -151,15 +160,36 @@ fn cargo_env(inside: &Inside, facts: &Facts) -> Vec<(String, String)> {
     let shim = format!("{} __runner", inside.shim.display());
     for triple in triples(facts) {
         let name = triple.to_ascii_uppercase().replace(['-', '.'], "_");
-        env.push((format!("CARGO_TARGET_{name}_RUNNER"), shim.clone()));
+        let own = facts.runners.iter().position(|(known, _)| *known == triple);
+        let runner = match own {
+            Some(index) => format!("{shim} {}{index}", shim::CHAIN_ARG),
+            None => shim.clone(),
+        };
+        env.push((format!("CARGO_TARGET_{name}_RUNNER"), runner));
     }
     let events = inside.events.to_string_lossy().into_owned();
     env.push((shim::EVENTS.to_owned(), events));
-    if let Some((_, chain)) = facts.runners.first() {
-        let chain = serde_json::to_string(chain).unwrap_or_default();
-        env.push((shim::CHAIN.to_owned(), chain));
+    if !facts.runners.is_empty() {
+        let chains: Vec<Vec<String>> = facts
+            .runners
+            .iter()
+            .map(|(_, chain)| absolute(chain, &inside.root))
+            .collect();
+        let chains = serde_json::to_string(&chains).unwrap_or_default();
+        env.push((shim::CHAINS.to_owned(), chains));
     }
     env
+}
+
+/// A runner whose program is a path in the project.
+fn absolute(chain: &[String], root: &Path) -> Vec<String> {
+    let mut chain = chain.to_vec();
+    if let Some(program) = chain.first_mut()
+        && program.contains('/')
+    {
+        *program = root.join(&*program).to_string_lossy().into_owned();
+    }
+    chain
 }
 
 /// The targets that test binaries may be built for: this machine's, and those of the runners.

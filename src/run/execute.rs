@@ -20,7 +20,6 @@ use crate::run::flaky;
 use crate::run::notes;
 use crate::run::rundir::RunDir;
 use crate::run::select::Early;
-use crate::run::shim;
 use crate::sandbox::Backend;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
@@ -76,6 +75,8 @@ pub struct Job {
     pub shim: PathBuf,
     /// Facts for the report that are known before it starts.
     pub notes: Vec<Note>,
+    /// Facts that matter only where something failed.
+    pub notes_if_red: Vec<Note>,
 }
 
 /// Executes a run. Events go out as they come; the report is also written to the run's
@@ -105,6 +106,9 @@ pub async fn execute(
     report.run.started = Some(started.to_string());
     report.run.duration_ms = Some(millis(clock.elapsed()));
     report.notes.splice(0..0, job.notes.iter().cloned());
+    if !report.is_green() {
+        report.notes.extend(job.notes_if_red.iter().cloned());
+    }
     let dir = RunDir::at(&job.run_dir);
     if dir.raw_log().exists() {
         report.raw_log = Some(dir.raw_log().to_string_lossy().into_owned());
@@ -263,8 +267,13 @@ impl<'a> Execution<'a> {
             .events(self.attempts)
             .map_err(SandboxError::Start)?;
         self.attempts += 1;
-        let inside = self.inside(&events_dir);
-        let plan = command::plan(&self.job.suite, &inside, &self.job.facts, part);
+        let inside = Inside::usual(&self.job.place.root);
+        let mut plan = command::plan(&self.job.suite, &inside, &self.job.facts, part);
+        if !self.sandboxed() {
+            // What the tests print are then the paths of the copy.
+            let tree = self.job.place.tree.to_string_lossy();
+            plan.context.root = Some(tree.into_owned());
+        }
         let spec = self.spec(&plan, &inside, &events_dir, wall);
         let isolation = self.backend.isolation(&spec);
         let sinks = Sinks {
@@ -278,26 +287,6 @@ impl<'a> Execution<'a> {
         Ok(attempted)
     }
 
-    /// Paths as the command sees them: without a sandbox they are the host's.
-    fn inside(&self, events_dir: &Path) -> Inside {
-        if self.sandboxed() {
-            let at = Path::new(shim::INSIDE);
-            Inside {
-                root: self.job.place.root.clone(),
-                shim: at.join("bin/regreen"),
-                events: at.join("events"),
-                inject: at.join("inject"),
-            }
-        } else {
-            Inside {
-                root: self.job.place.tree.clone(),
-                shim: self.job.shim.clone(),
-                events: events_dir.to_owned(),
-                inject: self.dir.inject(),
-            }
-        }
-    }
-
     fn sandboxed(&self) -> bool {
         self.backend.name() != "none"
     }
@@ -306,16 +295,21 @@ impl<'a> Execution<'a> {
         let mut limits = self.job.suite.limits;
         limits.wall_ms = limits.wall_ms.min(millis(wall));
         let mut mounts = self.job.mounts.clone();
-        if self.sandboxed() {
-            let mount = |source: &Path, target: &Path, writable| Mount {
-                source: source.to_owned(),
-                target: target.to_owned(),
-                writable,
-                optional: false,
-            };
-            mounts.push(mount(&self.job.shim, &inside.shim, false));
-            mounts.push(mount(events, &inside.events, true));
-            mounts.push(mount(&self.dir.inject(), &inside.inject, false));
+        let mount = |source: &Path, target: &Path, writable| Mount {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            writable,
+            optional: false,
+        };
+        mounts.push(mount(&self.job.shim, &inside.shim, false));
+        mounts.push(mount(events, &inside.events, true));
+        mounts.push(mount(&self.dir.inject(), &inside.inject, false));
+        let mut argv = plan.argv.clone();
+        if let Some(program) = argv.first_mut()
+            && program.contains('/')
+        {
+            // `.venv/bin/python` is meant from the suite's directory, not from `PATH`.
+            *program = plan.cwd.join(&*program).to_string_lossy().into_owned();
         }
         let mut env = self.job.env.clone();
         for (name, value) in &plan.env {
@@ -323,7 +317,7 @@ impl<'a> Execution<'a> {
             env.push((name.clone(), value.clone()));
         }
         Spec {
-            argv: plan.argv.clone(),
+            argv,
             env,
             cwd: plan.cwd.clone(),
             place: self.job.place.clone(),

@@ -4,9 +4,13 @@ mod attempt;
 pub mod command;
 mod execute;
 pub mod flaky;
+pub mod history;
 mod notes;
+mod once;
+mod prepare;
 pub mod queue;
 pub mod rundir;
+pub mod runners;
 pub mod select;
 pub mod shim;
 mod tail;
@@ -14,12 +18,29 @@ mod tail;
 pub use attempt::Key;
 pub use execute::Job;
 pub use execute::execute;
+pub use once::OnceError;
+pub use once::once;
+pub use prepare::entropy;
 
+use crate::config::BackendName;
+use crate::model::HostEnv;
 use crate::model::Timestamp;
+use crate::sandbox::Backend;
+use crate::sandbox::bwrap::Bwrap;
+use crate::sandbox::bwrap::Options;
+use crate::sandbox::none::NoSandbox;
 
 /// The time on the wall.
 pub fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let millis = since.map_or(0, |time| time.as_millis());
     Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+/// The backend of a name. None is ever replaced by a weaker one.
+pub fn backend(name: BackendName, host: &HostEnv) -> Box<dyn Backend> {
+    match name {
+        BackendName::Bwrap => Box::new(Bwrap::new(host, Options::default())),
+        BackendName::None => Box::new(NoSandbox::new(host)),
+    }
 }

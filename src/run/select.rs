@@ -182,7 +182,7 @@ mod tests {
             ]
         );
         let before = previous(
-            &["python -m pytest a.py::x", "python -m pytest b.py::y[1 2]"],
+            &["python -m pytest a.py::x", "python -m pytest b.py::y[1-2]"],
             1,
         );
         let early = super::early(&suite(Framework::Pytest), Some(&before), None, 0);

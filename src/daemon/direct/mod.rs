@@ -1,2 +1,9 @@
 //! What the command line can ask without a daemon: one file a topic, each a thin
 //! `impl Handle` over the layer that does the work.
+
+mod config;
+mod run;
+mod trust;
+
+pub use run::ReportError;
+pub use trust::TrustView;

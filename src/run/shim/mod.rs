@@ -23,8 +23,10 @@ use std::process::ExitCode;
 
 /// Names the directory for events, inside the sandbox.
 pub const EVENTS: &str = "REGREEN_SHIM_EVENTS";
-/// A JSON array: the project's own runner, which stays between the shim and the binary.
-pub const CHAIN: &str = "REGREEN_SHIM_CHAIN";
+/// A JSON array of argvs: the project's own runners, which stay between the shim and the binary.
+pub const CHAINS: &str = "REGREEN_SHIM_CHAINS";
+/// The argument that names one of them by its index.
+pub const CHAIN_ARG: &str = "--regreen-chain=";
 /// When set, every listed test gets a process of its own.
 pub const ISOLATED: &str = "REGREEN_SHIM_ISOLATED";
 /// Where the sandbox finds the shim, the events and the reporters.
@@ -40,17 +42,21 @@ struct Target {
 
 /// Runs `BINARY ARGS…` and ends as it ended.
 pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let Some(binary) = args.next() else {
+    let mut first = args.next();
+    let chain = first
+        .as_ref()
+        .and_then(|arg| arg.to_str()?.strip_prefix(CHAIN_ARG)?.parse::<usize>().ok());
+    if chain.is_some() {
+        first = args.next();
+    }
+    let Some(binary) = first else {
         complain("the runner needs the path of a test binary");
         return ExitCode::from(EXIT_ERROR);
     };
     let target = Target {
         binary: binary.into(),
         args: args.collect(),
-        chain: std::env::var(CHAIN)
-            .ok()
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default(),
+        chain: chain.and_then(own_runner).unwrap_or_default(),
         events: std::env::var_os(EVENTS).map(PathBuf::from),
     };
     if target.is_doctest() {
@@ -76,6 +82,13 @@ pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
             target.replace(false)
         }
     }
+}
+
+/// The project's own runner of this index.
+fn own_runner(index: usize) -> Option<Vec<String>> {
+    let chains = std::env::var(CHAINS).ok()?;
+    let chains: Vec<Vec<String>> = serde_json::from_str(&chains).ok()?;
+    chains.into_iter().nth(index)
 }
 
 impl Target {
@@ -111,7 +124,7 @@ impl Target {
             }
             None => Command::new(&self.binary),
         };
-        for name in [EVENTS, CHAIN, ISOLATED, "RUST_TEST_NOCAPTURE"] {
+        for name in [EVENTS, CHAINS, ISOLATED, "RUST_TEST_NOCAPTURE"] {
             command.env_remove(name);
         }
         command

@@ -1,0 +1,92 @@
+//! Exports are read back by parsers of their formats.
+
+use super::*;
+use crate::compose;
+use crate::report::FailureKind;
+use crate::report::Outcome;
+use crate::report::Phase;
+use crate::report::Source;
+
+fn sample() -> Report {
+    let mut report = Report::new("pytest", Source::Events, Outcome::Failed);
+    report.run.suite = Some("pytest@app".into());
+    report.run.started = Some("2026-11-20T13:22:05.007Z".into());
+    report.run.duration_ms = Some(1_250);
+    report.counts = crate::Counts::new(1, 1, 1);
+    let mut failure = compose::failure(
+        "tests/test_a.py::test_x[a<b\u{1b}]",
+        FailureKind::Assertion,
+        Phase::Call,
+        "assert 1 == \"2\" & 3",
+    );
+    failure.stdout = Some("line 1\nline \u{0}2 ]]>".into());
+    failure.location = Some(crate::Location {
+        file: "tests/test_a.py".into(),
+        line: Some(7),
+        column: None,
+    });
+    report.failures.push(compose::seal(failure));
+    report
+}
+
+fn others() -> Vec<Other> {
+    ["test_y", "test_z"]
+        .map(|id| Other {
+            target: None,
+            id: id.into(),
+            skipped: id == "test_z",
+        })
+        .into()
+}
+
+#[test]
+fn junit_is_xml_whatever_tests_print() {
+    let (report, others) = (sample(), others());
+    let text = junit(&[Exported {
+        report: &report,
+        others: &others,
+    }]);
+    let document = roxmltree::Document::parse(&text).expect("well-formed");
+    let cases: Vec<_> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("testcase"))
+        .collect();
+    assert_eq!(cases.len(), 3);
+    assert_eq!(
+        cases[0].attribute("name"),
+        Some("tests/test_a.py::test_x[a<b\u{fffd}]")
+    );
+    assert_eq!(cases[0].attribute("line"), Some("7"));
+    let failure = cases[0]
+        .descendants()
+        .find(|node| node.has_tag_name("failure"))
+        .expect("failure");
+    assert_eq!(failure.attribute("message"), Some("assert 1 == \"2\" & 3"));
+    assert!(
+        cases[2]
+            .descendants()
+            .any(|node| node.has_tag_name("skipped"))
+    );
+}
+
+#[test]
+fn ctrf_lists_every_test_with_what_it_requires() {
+    let (report, others) = (sample(), others());
+    let text = ctrf(&[Exported {
+        report: &report,
+        others: &others,
+    }]);
+    let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let summary = &document["results"]["summary"];
+    assert_eq!(summary["tests"], 3);
+    assert_eq!(summary["start"], 1_795_180_925_007_i64);
+    assert_eq!(summary["stop"], 1_795_180_926_257_i64);
+    let tests = document["results"]["tests"].as_array().expect("a list");
+    for test in tests {
+        assert!(
+            test["name"].is_string() && test["status"].is_string() && test["duration"].is_u64()
+        );
+    }
+    assert_eq!(tests[0]["line"], 7);
+    assert_eq!(tests[0]["extra"]["regreen"]["kind"], "assertion");
+}

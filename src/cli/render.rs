@@ -1,0 +1,271 @@
+//! A report for people: what it comes to, what failed where and why, and how to run it again.
+
+use crate::cli::out;
+use crate::cli::out::Paint;
+use crate::cli::out::Style;
+use crate::model::Diff;
+use crate::model::Failure;
+use crate::model::FailureKind;
+use crate::model::Note;
+use crate::model::Outcome;
+use crate::model::Report;
+use crate::model::Verdict;
+use std::fmt::Write;
+
+/// Failures that are shown whole; of the rest only the names.
+const WHOLE: usize = 20;
+/// Lines of what a framework says about a failure.
+const DETAIL_LINES: usize = 24;
+/// Frames of a stack.
+const FRAMES: usize = 6;
+
+/// The whole report.
+pub fn report(report: &Report, paint: Paint) -> String {
+    let mut text = String::new();
+    for failure in report.failures.iter().take(WHOLE) {
+        text.push_str(&self::failure(failure, paint));
+        text.push('\n');
+    }
+    for failure in report.failures.iter().skip(WHOLE) {
+        let _ = writeln!(
+            text,
+            "  {} {}",
+            paint.style(Style::Bad, "FAIL"),
+            name(failure)
+        );
+    }
+    for note in &report.notes {
+        text.push_str(&self::note(note, "", paint));
+    }
+    text.push_str(&headline(report, paint));
+    if !report.is_green()
+        && let Some(log) = &report.raw_log
+    {
+        let _ = writeln!(
+            text,
+            "{}",
+            paint.style(Style::Dim, format!("  output: {log}"))
+        );
+    }
+    text
+}
+
+/// One line: verdict, suite, counts, time.
+pub fn headline(report: &Report, paint: Paint) -> String {
+    let verdict = Verdict::of(report.outcome, report.complete);
+    let (mark, style, word) = match verdict {
+        Some(Verdict::Green) => ("✓", Style::Good, "green"),
+        Some(Verdict::Red) => ("✗", Style::Bad, "red"),
+        Some(Verdict::Broken) => ("✗", Style::Bad, "broken"),
+        Some(Verdict::Unknown) => ("?", Style::Warn, "unknown"),
+        None => ("!", Style::Warn, "no verdict"),
+    };
+    let suite = report.run.suite.as_deref().unwrap_or(&report.run.framework);
+    let mut parts = vec![paint.style(Style::Strong, suite)];
+    parts.push(counts(report, paint));
+    if let Some(millis) = report.run.duration_ms {
+        parts.push(out::duration(millis));
+    }
+    match report.run.isolation.as_ref().map(|it| it.backend.as_str()) {
+        Some("none") => parts.push(paint.style(Style::Warn, "no sandbox")),
+        Some(backend) => parts.push(backend.to_owned()),
+        None => {}
+    }
+    let head = paint.style(style, format!("{mark} {word}"));
+    format!("{head}  {}\n", parts.join(" · "))
+}
+
+fn counts(report: &Report, paint: Paint) -> String {
+    let counts = &report.counts;
+    let mut parts = Vec::new();
+    if counts.failed > 0 {
+        parts.push(paint.style(Style::Bad, format!("{} failed", counts.failed)));
+    }
+    if counts.passed > 0 || counts.failed > 0 {
+        parts.push(format!("{} passed", counts.passed));
+    }
+    if counts.skipped > 0 {
+        parts.push(format!("{} skipped", counts.skipped));
+    }
+    if counts.flaky > 0 {
+        parts.push(paint.style(Style::Warn, format!("{} flaky", counts.flaky)));
+    }
+    let said = match report.outcome {
+        Outcome::Passed if !report.complete => Some("incomplete: the end is missing"),
+        Outcome::Passed | Outcome::Failed => None,
+        Outcome::NoTests => Some("nothing ran"),
+        Outcome::BuildFailed => Some("does not build"),
+        Outcome::CollectionError => Some("tests cannot be loaded"),
+        Outcome::Crashed => Some("crashed"),
+        Outcome::Timeout => Some("timed out"),
+        Outcome::Interrupted => Some("interrupted"),
+        Outcome::InfraError => Some("regreen or its sandbox failed"),
+        Outcome::UsageError => Some("the runner refused its arguments"),
+    };
+    parts.extend(said.map(str::to_owned));
+    parts.join(", ")
+}
+
+fn name(failure: &Failure) -> String {
+    match &failure.target {
+        Some(target) if !failure.id.starts_with(target.as_str()) => {
+            format!("{} ({target})", failure.id)
+        }
+        _ => failure.id.clone(),
+    }
+}
+
+fn failure(failure: &Failure, paint: Paint) -> String {
+    let mut text = String::new();
+    let label = match (failure.flaky, failure.kind) {
+        (Some(true), _) => paint.style(Style::Warn, "FLAKY"),
+        (_, FailureKind::CompileError) => paint.style(Style::Bad, "ERROR"),
+        (_, FailureKind::Timeout) => paint.style(Style::Bad, "TIME OUT"),
+        (_, FailureKind::Crash | FailureKind::Oom) => paint.style(Style::Bad, "CRASH"),
+        _ => paint.style(Style::Bad, "FAIL"),
+    };
+    let place = failure.location.as_ref().map(|at| {
+        let line = at.line.map_or(String::new(), |line| format!(":{line}"));
+        let column = at
+            .column
+            .map_or(String::new(), |column| format!(":{column}"));
+        format!("{}{line}{column}", at.file)
+    });
+    let title = match failure.kind {
+        FailureKind::CompileError => {
+            let code = failure
+                .code
+                .as_ref()
+                .map_or(String::new(), |code| format!(" [{code}]"));
+            format!("{}{code}", failure.target.as_deref().unwrap_or("build"))
+        }
+        _ => name(failure),
+    };
+    let place = place.map_or(String::new(), |place| {
+        format!("  {}", paint.style(Style::Strong, place))
+    });
+    let _ = writeln!(text, "  {label} {title}{place}");
+    for line in failure.message.lines().take(6) {
+        let _ = writeln!(text, "       {line}");
+    }
+    match &failure.diff {
+        Some(diff) => text.push_str(&sides(diff, paint)),
+        None => text.push_str(&details(failure, paint)),
+    }
+    text.push_str(&frames(failure, paint));
+    if let Some(suggestion) = &failure.suggestion {
+        for (at, line) in suggestion.lines().take(4).enumerate() {
+            let lead = if at == 0 { "help: " } else { "      " };
+            let _ = writeln!(text, "       {}{line}", paint.style(Style::Good, lead));
+        }
+    }
+    for note in &failure.notes {
+        text.push_str(&self::note(note, "     ", paint));
+    }
+    if !failure.rerun.is_empty() {
+        let again = format!("       again: {}", shell(&failure.rerun));
+        let _ = writeln!(text, "{}", paint.style(Style::Dim, again));
+    }
+    text
+}
+
+fn sides(diff: &Diff, paint: Paint) -> String {
+    let mut text = String::new();
+    if let Some(unified) = &diff.unified {
+        for line in unified.lines().take(DETAIL_LINES) {
+            let style = match line.chars().next() {
+                Some('+') => Style::Good,
+                Some('-') => Style::Bad,
+                _ => Style::Dim,
+            };
+            let _ = writeln!(text, "       {}", paint.style(style, line));
+        }
+        return text;
+    }
+    let sides = [
+        ("left", &diff.left, Style::Bad),
+        ("right", &diff.right, Style::Good),
+        ("expected", &diff.expected, Style::Good),
+        ("actual", &diff.actual, Style::Bad),
+    ];
+    for (word, value, style) in sides {
+        for (at, line) in value
+            .iter()
+            .flat_map(|value| value.lines())
+            .take(8)
+            .enumerate()
+        {
+            let lead = if at == 0 { word } else { "" };
+            let _ = writeln!(text, "       {lead:>8} {}", paint.style(style, line));
+        }
+    }
+    text
+}
+
+/// What the framework says, where the message alone does not show it.
+fn details(failure: &Failure, paint: Paint) -> String {
+    let mut text = String::new();
+    let Some(details) = failure.details.as_deref() else {
+        return text;
+    };
+    if details.trim() == failure.message.trim() {
+        return text;
+    }
+    let lines: Vec<&str> = details.trim_end().lines().collect();
+    for line in lines.iter().take(DETAIL_LINES) {
+        let _ = writeln!(text, "       {}", paint.style(Style::Dim, line));
+    }
+    if lines.len() > DETAIL_LINES {
+        let more = format!("({} more lines)", lines.len() - DETAIL_LINES);
+        let _ = writeln!(text, "       {}", paint.style(Style::Dim, more));
+    }
+    text
+}
+
+fn frames(failure: &Failure, paint: Paint) -> String {
+    let mut text = String::new();
+    let user = failure.frames.iter().filter(|frame| frame.user);
+    let here = failure
+        .location
+        .as_ref()
+        .map(|at| (at.file.as_str(), at.line));
+    let elsewhere = user.filter(|frame| Some((frame.file.as_str(), frame.line)) != here);
+    for frame in elsewhere.take(FRAMES) {
+        let line = frame.line.map_or(String::new(), |line| format!(":{line}"));
+        let function = frame
+            .function
+            .as_ref()
+            .map_or(String::new(), |name| format!("  {name}"));
+        let at = format!("       from {}{line}{function}", frame.file);
+        let _ = writeln!(text, "{}", paint.style(Style::Dim, at));
+    }
+    text
+}
+
+fn note(note: &Note, indent: &str, paint: Paint) -> String {
+    let mut text = format!(
+        "{indent}  {} {}\n",
+        paint.style(Style::Warn, "note"),
+        note.message
+    );
+    if let Some(remedy) = &note.remedy {
+        let _ = writeln!(text, "{indent}       → {remedy}");
+    }
+    text
+}
+
+/// An argv as it can be pasted into a shell.
+pub fn shell(argv: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    let words: Vec<String> = argv
+        .iter()
+        .map(|word| {
+            if !word.is_empty() && word.chars().all(plain) {
+                word.clone()
+            } else {
+                format!("'{}'", word.replace('\'', "'\\''"))
+            }
+        })
+        .collect();
+    words.join(" ")
+}

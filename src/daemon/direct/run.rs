@@ -1,0 +1,103 @@
+//! `regreen run` and `regreen report`: runs without a daemon, and what they left behind.
+
+use crate::config::Flag;
+use crate::daemon::Handle;
+use crate::model::Report;
+use crate::model::RunDocument;
+use crate::model::RunId;
+use crate::model::RunRequest;
+use crate::model::RunUpdate;
+use crate::run;
+use crate::run::OnceError;
+use std::path::Path;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Why a report cannot be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// Nothing was run yet.
+    #[error("no run is on record; start one with `regreen run`")]
+    NoRuns,
+    /// No run has this id.
+    #[error("there is no run `{id}` in `{dir}`")]
+    Unknown {
+        /// What was asked for.
+        id: String,
+        /// Where it was looked for.
+        dir: String,
+    },
+    /// Several runs begin so.
+    #[error("`{id}` is the beginning of several runs: {candidates}")]
+    Ambiguous {
+        /// What was asked for.
+        id: String,
+        /// Which they are.
+        candidates: String,
+    },
+    /// Its report cannot be read.
+    #[error("failed to read the report of run `{id}`")]
+    Unreadable {
+        /// The run.
+        id: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Handle {
+    /// Runs the suites of a worktree once, without a daemon.
+    ///
+    /// # Errors
+    /// When nothing could be run; whatever happens to a suite is in its report.
+    pub async fn run(
+        &self,
+        request: &RunRequest,
+        flags: &[Flag],
+        updates: mpsc::Sender<RunUpdate>,
+        stop: CancellationToken,
+    ) -> Result<RunDocument, OnceError> {
+        run::once(request, self.host(), flags, updates, stop).await
+    }
+
+    /// The report of a run, by its id or the beginning of it; without one, the last run of
+    /// the project at `here`, or the last of all.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn report(&self, id: Option<&str>, here: &Path) -> Result<Report, ReportError> {
+        let runs = run::history::runs_dir(&self.host().state_dir());
+        let run = match id {
+            Some(id) => run::history::find(&runs, id).map_err(|candidates| {
+                let (id, dir) = (id.to_owned(), runs.display().to_string());
+                match candidates.is_empty() {
+                    true => ReportError::Unknown { id, dir },
+                    false => ReportError::Ambiguous {
+                        id,
+                        candidates: candidates.join(", "),
+                    },
+                }
+            })?,
+            None => self.last_run(&runs, here).ok_or(ReportError::NoRuns)?,
+        };
+        run::rundir::read_report(&runs.join(run.as_str())).map_err(|source| {
+            ReportError::Unreadable {
+                id: run.to_string(),
+                source,
+            }
+        })
+    }
+
+    fn last_run(&self, runs: &Path, here: &Path) -> Option<RunId> {
+        let state = self.host().state_dir();
+        let own = crate::git::Worktree::discover(here)
+            .ok()
+            .and_then(|worktree| {
+                let last = run::history::last(&state, &worktree.id());
+                last.into_values().max()
+            });
+        own.or_else(|| run::history::newest(runs))
+    }
+}

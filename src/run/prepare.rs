@@ -1,0 +1,298 @@
+//! Everything before the first process of `regreen run`: the worktree, its configuration, its
+//! copy, its suites, the toolchains. It blocks.
+
+use crate::config::BackendName;
+use crate::config::Config;
+use crate::config::Flag;
+use crate::config::NetworkAccess;
+use crate::git::Confined;
+use crate::git::Head;
+use crate::git::Objects;
+use crate::git::Worktree;
+use crate::git::refuse_root;
+use crate::model::HostEnv;
+use crate::model::Note;
+use crate::model::ProjectId;
+use crate::model::RunId;
+use crate::model::RunRequest;
+use crate::model::SnapshotId;
+use crate::model::Suite;
+use crate::run::Job;
+use crate::run::command::Facts;
+use crate::run::history;
+use crate::run::once::OnceError;
+use crate::run::runners;
+use crate::run::select;
+use crate::sandbox::Mount;
+use crate::sandbox::Network;
+use crate::sandbox::Place;
+use crate::sandbox::mirror::Mirror;
+use crate::sandbox::mirror::MirrorRules;
+use crate::sandbox::mirror::Synced;
+use crate::sandbox::slot::Purpose;
+use crate::sandbox::slot::Slots;
+use crate::sandbox::toolchain;
+use crate::sandbox::toolchain::Toolchains;
+use crate::suite;
+use crate::suite::Listing;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+/// Manifests and configurations of cargo above this size are not read.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// What is ready to run.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The project's id.
+    pub project: ProjectId,
+    /// Its configuration.
+    pub config: Config,
+    /// What lies in the slot.
+    pub snapshot: SnapshotId,
+    /// The suites to run.
+    pub suites: Vec<Suite>,
+    head: Head,
+    commit: Option<String>,
+    place: Place,
+    /// Held for the lease of its slot; only one thread at a time may use it.
+    mirror: Mutex<Mirror>,
+    synced: Synced,
+    toolchains: Toolchains,
+    /// The toolchains' mounts, those private to the slot included.
+    mounts: Vec<Mount>,
+    shim: PathBuf,
+}
+
+/// Prepares a run. The slot is held as long as the answer lives.
+pub fn prepare(
+    request: &RunRequest,
+    host: &HostEnv,
+    flags: &[Flag],
+) -> Result<Prepared, OnceError> {
+    let worktree = Worktree::discover(&request.path)?;
+    if let Some(reason) = refuse_root(&worktree.root, &host.home) {
+        return Err(OnceError::Refused {
+            path: worktree.root,
+            reason,
+        });
+    }
+    let shim = std::env::current_exe().map_err(OnceError::Program)?;
+    let config = Config::load(host, Some(&worktree.root), flags)?;
+    let head = worktree.head()?;
+    let target = match &request.at {
+        Some(rev) => Some(worktree.resolve(rev)?),
+        None => None,
+    };
+    let mut suites = chosen(request, &worktree, &worktree.root, &config)?;
+    let rules = MirrorRules {
+        include: config.include.clone(),
+        carry: suites
+            .iter()
+            .flat_map(|suite| suite.carry.clone())
+            .collect(),
+        ..MirrorRules::default()
+    };
+    let slots = Slots::open(&host.cache_dir())?;
+    let slot = slots.lease(&worktree, Purpose::Run, crate::run::now())?;
+    let objects = Objects::open(&host.state_dir(), &worktree)?;
+    let mut mirror = Mirror::open(worktree.clone(), objects, slot, rules)?;
+    let synced = match &target {
+        Some(target) => mirror.populate_tree(&target.tree)?,
+        None => mirror.reconcile()?,
+    };
+    if target.is_some() {
+        suites = chosen(request, &worktree, mirror.tree(), &config)?;
+    }
+    let toolchains = toolchain::discover(host, &worktree.root);
+    let place = mirror.place();
+    let mounts = toolchains.prepare(&place).map_err(OnceError::Toolchains)?;
+    Ok(Prepared {
+        project: worktree.id(),
+        config,
+        snapshot: synced.snapshot.clone(),
+        suites,
+        commit: match target {
+            Some(target) => target.commit,
+            None => head.commit.clone(),
+        },
+        head,
+        place,
+        mirror: Mutex::new(mirror),
+        synced,
+        toolchains,
+        mounts,
+        shim,
+    })
+}
+
+/// The suites that were asked for, as the files below `root` have them.
+fn chosen(
+    request: &RunRequest,
+    worktree: &Worktree,
+    root: &Path,
+    config: &Config,
+) -> Result<Vec<Suite>, OnceError> {
+    if !request.command.is_empty() {
+        return Ok(vec![asked(request, worktree, config)]);
+    }
+    let listing = Listing::read(root).map_err(|source| suite::SuiteError::Unreadable {
+        path: root.to_owned(),
+        source,
+    })?;
+    let mut suites = suite::suites(&listing, config)?;
+    if let Some(name) = &request.suite {
+        let names: Vec<String> = suites.iter().map(|suite| suite.name.clone()).collect();
+        suites.retain(|suite| suite.name == *name);
+        if suites.is_empty() && !names.is_empty() {
+            return Err(OnceError::UnknownSuite {
+                name: name.clone(),
+                hint: format!(": there is `{}`", names.join("`, `")),
+            });
+        }
+    }
+    match suites.is_empty() {
+        true => Err(OnceError::NoSuite(worktree.root.clone())),
+        false => Ok(suites),
+    }
+}
+
+/// The suite of `regreen run -- COMMAND`, in the directory where it was typed.
+fn asked(request: &RunRequest, worktree: &Worktree, config: &Config) -> Suite {
+    let here = request
+        .path
+        .canonicalize()
+        .unwrap_or_else(|_| request.path.clone());
+    let dir = here.strip_prefix(&worktree.root).unwrap_or(Path::new(""));
+    Suite {
+        name: "command".to_owned(),
+        framework: suite::guess_framework(&request.command),
+        dir: dir.to_owned(),
+        command: request.command.clone(),
+        env: Vec::new(),
+        carry: Vec::new(),
+        limits: config.limits,
+        why: "given on the command line".to_owned(),
+    }
+}
+
+impl Prepared {
+    /// The job of one suite.
+    pub fn job(&self, suite: &Suite, backend: BackendName, host: &HostEnv) -> Job {
+        let run = RunId::make(crate::run::now(), entropy());
+        let state = host.state_dir();
+        let previous = history::previous(&state, &self.project, &suite.name);
+        let network = match (backend, self.config.network) {
+            (BackendName::None, _) | (_, NetworkAccess::Host) => Network::Host,
+            (BackendName::Bwrap, NetworkAccess::None) => Network::None,
+        };
+        let configured = self.config.mounts.iter().map(|entry| Mount {
+            source: entry.source.clone(),
+            target: entry.target.clone().unwrap_or_else(|| entry.source.clone()),
+            writable: entry.writable,
+            optional: false,
+        });
+        let mounts = self.mounts.iter().cloned();
+        Job {
+            run_dir: history::runs_dir(&state).join(run.as_str()),
+            run,
+            suite: suite.clone(),
+            snapshot: self.snapshot.clone(),
+            commit: self.commit.clone(),
+            dirty: self.head.tree.as_ref() != Some(&self.snapshot),
+            place: self.place.clone(),
+            env: self.toolchains.env.clone(),
+            mounts: mounts
+                .chain(self.synced.carried.iter().cloned())
+                .chain(configured)
+                .collect(),
+            facts: self.facts(suite, network, host),
+            network,
+            early: select::early(suite, previous.as_ref(), None, 0),
+            failed_before: previous.map(|previous| previous.failed),
+            shim: self.shim.clone(),
+            notes: self.notes(backend),
+            notes_if_red: self.left_out(),
+        }
+    }
+
+    fn facts(&self, suite: &Suite, network: Network, host: &HostEnv) -> Facts {
+        let passed = self.config.pass_env.iter().filter_map(|name| {
+            let value = host.var(name)?;
+            Some((name.clone(), value.to_owned()))
+        });
+        let cargo_home = host
+            .var("CARGO_HOME")
+            .map_or_else(|| host.home.join(".cargo"), PathBuf::from);
+        let user = std::fs::read_to_string(cargo_home.join("config.toml")).ok();
+        let tree = Confined::open(&self.place.tree).ok();
+        let read = |path: &Path| {
+            let bytes = tree.as_ref()?.read(path, MAX_CONFIG).ok()?;
+            String::from_utf8(bytes).ok()
+        };
+        Facts {
+            passed: passed.collect(),
+            offline: network == Network::None,
+            runners: runners::read(&suite.dir, read, user.as_deref()),
+        }
+    }
+
+    /// What every report of this run says.
+    fn notes(&self, backend: BackendName) -> Vec<Note> {
+        let mut notes = self.toolchains.notes.clone();
+        if backend == BackendName::None {
+            let message = "there was no sandbox: the tests could do whatever the user can";
+            notes.push(Note::new("no_sandbox", message));
+        }
+        if !self.config.left_out.is_empty() {
+            let keys: Vec<&str> = self
+                .config
+                .left_out
+                .iter()
+                .map(|it| it.key.as_str())
+                .collect();
+            let message = format!(
+                "regreen.toml is not trusted, so this was left out: {}",
+                keys.join(", ")
+            );
+            notes
+                .push(Note::new("untrusted_config", message).remedy(
+                    "read it, then run `regreen trust`, or set it in your own config.toml",
+                ));
+        }
+        notes
+    }
+
+    /// Which files the tests did not get; said where that may be the reason of a failure.
+    fn left_out(&self) -> Vec<Note> {
+        let names: Vec<String> = self
+            .synced
+            .left_out
+            .iter()
+            .take(10)
+            .map(|it| format!("`{}` ({})", it.path.display(), it.reason))
+            .collect();
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let more = self.synced.left_out.len() - names.len();
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let message = format!("not copied into the sandbox: {}{more}", names.join(", "));
+        vec![
+            Note::new("left_out", message)
+                .remedy("name what the tests need in `include` of the user's config.toml"),
+        ]
+    }
+}
+
+/// A random number: ids carry the time too, but two may be made in one millisecond.
+pub fn entropy() -> u64 {
+    use std::hash::BuildHasher;
+    use std::hash::Hasher;
+    std::hash::RandomState::new().build_hasher().finish()
+}
