@@ -6,6 +6,7 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     match args.next() {
         Some(word) if word == "__runner" => regreen::run::shim::main(args),
+        Some(word) if word == "__probe" => regreen::sandbox::attack::probe::main(),
         _ => regreen::cli::main(),
     }
 }

@@ -308,6 +308,7 @@ impl Launch {
         let context = policy::Context {
             base: &bwrap.base,
             home: &bwrap.home,
+            root: rustix::process::geteuid().is_root(),
             seccomp: seccomp.as_raw_fd(),
             status: report.as_raw_fd(),
         };

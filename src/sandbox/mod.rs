@@ -4,6 +4,7 @@
 //! allowlist: the slot's copy of the worktree at the user's own path, the toolchains read-only,
 //! and nothing else. The policy is in `bwrap`, the reasons in docs/security.md.
 
+pub mod attack;
 pub mod base;
 pub mod beneath;
 pub mod bwrap;

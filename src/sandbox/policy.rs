@@ -60,6 +60,10 @@ pub struct Context<'a> {
     pub base: &'a Base,
     /// The user's `HOME`, where the slot's home appears.
     pub home: &'a Path,
+    /// Whether regreen runs as root. Files of `/proc` that belong to root could then be written
+    /// without any capability: `/proc/sys/kernel/core_pattern` names a program that the host
+    /// starts as root.
+    pub root: bool,
     /// The descriptor of the filter.
     pub seccomp: RawFd,
     /// The descriptor that bubblewrap reports to.
@@ -80,6 +84,9 @@ pub fn options(spec: &Spec, context: &Context<'_>) -> Vec<OsString> {
     }
     // Last, so that the mount points above could still be made.
     args.words(&["--remount-ro", "/dev", "--remount-ro", "/"]);
+    if context.root {
+        args.words(&["--remount-ro", "/proc"]);
+    }
     for (name, value) in &spec.env {
         args.words(&["--setenv", name, value]);
     }
@@ -302,6 +309,7 @@ mod tests {
         let context = Context {
             base: &base,
             home: Path::new("/home/ada"),
+            root: false,
             seccomp: 11,
             status: 12,
         };
