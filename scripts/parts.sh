@@ -17,7 +17,7 @@ install_packages() {
   [ $# -gt 0 ] || return 0
   say "installing: $*"
   have apt-get || fail "please install these by your package manager: $*"
-  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300)
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
   local install=(install -y --no-install-recommends "$@")
   as_root "${apt[@]}" "${install[@]}" >&2 \
     || { as_root "${apt[@]}" update >&2 && as_root "${apt[@]}" "${install[@]}" >&2; } \
