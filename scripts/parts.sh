@@ -18,7 +18,7 @@ install_packages() {
   say "installing: $*"
   have apt-get || fail "please install these by your package manager: $*"
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0)
-  local install=(install -y --no-install-recommends "$@")
+  local install=(install -y --no-upgrade --no-install-recommends "$@")
   as_root "${apt[@]}" "${install[@]}" >&2 \
     || { as_root "${apt[@]}" update >&2 && as_root "${apt[@]}" "${install[@]}" >&2; } \
     || fail "please install as root: apt-get install $*"
