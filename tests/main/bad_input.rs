@@ -72,9 +72,13 @@ fn a_broken_configuration() {
     let home = Home::new();
     let project = home.fixture(GREEN);
     for (text, place, hint) in [
-        ("\n[limits]\nsilense = \"3s\"\n", "3:1", "silence"),
-        ("trigger = \"safe\"\n", "1:11", "save"),
-        ("debounce = \n", "1:", "regreen.toml"),
+        (
+            "\n[limits]\nsilense = \"3s\"\n",
+            "line 3, column 1",
+            "silence",
+        ),
+        ("trigger = \"safe\"\n", "line 1, column 11", "save"),
+        ("debounce = \n", "line 1, column", "regreen.toml"),
     ] {
         project.write("regreen.toml", text);
         for verb in [&["run"][..], &["watch"], &["config", "check"]] {
@@ -90,7 +94,7 @@ fn no_suite() {
     let home = Home::new();
     let project = home.project("empty").file("a.txt", "").committed();
     let ran = run(&project);
-    ran.exits(102).complains("no suite");
+    ran.exits(102).complains("no test suite");
     let ran = project.regreen(["run", "--json"]).run();
     ran.exits(102);
     assert_eq!(ran.json()["outcome"], "no_tests", "{ran}");
