@@ -20,7 +20,6 @@ use rusqlite::OptionalExtension;
 use rusqlite::Row;
 use rusqlite::params;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// An event and its place in the journal.
@@ -264,35 +263,6 @@ impl Store {
                     })
                 })?
                 .collect()
-        })
-        .await
-    }
-
-    /// What failed in the last complete run of each suite of a project that had one.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn failed_by_suite(
-        &self,
-        project: &ProjectId,
-    ) -> Result<BTreeMap<String, Vec<TestRef>>, StoreError> {
-        let project = project.clone();
-        self.query(move |c| {
-            let mut suites: BTreeMap<String, Vec<TestRef>> = c
-                .prepare("SELECT DISTINCT suite FROM runs WHERE project = ?1 AND complete = 1")?
-                .query_map([project.as_str()], |row| Ok((row.get(0)?, Vec::new())))?
-                .collect::<rusqlite::Result<_>>()?;
-            let mut failed =
-                c.prepare("SELECT suite, target, test FROM failed WHERE project = ?1")?;
-            let mut rows = failed.query([project.as_str()])?;
-            while let Some(row) = rows.next()? {
-                let test = TestRef {
-                    target: row.get(1)?,
-                    id: row.get(2)?,
-                };
-                suites.entry(row.get(0)?).or_default().push(test);
-            }
-            Ok(suites)
         })
         .await
     }

@@ -15,6 +15,7 @@ pub use project::SuiteKey;
 pub use project::SyncReport;
 pub use requests::Answer;
 pub use requests::Ask;
+pub use requests::Recovered;
 
 use crate::model::Counts;
 use crate::model::Event;
@@ -26,7 +27,6 @@ use crate::model::ProjectId;
 use crate::model::Report;
 use crate::model::RunId;
 use crate::model::SnapshotId;
-use crate::model::TestRef;
 use crate::model::Timestamp;
 use crate::model::status::DaemonStatus;
 use crate::model::status::Status;
@@ -58,6 +58,8 @@ pub struct Token(pub u64);
 /// Something that happened.
 #[derive(Debug)]
 pub enum Input {
+    /// The first: what is to be watched, with what the journal says of it.
+    Started(Vec<(ProjectId, PathBuf, Recovered)>),
     /// Time goes by.
     Tick,
     /// Somebody asks for something.
@@ -195,8 +197,6 @@ pub enum Effect {
         suite: String,
         /// What stands in the slot.
         snapshot: SnapshotId,
-        /// What failed in the suite's last complete run; `None` when there was none.
-        failed: Option<Vec<TestRef>>,
     },
     /// End a run; it still reports.
     Cancel {
@@ -284,6 +284,30 @@ impl State {
         Some(project.fold.status(now, Some(&self.me)))
     }
 
+    fn started_event(&self) -> EventKind {
+        EventKind::DaemonStarted {
+            pid: self.me.pid,
+            version: self.me.version.clone(),
+        }
+    }
+
+    fn started(
+        &mut self,
+        out: &mut Out,
+        now: Timestamp,
+        projects: Vec<(ProjectId, PathBuf, Recovered)>,
+    ) {
+        out.events.push(Event {
+            at: now,
+            project: None,
+            kind: self.started_event(),
+        });
+        for (id, path, recovered) in projects {
+            self.adopt(out, now, &id, path, false, recovered);
+        }
+        self.say_ready(out);
+    }
+
     fn new_run(&mut self, now: Timestamp) -> RunId {
         // A linear congruence: neighbours differ in every digit that an id shows.
         self.entropy = self
@@ -340,7 +364,6 @@ impl State {
                 continue;
             };
             project.syncs_in_a_row = 0;
-            let failed = project.failed.get(&request.key.suite).cloned();
             let run = request.run.clone();
             self.emit(out, now, &request.project, EventKind::RunStarted { run });
             out.effects.push(Effect::Run {
@@ -348,7 +371,6 @@ impl State {
                 run: request.run,
                 suite: request.key.suite,
                 snapshot: request.key.snapshot,
-                failed,
             });
         }
     }
@@ -485,6 +507,7 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
     let mut out = Out::default();
     let is_tick = matches!(input, Input::Tick);
     match input {
+        Input::Started(projects) => state.started(&mut out, now, projects),
         Input::Tick => state.tick(&mut out, now),
         Input::Ask { token, ask } => state.asked(&mut out, now, token, ask),
         Input::Committed { token, result } => state.committed(&mut out, now, token, result),

@@ -2,6 +2,7 @@
 
 use crate::daemon::hub::Effect;
 use crate::daemon::hub::Out;
+use crate::daemon::hub::Recovered;
 use crate::daemon::hub::State;
 use crate::model::EnvironmentHash;
 use crate::model::Event;
@@ -13,7 +14,6 @@ use crate::model::ProjectId;
 use crate::model::RunId;
 use crate::model::RunKey;
 use crate::model::SnapshotId;
-use crate::model::TestRef;
 use crate::model::Timestamp;
 use crate::model::Trigger;
 use crate::model::status::Fold;
@@ -46,8 +46,6 @@ pub struct Opened {
     pub trigger: Trigger,
     /// Green runs that may answer an automatic request.
     pub green: Vec<(RunKey, RunId, Timestamp)>,
-    /// What failed in the last complete run of each suite that had one.
-    pub failed: BTreeMap<String, Vec<TestRef>>,
     /// Things to tell the user.
     pub notes: Vec<Note>,
 }
@@ -122,7 +120,6 @@ pub(super) struct Project {
     pub suites: Vec<SuiteKey>,
     pub attempts: BTreeMap<String, Attempt>,
     pub green: Vec<(RunKey, RunId, Timestamp)>,
-    pub failed: BTreeMap<String, Vec<TestRef>>,
     pub since_checkpoint: u32,
     /// Codes of the notes that the last synchronisation brought.
     pub shown_notes: BTreeMap<String, Note>,
@@ -150,7 +147,6 @@ impl Project {
             suites: Vec::new(),
             attempts: BTreeMap::new(),
             green: Vec::new(),
-            failed: BTreeMap::new(),
             since_checkpoint: 0,
             shown_notes: BTreeMap::new(),
             shown_slot: None,
@@ -278,30 +274,44 @@ impl Project {
 
 impl State {
     /// Takes a project in, with what the journal says of it, and has it opened.
-    pub fn adopt(
+    pub(super) fn adopt(
         &mut self,
+        out: &mut Out,
+        now: Timestamp,
         id: &ProjectId,
         path: PathBuf,
         foreground: bool,
-        fold: Fold,
-        now: Timestamp,
-    ) -> Effect {
-        let project = Project::new(path.clone(), foreground, fold, now);
+        recovered: Recovered,
+    ) {
+        let text = path.display().to_string();
+        let fold = recovered
+            .fold
+            .unwrap_or_else(|| Fold::new(id.clone(), &text, now));
+        let mut project = Project::new(path.clone(), foreground, fold, now);
+        project.fold.apply(&Event {
+            at: now,
+            project: None,
+            kind: self.started_event(),
+        });
         self.projects.insert(id.clone(), project);
-        if let Some(text) = self.store_trouble.clone() {
-            self.show(&Event {
-                at: now,
-                project: Some(id.clone()),
-                kind: EventKind::Trouble {
-                    note: Note::new("store", text),
-                    blocks: false,
-                },
-            });
+        for run in recovered.lost {
+            self.emit(out, now, id, EventKind::RunLost { run });
         }
-        Effect::Open {
+        for run in recovered.needless {
+            self.emit(out, now, id, EventKind::RunSuperseded { run });
+        }
+        for request in recovered.accepted {
+            self.push(out, now, request);
+        }
+        if let Some(text) = self.store_trouble.clone() {
+            let note = Note::new("store", text);
+            let blocks = false;
+            self.emit(out, now, id, EventKind::Trouble { note, blocks });
+        }
+        out.effects.push(Effect::Open {
             project: id.clone(),
             path,
-        }
+        });
     }
 
     pub(super) fn opened(
@@ -321,7 +331,6 @@ impl State {
             Ok(found) => {
                 project.phase = Phase::Open;
                 project.green = found.green;
-                project.failed = found.failed;
                 project.touch(Vec::new(), true);
                 let mended = project.fold.has_trouble("open");
                 let path = project.path.display().to_string();

@@ -45,7 +45,7 @@ pub enum Ask {
         /// Only as long as this process lives.
         foreground: bool,
         /// What the journal says of it.
-        fold: Box<Option<Fold>>,
+        recovered: Box<Recovered>,
     },
     /// Watch it no longer.
     Remove(ProjectId),
@@ -64,6 +64,19 @@ pub enum Ask {
     Cancel(RunId),
     /// End the daemon.
     Stop,
+}
+
+/// What the journal says of a project that is taken in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recovered {
+    /// Its fold, if it was known before.
+    pub fold: Option<Fold>,
+    /// Runs that a dead daemon left open.
+    pub lost: Vec<RunId>,
+    /// Runs that it had taken over for newer ones anyway.
+    pub needless: Vec<RunId>,
+    /// Runs that it had accepted: they wait again, under their own ids.
+    pub accepted: Vec<Request>,
 }
 
 /// What is answered.
@@ -98,7 +111,7 @@ enum Then {
         project: ProjectId,
         path: PathBuf,
         foreground: bool,
-        fold: Box<Option<Fold>>,
+        recovered: Box<Recovered>,
     },
     Remove(ProjectId),
     Show(ProjectId),
@@ -127,8 +140,8 @@ impl State {
                 project,
                 path,
                 foreground,
-                fold,
-            } => Ok(self.ask_add(out, now, token, project, path, foreground, fold)),
+                recovered,
+            } => Ok(self.ask_add(out, now, token, project, path, foreground, recovered)),
             Ask::Remove(id) => self.known(&id).map(|_| ()).map(|()| {
                 let kind = EventKind::ProjectRemoved;
                 self.defer(out, now, token, &id, vec![kind], Then::Remove(id.clone()));
@@ -201,7 +214,7 @@ impl State {
         project: ProjectId,
         path: PathBuf,
         foreground: bool,
-        fold: Box<Option<Fold>>,
+        recovered: Box<Recovered>,
     ) -> Option<Answer> {
         if let Some(known) = self.projects.get(&project) {
             if known.phase == Phase::Closing {
@@ -224,7 +237,7 @@ impl State {
             project: project.clone(),
             path,
             foreground,
-            fold,
+            recovered,
         };
         // A pause that was asked for before it was removed is over.
         let kinds = vec![added, EventKind::Resumed];
@@ -406,8 +419,10 @@ impl State {
                 project,
                 path,
                 foreground,
-                fold,
-            } => self.add(out, now, token, &project, path, foreground, *fold, &events),
+                recovered,
+            } => self.add(
+                out, now, token, &project, path, foreground, *recovered, &events,
+            ),
             Then::Remove(project) => {
                 events.iter().for_each(|event| self.show(event));
                 for run in self.queue.forget(&project) {
@@ -443,18 +458,13 @@ impl State {
         id: &ProjectId,
         path: PathBuf,
         foreground: bool,
-        fold: Option<Fold>,
+        recovered: Recovered,
         events: &[Event],
     ) {
         match self.projects.get_mut(id) {
             // Somebody was quicker.
             Some(known) => known.foreground &= foreground,
-            None => {
-                let text = path.display().to_string();
-                let fold = fold.unwrap_or_else(|| Fold::new(id.clone(), &text, now));
-                let open = self.adopt(id, path, foreground, fold, now);
-                out.effects.push(open);
-            }
+            None => self.adopt(out, now, id, path, foreground, recovered),
         }
         events.iter().for_each(|event| self.show(event));
         if let Some(project) = self.projects.get(id) {
@@ -529,12 +539,6 @@ impl State {
                 request.run
             }
         }
-    }
-
-    /// What a daemon before this one had accepted: it waits again, under its own id.
-    pub fn requeue(&mut self, request: Request) {
-        // Coalesced only with itself, which a second recovery of the same journal would do.
-        let _ = self.queue.push(request);
     }
 
     pub(super) fn answer_closed(&mut self, out: &mut Out, project: &ProjectId) {

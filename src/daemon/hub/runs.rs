@@ -103,17 +103,7 @@ impl State {
             true => project.remember_green(request.key.clone(), run.clone(), now),
             false => project.forget_green(&request.key),
         }
-        let finished = finished(run, report, stale);
-        if let EventKind::RunFinished {
-            complete: true,
-            failed,
-            ..
-        } = &finished
-        {
-            let suite = request.key.suite.clone();
-            project.failed.insert(suite, failed.clone());
-        }
-        self.emit(out, now, &id, finished);
+        self.emit(out, now, &id, finished(run, report, stale));
         self.want_again(out, now, &request);
     }
 

@@ -170,12 +170,15 @@ impl World {
 
     fn add(&mut self, place: usize) -> Token {
         self.disk.entry(id(place)).or_insert(0);
-        let fold = Some(self.told(place));
+        let recovered = Recovered {
+            fold: Some(self.told(place)),
+            ..Recovered::default()
+        };
         self.ask(Ask::Add {
             project: id(place),
             path: PathBuf::from("/p"),
             foreground: false,
-            fold: Box::new(fold),
+            recovered: Box::new(recovered),
         })
     }
 
