@@ -4,27 +4,20 @@
 use crate::config::BackendName;
 use crate::config::Config;
 use crate::config::Flag;
-use crate::config::NetworkAccess;
-use crate::git::Confined;
 use crate::git::Head;
 use crate::git::Objects;
 use crate::git::Worktree;
 use crate::git::refuse_root;
 use crate::model::HostEnv;
-use crate::model::Note;
 use crate::model::ProjectId;
 use crate::model::RunId;
 use crate::model::RunRequest;
 use crate::model::SnapshotId;
 use crate::model::Suite;
+use crate::run::Ground;
 use crate::run::Job;
-use crate::run::command::Facts;
-use crate::run::history;
 use crate::run::once::OnceError;
-use crate::run::runners;
-use crate::run::select;
 use crate::sandbox::Mount;
-use crate::sandbox::Network;
 use crate::sandbox::Place;
 use crate::sandbox::mirror::Mirror;
 use crate::sandbox::mirror::MirrorRules;
@@ -38,9 +31,6 @@ use crate::suite::Listing;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
-
-/// Manifests and configurations of cargo above this size are not read.
-const MAX_CONFIG: u64 = 1 << 20;
 
 /// What is ready to run.
 #[derive(Debug)]
@@ -181,112 +171,20 @@ impl Prepared {
     /// The job of one suite.
     pub fn job(&self, suite: &Suite, backend: BackendName, host: &HostEnv) -> Job {
         let run = RunId::make(crate::run::now(), entropy());
-        let state = host.state_dir();
-        let previous = history::previous(&state, &self.project, &suite.name);
-        let network = match (backend, self.config.network) {
-            (BackendName::None, _) | (_, NetworkAccess::Host) => Network::Host,
-            (BackendName::Bwrap, NetworkAccess::None) => Network::None,
-        };
-        let configured = self.config.mounts.iter().map(|entry| Mount {
-            source: entry.source.clone(),
-            target: entry.target.clone().unwrap_or_else(|| entry.source.clone()),
-            writable: entry.writable,
-            optional: false,
-        });
-        let mounts = self.mounts.iter().cloned();
-        Job {
-            run_dir: history::runs_dir(&state).join(run.as_str()),
-            run,
-            suite: suite.clone(),
-            snapshot: self.snapshot.clone(),
-            commit: self.commit.clone(),
+        Ground {
+            host,
+            project: &self.project,
+            config: &self.config,
+            snapshot: &self.snapshot,
+            commit: self.commit.as_deref(),
             dirty: self.head.tree.as_ref() != Some(&self.snapshot),
-            place: self.place.clone(),
-            env: self.toolchains.env.clone(),
-            mounts: mounts
-                .chain(self.synced.carried.iter().cloned())
-                .chain(configured)
-                .collect(),
-            facts: self.facts(suite, network, host),
-            network,
-            early: select::early(suite, previous.as_ref(), None, 0),
-            failed_before: previous.map(|previous| previous.failed),
-            shim: self.shim.clone(),
-            notes: self.notes(backend),
-            notes_if_red: self.left_out(),
+            place: &self.place,
+            synced: &self.synced,
+            toolchains: &self.toolchains,
+            mounts: &self.mounts,
+            shim: &self.shim,
         }
-    }
-
-    fn facts(&self, suite: &Suite, network: Network, host: &HostEnv) -> Facts {
-        let passed = self.config.pass_env.iter().filter_map(|name| {
-            let value = host.var(name)?;
-            Some((name.clone(), value.to_owned()))
-        });
-        let cargo_home = host
-            .var("CARGO_HOME")
-            .map_or_else(|| host.home.join(".cargo"), PathBuf::from);
-        let user = std::fs::read_to_string(cargo_home.join("config.toml")).ok();
-        let tree = Confined::open(&self.place.tree).ok();
-        let read = |path: &Path| {
-            let bytes = tree.as_ref()?.read(path, MAX_CONFIG).ok()?;
-            String::from_utf8(bytes).ok()
-        };
-        Facts {
-            passed: passed.collect(),
-            offline: network == Network::None,
-            runners: runners::read(&suite.dir, read, user.as_deref()),
-        }
-    }
-
-    /// What every report of this run says.
-    fn notes(&self, backend: BackendName) -> Vec<Note> {
-        let mut notes = self.toolchains.notes.clone();
-        if backend == BackendName::None {
-            let message = "there was no sandbox: the tests could do whatever the user can";
-            notes.push(Note::new("no_sandbox", message));
-        }
-        if !self.config.left_out.is_empty() {
-            let keys: Vec<&str> = self
-                .config
-                .left_out
-                .iter()
-                .map(|it| it.key.as_str())
-                .collect();
-            let message = format!(
-                "regreen.toml is not trusted, so this was left out: {}",
-                keys.join(", ")
-            );
-            notes
-                .push(Note::new("untrusted_config", message).remedy(
-                    "read it, then run `regreen trust`, or set it in your own config.toml",
-                ));
-        }
-        notes
-    }
-
-    /// Which files the tests did not get; said where that may be the reason of a failure.
-    fn left_out(&self) -> Vec<Note> {
-        let names: Vec<String> = self
-            .synced
-            .left_out
-            .iter()
-            .take(10)
-            .map(|it| format!("`{}` ({})", it.path.display(), it.reason))
-            .collect();
-        if names.is_empty() {
-            return Vec::new();
-        }
-        let more = self.synced.left_out.len() - names.len();
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        let message = format!("not copied into the sandbox: {}{more}", names.join(", "));
-        vec![
-            Note::new("left_out", message)
-                .remedy("name what the tests need in `include` of the user's config.toml"),
-        ]
+        .job(run, suite, backend)
     }
 }
 

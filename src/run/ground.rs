@@ -1,0 +1,167 @@
+//! What a suite runs on: everything about a project that a job needs besides the suite itself.
+
+use crate::config::BackendName;
+use crate::config::Config;
+use crate::config::NetworkAccess;
+use crate::git::Confined;
+use crate::model::HostEnv;
+use crate::model::Note;
+use crate::model::ProjectId;
+use crate::model::RunId;
+use crate::model::SnapshotId;
+use crate::model::Suite;
+use crate::run::Job;
+use crate::run::command::Facts;
+use crate::run::history;
+use crate::run::runners;
+use crate::run::select;
+use crate::sandbox::Mount;
+use crate::sandbox::Network;
+use crate::sandbox::Place;
+use crate::sandbox::mirror::Synced;
+use crate::sandbox::toolchain::Toolchains;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Manifests and configurations of cargo above this size are not read.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// What a suite runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The machine.
+    pub host: &'a HostEnv,
+    /// The project.
+    pub project: &'a ProjectId,
+    /// Its configuration.
+    pub config: &'a Config,
+    /// What lies in the slot.
+    pub snapshot: &'a SnapshotId,
+    /// The commit that it belongs to.
+    pub commit: Option<&'a str>,
+    /// Whether it differs from that commit's tree.
+    pub dirty: bool,
+    /// Where the command finds it.
+    pub place: &'a Place,
+    /// How it came there.
+    pub synced: &'a Synced,
+    /// The toolchains.
+    pub toolchains: &'a Toolchains,
+    /// Their mounts, prepared for the place.
+    pub mounts: &'a [Mount],
+    /// The regreen binary, for the shim.
+    pub shim: &'a Path,
+}
+
+impl Ground<'_> {
+    /// The job of one suite.
+    pub fn job(&self, run: RunId, suite: &Suite, backend: BackendName) -> Job {
+        let host = self.host;
+        let state = host.state_dir();
+        let previous = history::previous(&state, self.project, &suite.name);
+        let network = match (backend, self.config.network) {
+            (BackendName::None, _) | (_, NetworkAccess::Host) => Network::Host,
+            (BackendName::Bwrap, NetworkAccess::None) => Network::None,
+        };
+        let configured = self.config.mounts.iter().map(|entry| Mount {
+            source: entry.source.clone(),
+            target: entry.target.clone().unwrap_or_else(|| entry.source.clone()),
+            writable: entry.writable,
+            optional: false,
+        });
+        let mounts = self.mounts.iter().cloned();
+        Job {
+            run_dir: history::runs_dir(&state).join(run.as_str()),
+            run,
+            suite: suite.clone(),
+            snapshot: self.snapshot.clone(),
+            commit: self.commit.map(str::to_owned),
+            dirty: self.dirty,
+            place: self.place.clone(),
+            env: self.toolchains.env.clone(),
+            mounts: mounts
+                .chain(self.synced.carried.iter().cloned())
+                .chain(configured)
+                .collect(),
+            facts: self.facts(suite, network, host),
+            network,
+            early: select::early(suite, previous.as_ref(), None, 0),
+            failed_before: previous.map(|previous| previous.failed),
+            shim: self.shim.to_owned(),
+            notes: self.notes(backend),
+            notes_if_red: self.left_out(),
+        }
+    }
+
+    fn facts(&self, suite: &Suite, network: Network, host: &HostEnv) -> Facts {
+        let passed = self.config.pass_env.iter().filter_map(|name| {
+            let value = host.var(name)?;
+            Some((name.clone(), value.to_owned()))
+        });
+        let cargo_home = host
+            .var("CARGO_HOME")
+            .map_or_else(|| host.home.join(".cargo"), PathBuf::from);
+        let user = std::fs::read_to_string(cargo_home.join("config.toml")).ok();
+        let tree = Confined::open(&self.place.tree).ok();
+        let read = |path: &Path| {
+            let bytes = tree.as_ref()?.read(path, MAX_CONFIG).ok()?;
+            String::from_utf8(bytes).ok()
+        };
+        Facts {
+            passed: passed.collect(),
+            offline: network == Network::None,
+            runners: runners::read(&suite.dir, read, user.as_deref()),
+        }
+    }
+
+    /// What every report of this run says.
+    fn notes(&self, backend: BackendName) -> Vec<Note> {
+        let mut notes = self.toolchains.notes.clone();
+        if backend == BackendName::None {
+            let message = "there was no sandbox: the tests could do whatever the user can";
+            notes.push(Note::new("no_sandbox", message));
+        }
+        if !self.config.left_out.is_empty() {
+            let keys: Vec<&str> = self
+                .config
+                .left_out
+                .iter()
+                .map(|it| it.key.as_str())
+                .collect();
+            let message = format!(
+                "regreen.toml is not trusted, so this was left out: {}",
+                keys.join(", ")
+            );
+            notes
+                .push(Note::new("untrusted_config", message).remedy(
+                    "read it, then run `regreen trust`, or set it in your own config.toml",
+                ));
+        }
+        notes
+    }
+
+    /// Which files the tests did not get; said where that may be the reason of a failure.
+    fn left_out(&self) -> Vec<Note> {
+        let names: Vec<String> = self
+            .synced
+            .left_out
+            .iter()
+            .take(10)
+            .map(|it| format!("`{}` ({})", it.path.display(), it.reason))
+            .collect();
+        if names.is_empty() {
+            return Vec::new();
+        }
+        let more = self.synced.left_out.len() - names.len();
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let message = format!("not copied into the sandbox: {}{more}", names.join(", "));
+        vec![
+            Note::new("left_out", message)
+                .remedy("name what the tests need in `include` of the user's config.toml"),
+        ]
+    }
+}
