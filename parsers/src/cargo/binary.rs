@@ -348,12 +348,12 @@ pub(crate) fn disbelieved(compose: &mut Compose, who: &Identity<'_>, faults: &[S
         who.label
     )));
     let message = format!("the results contradict themselves: {why}");
-    let failure = compose::failure(
-        who.label,
-        FailureKind::PlanMismatch,
-        Phase::Session,
-        message,
-    );
+    let id = if who.label.is_empty() {
+        "tests"
+    } else {
+        who.label
+    };
+    let failure = compose::failure(id, FailureKind::PlanMismatch, Phase::Session, message);
     compose.failed(named(failure, who, None));
 }
 
@@ -425,6 +425,12 @@ impl Said {
                 line: Some(panic.line),
                 column: Some(panic.column),
             });
+            return said;
+        }
+        // A panic in a destructor is reported by the library itself, without a user's place.
+        if let Some(panic) = panics.iter().rfind(|panic| running.contains(&panic.thread)) {
+            said.culprit = Some(panic.thread.clone());
+            said.words = Some(text::one_line(&panic.message));
             return said;
         }
         said.words = text

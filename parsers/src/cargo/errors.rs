@@ -242,12 +242,21 @@ fn arrow(block: &Block, package: &Package) -> Option<Location> {
 
 /// The manifest that a message names.
 fn manifest(block: &Block, package: &Package) -> Option<Location> {
-    let all = std::iter::once(&block.message).chain(&block.lines);
-    let path = all
+    let lines = || std::iter::once(&block.message).chain(&block.lines);
+    let named = lines()
         .flat_map(|line| line.split('`'))
-        .find(|word| word.ends_with("Cargo.toml"))?;
+        .find(|word| word.ends_with("Cargo.toml"));
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => {
+            let start = "required by package `";
+            let line = lines().find(|line| line.trim_start().starts_with(start))?;
+            let dir = line.rsplit_once('(')?.1.split(')').next()?;
+            format!("{dir}/Cargo.toml")
+        }
+    };
     Some(Location {
-        file: package.compiler_path(path),
+        file: package.compiler_path(&path),
         line: None,
         column: None,
     })

@@ -234,11 +234,6 @@ impl CargoRun {
             .unwrap_or_default();
         let label = self.targets.label(&target);
         let package = Targets::package(&target, &self.context);
-        let label = if label.is_empty() {
-            "tests".to_owned()
-        } else {
-            label
-        };
         let who = Identity {
             target: &target,
             label: &label,
