@@ -183,7 +183,7 @@ def pytest_configure(config):
     # Child processes of tests have no business with the file.
     if _writer is not None and not hasattr(config, "workerinput"):
         os.environ.pop("REGREEN_EVENTS", None)
-        _write("config", rootdir=str(config.rootdir) if hasattr(config, "rootdir") else str(config.rootpath))
+        _write("config", rootdir=str(config.rootpath if hasattr(config, "rootpath") else config.rootdir))
 
 
 @pytest.hookimpl(trylast=True)
@@ -217,9 +217,13 @@ def pytest_sessionfinish(session, exitstatus):
     try:
         if not hasattr(session.config, "workerinput"):
             status = int(getattr(session, "exitstatus", exitstatus))
+            _ending["status"] = status
             _write("ending", status=status, stop=_stop(session), failed=int(getattr(session, "testsfailed", 0)))
     except Exception:
         pass
+
+
+_ending = {}
 
 
 def _stop(session):
@@ -231,7 +235,7 @@ def _stop(session):
 @_quietly
 def pytest_unconfigure(config):
     if not hasattr(config, "workerinput"):
-        _write("finish", records=_writer.number if _writer is not None else 0)
+        _write("finish", status=_ending.get("status"), records=_writer.number if _writer is not None else 0)
 
 
 @_quietly
