@@ -1,6 +1,5 @@
 //! Puts a report together: counts, failures, notes, and the one word for all of it.
 
-use crate::context::Context;
 use crate::fingerprint;
 use crate::live::End;
 use crate::report::Counts;
@@ -22,8 +21,6 @@ const MOST_DIAGNOSTICS: usize = 200;
 /// A report in the making.
 #[derive(Debug)]
 pub(crate) struct Compose {
-    /// The run's surroundings.
-    pub context: Context,
     /// How many tests ended how.
     pub counts: Counts,
     /// What failed.
@@ -40,9 +37,8 @@ pub(crate) struct Compose {
 
 impl Compose {
     /// An empty report in the making; complete until something says otherwise.
-    pub fn new(context: Context) -> Self {
+    pub fn new() -> Self {
         Compose {
-            context,
             counts: Counts::default(),
             failures: Vec::new(),
             diagnostics: Vec::new(),
@@ -245,15 +241,14 @@ mod tests {
 
     #[test]
     fn nothing_at_all_is_no_tests_and_not_green() {
-        let report =
-            Compose::new(Context::default()).finish("cargo", Source::Text, &End::default());
+        let report = Compose::new().finish("cargo", Source::Text, &End::default());
         assert_eq!(report.outcome, Outcome::NoTests);
         assert!(!report.is_green());
     }
 
     #[test]
     fn a_time_out_is_never_complete() {
-        let mut compose = Compose::new(Context::default());
+        let mut compose = Compose::new();
         compose.counts.passed = 3;
         let exit = Exit {
             timed_out: true,
@@ -266,7 +261,7 @@ mod tests {
 
     #[test]
     fn failures_beyond_the_cap_still_count() {
-        let mut compose = Compose::new(Context::default());
+        let mut compose = Compose::new();
         for i in 0..MOST_FAILURES + 5 {
             compose.failed(failure(
                 format!("t{i}"),

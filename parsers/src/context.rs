@@ -73,21 +73,6 @@ impl Context {
         let mut parts = file.split('/').filter(|part| !part.is_empty());
         !parts.any(|part| FOREIGN.contains(&part))
     }
-
-    /// The argv prefix for running something again, from the project's root.
-    pub(crate) fn rerun(
-        &self,
-        usual: &[&str],
-        rest: impl IntoIterator<Item = String>,
-    ) -> Vec<String> {
-        let mut argv: Vec<String> = if self.command.is_empty() {
-            usual.iter().map(|word| (*word).to_owned()).collect()
-        } else {
-            self.command.clone()
-        };
-        argv.extend(rest);
-        argv
-    }
 }
 
 /// Takes `.` and `..` out of a path, by its letters alone.

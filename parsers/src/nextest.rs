@@ -28,7 +28,7 @@ impl NextestRun {
 
     /// The report of the whole run.
     pub fn finish(self, end: End) -> Report {
-        let mut compose = Compose::new(self.context);
+        let mut compose = Compose::new();
         compose.incomplete(Note::new("unread", "this format is not read yet"));
         compose.finish("nextest", Source::Text, &end)
     }

@@ -34,7 +34,7 @@ impl CargoRun {
         if let Some(section) = self.reader.close() {
             self.sections.push((self.current.clone(), section));
         }
-        let mut compose = Compose::new(self.context.clone());
+        let mut compose = Compose::new();
         let structured = self.messages || !self.binaries.is_empty() || !self.inline.is_empty();
         self.settle_build(&mut compose);
         let tested =

@@ -16,14 +16,31 @@
 //! With xdist only the controller writes. The variable is taken out of the environment when the
 //! file is open, so that child processes do not inherit it.
 
-use crate::compose::Compose;
+mod failure;
+mod finish;
+mod place;
+mod record;
+mod session;
+mod text;
+
 use crate::context::Context;
 use crate::event::TestEvent;
-use crate::live::End;
+use crate::junit::Document;
+use crate::lines::Line;
+use crate::lines::Lines;
 use crate::live::Stream;
-use crate::report::Note;
-use crate::report::Report;
-use crate::report::Source;
+use crate::pytest::place::Place;
+use crate::pytest::record::Number;
+use crate::pytest::record::PhaseReport;
+use crate::pytest::record::Record;
+use crate::pytest::session::Session;
+use crate::pytest::session::Step;
+use crate::report::Counts;
+use crate::report::Diagnostic;
+use crate::report::Failure;
+use crate::report::Location;
+use crate::report::Phase;
+use crate::text::Tail;
 
 /// The reporter plugin's source.
 pub const REPORTER: &str = include_str!("../../reporters/regreen_pytest.py");
@@ -32,30 +49,211 @@ pub const REPORTER_NAME: &str = "regreen_pytest";
 /// The environment variable that names the reporter's file.
 pub const EVENTS_VARIABLE: &str = "REGREEN_EVENTS";
 
+/// More failures than this are not kept.
+const MOST_FAILURES: usize = 20_000;
+/// More warnings than this are not kept.
+const MOST_WARNINGS: usize = 200;
+
 /// A run of pytest that is being read.
 ///
 /// Feed pytest's output as [`Stream::Stdout`] and [`Stream::Stderr`], the reporter's file as
 /// [`Stream::File`].
 #[derive(Debug)]
 pub struct PytestRun {
-    context: Context,
+    place: Place,
+    events: Lines,
+    fed: bool,
+    session: Session,
+    failures: Vec<Failure>,
+    more_failures: u64,
+    collect_errors: Vec<Failure>,
+    internal: Option<Failure>,
+    warnings: Vec<Diagnostic>,
+    output: Lines,
+    errors: Lines,
+    text: text::Reader,
+    tail: Tail,
+    error_tail: Tail,
+    xml: Option<Document>,
+    counts: Counts,
 }
 
 impl PytestRun {
     /// Begins to read a run.
     pub fn new(context: Context) -> Self {
-        PytestRun { context }
+        PytestRun {
+            place: Place::new(context),
+            events: Lines::default(),
+            fed: false,
+            session: Session::default(),
+            failures: Vec::new(),
+            more_failures: 0,
+            collect_errors: Vec::new(),
+            internal: None,
+            warnings: Vec::new(),
+            output: Lines::default(),
+            errors: Lines::default(),
+            text: text::Reader::default(),
+            tail: Tail::default(),
+            error_tail: Tail::default(),
+            xml: None,
+            counts: Counts::default(),
+        }
     }
 
     /// Takes more bytes of one stream; says what became known by them.
-    pub fn feed(&mut self, _stream: Stream<'_>, _bytes: &[u8]) -> Vec<TestEvent> {
-        Vec::new()
+    pub fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        let mut events = Vec::new();
+        match stream {
+            Stream::File(name) if name.ends_with(".xml") => {
+                self.xml.get_or_insert_default().feed(bytes);
+            }
+            Stream::File(_) => {
+                self.fed = true;
+                for line in self.events.feed(bytes) {
+                    self.record(&line, &mut events);
+                }
+            }
+            Stream::Stderr => {
+                self.error_tail.feed(bytes);
+                for line in self.errors.feed(bytes) {
+                    self.text.line(&line.text());
+                }
+            }
+            Stream::Stdout | Stream::Log => {
+                self.tail.feed(bytes);
+                for line in self.output.feed(bytes) {
+                    self.text.line(&line.text());
+                }
+            }
+        }
+        events
     }
 
-    /// The report of the whole run.
-    pub fn finish(self, end: End) -> Report {
-        let mut compose = Compose::new(self.context);
-        compose.incomplete(Note::new("unread", "this format is not read yet"));
-        compose.finish("pytest", Source::Text, &end)
+    fn record(&mut self, line: &Line, events: &mut Vec<TestEvent>) {
+        let number = serde_json::from_slice::<Number>(&line.bytes);
+        let record = serde_json::from_slice::<Record>(&line.bytes);
+        let (Ok(number), Ok(record)) = (number, record) else {
+            self.session.unreadable();
+            return;
+        };
+        if line.unfinished || line.cut() {
+            self.session.unreadable();
+        }
+        self.session.number(number.n);
+        self.session.take(&record);
+        match record {
+            Record::Config { rootdir } => self.place.set_rootdir(&rootdir),
+            Record::Collected { total, .. } => events.push(TestEvent::Planned { total }),
+            Record::Start { id } => {
+                self.session.start(&id);
+                events.push(TestEvent::Started { target: None, id });
+            }
+            Record::Report(report) => self.report(&report, events),
+            Record::CollectError {
+                id,
+                errors,
+                details,
+            } => {
+                let errors = errors.unwrap_or_default();
+                let failure = failure::collection(&id, &errors, &details, &self.place);
+                self.collect_error(failure, events);
+            }
+            Record::ConftestError { path, error } => {
+                let file = self.place.context.relative_from("", &path);
+                let mut failure = failure::collection(&file, &[error], "", &self.place);
+                failure.rerun = self.place.rerun("");
+                failure.rerun.pop();
+                self.collect_error(failure, events);
+            }
+            Record::InternalError { error, details } => self.internal_error(error, &details),
+            Record::Warning {
+                category,
+                message,
+                file,
+                line,
+            } => self.warning(category, &message, &file, line),
+            Record::Session { .. }
+            | Record::Interrupt { .. }
+            | Record::Ending { .. }
+            | Record::Finish { .. }
+            | Record::Other => {}
+        }
+    }
+
+    fn report(&mut self, report: &PhaseReport, events: &mut Vec<TestEvent>) {
+        let step = self.session.report(report);
+        let (failed, over) = match step {
+            Step::Nothing => (false, None),
+            Step::Failed => (true, None),
+            Step::Over(result) => (false, Some(result)),
+            Step::FailedAndOver => (true, Some(session::Result::Failed)),
+        };
+        if failed {
+            let failure = failure::of(report, &self.place);
+            events.push(TestEvent::Failed(Box::new(failure.clone())));
+            if self.failures.len() < MOST_FAILURES {
+                self.failures.push(failure);
+            } else {
+                self.more_failures += 1;
+            }
+        }
+        let Some(result) = over else {
+            return;
+        };
+        let id = report.id.clone();
+        match result {
+            session::Result::Passed => {
+                self.counts.passed += 1;
+                events.push(TestEvent::Passed { target: None, id });
+            }
+            session::Result::Skipped => {
+                self.counts.skipped += 1;
+                events.push(TestEvent::Skipped { target: None, id });
+            }
+            session::Result::Failed => self.counts.failed += 1,
+        }
+        self.counts.total = self.counts.passed + self.counts.failed + self.counts.skipped;
+        events.push(TestEvent::Counts(self.counts));
+    }
+
+    fn collect_error(&mut self, failure: Failure, events: &mut Vec<TestEvent>) {
+        // Under xdist every worker says the same.
+        let same = |known: &Failure| known.id == failure.id && known.message == failure.message;
+        if self.collect_errors.iter().any(same) || self.collect_errors.len() >= MOST_FAILURES {
+            return;
+        }
+        events.push(TestEvent::Failed(Box::new(failure.clone())));
+        self.collect_errors.push(failure);
+    }
+
+    fn internal_error(&mut self, error: Option<record::Error>, details: &str) {
+        let error = error.unwrap_or_default();
+        let message = format!("pytest's own error: {}", failure::one_line(&error));
+        let mut failure = crate::compose::failure(
+            "pytest",
+            crate::report::FailureKind::Crash,
+            Phase::Session,
+            message,
+        );
+        failure::explain(&mut failure, &error, &self.place);
+        failure.details = crate::text::block(details, crate::text::DETAILS);
+        self.internal.get_or_insert(crate::compose::seal(failure));
+    }
+
+    fn warning(&mut self, category: String, message: &str, file: &str, line: u32) {
+        if self.warnings.len() >= MOST_WARNINGS {
+            return;
+        }
+        self.warnings.push(Diagnostic {
+            level: "warning".to_owned(),
+            code: Some(category),
+            message: crate::text::one_line(message),
+            location: Some(Location {
+                file: self.place.path(file),
+                line: (line > 0).then_some(line),
+                column: None,
+            }),
+        });
     }
 }

@@ -1,0 +1,101 @@
+//! Dialects that no recording here has, by their documented shape.
+
+use crate::Context;
+use crate::FailureKind;
+use crate::Format;
+use crate::Input;
+use crate::Outcome;
+use crate::Report;
+use crate::ReportFile;
+use crate::parse;
+
+fn read(xml: &str) -> Report {
+    parse(&Input {
+        files: vec![ReportFile {
+            name: "TEST-x.xml",
+            bytes: xml.as_bytes(),
+        }],
+        context: Context::rooted("/p"),
+        ..Input::log(Format::Junit, b"")
+    })
+}
+
+#[test]
+fn surefire_is_read() {
+    let report = read(
+        r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuite name="com.example.CalcTest" tests="3" errors="1" skipped="0" failures="1" time="0.05">
+  <testcase name="adds" classname="com.example.CalcTest" time="0.012">
+    <failure message="expected: &lt;3&gt; but was: &lt;4&gt;" type="org.opentest4j.AssertionFailedError"><![CDATA[org.opentest4j.AssertionFailedError: expected: <3> but was: <4>
+	at com.example.CalcTest.adds(CalcTest.java:12)
+	at java.base/java.lang.reflect.Method.invoke(Method.java:568)]]></failure>
+  </testcase>
+  <testcase name="divides" classname="com.example.CalcTest" time="0.001">
+    <error message="/ by zero" type="java.lang.ArithmeticException">java.lang.ArithmeticException: / by zero</error>
+  </testcase>
+  <testcase name="works" classname="com.example.CalcTest" time="0.0"/>
+</testsuite>"#,
+    );
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(report.complete);
+    assert_eq!((report.counts.passed, report.counts.failed), (1, 2));
+    let first = &report.failures[0];
+    assert_eq!(
+        (first.kind, first.kind_sure),
+        (FailureKind::Assertion, true)
+    );
+    assert_eq!(first.target.as_deref(), Some("com.example.CalcTest"));
+    let at = first
+        .location
+        .as_ref()
+        .map(|at| (at.file.as_str(), at.line));
+    assert_eq!(at, Some(("CalcTest.java", Some(12))));
+    let diff = first
+        .diff
+        .as_ref()
+        .map(|diff| (diff.expected.as_deref(), diff.actual.as_deref()));
+    assert_eq!(diff, Some((Some("3"), Some("4"))));
+    assert_eq!(report.failures[1].kind, FailureKind::Panic);
+}
+
+#[test]
+fn gtest_s_disabled_tests_are_skipped() {
+    let report = read(
+        r#"<testsuites tests="2" failures="0" disabled="1" errors="0" name="AllTests">
+<testsuite name="Nums" tests="2"><testcase name="A" status="run" classname="Nums"/>
+<testcase name="B" status="notrun" classname="Nums"/></testsuite></testsuites>"#,
+    );
+    assert_eq!(
+        (report.outcome, report.counts.passed, report.counts.skipped),
+        (Outcome::Passed, 1, 1)
+    );
+}
+
+#[test]
+fn missing_cases_are_noticed() {
+    let report = read(r#"<testsuite name="x" tests="2"><testcase name="a"/></testsuite>"#);
+    assert!(!report.complete && !report.is_green());
+    assert_eq!(report.outcome, Outcome::Crashed);
+}
+
+#[test]
+fn hostile_documents_are_only_unreadable() {
+    let deep = "<a>".repeat(500_000);
+    let bomb = r#"<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><testsuite>&b;</testsuite>"#;
+    for xml in [deep.as_str(), bomb, "<testsuite", "", "\u{0}", "<html/>"] {
+        let report = read(xml);
+        assert!(!report.complete, "{}", &xml[..xml.len().min(40)]);
+        assert_eq!(report.outcome, Outcome::NoTests);
+    }
+}
+
+#[test]
+fn an_exit_status_raises_the_outcome() {
+    let xml = r#"<testsuite name="x" tests="1"><testcase name="a"/></testsuite>"#;
+    let mut input = Input::log(Format::Junit, xml.as_bytes());
+    assert!(parse(&input).is_green());
+    input.exit = Some(crate::Exit::code(1));
+    let report = parse(&input);
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert_eq!(report.failures[0].kind, FailureKind::ExitNonzero);
+}

@@ -1,0 +1,394 @@
+//! The report of a whole pytest run: records, text, files and exit status together.
+
+use crate::compose;
+use crate::compose::Compose;
+use crate::junit;
+use crate::live::End;
+use crate::pytest::PytestRun;
+use crate::pytest::text;
+use crate::report::Exit;
+use crate::report::FailureKind;
+use crate::report::Note;
+use crate::report::Outcome;
+use crate::report::Phase;
+use crate::report::Report;
+use crate::report::Source;
+use crate::text as shown;
+
+impl PytestRun {
+    /// The report of the whole run.
+    pub fn finish(mut self, end: End) -> Report {
+        if let Some(line) = self.events.finish() {
+            let mut events = Vec::new();
+            self.record(&line, &mut events);
+        }
+        for line in [self.output.finish(), self.errors.finish()]
+            .into_iter()
+            .flatten()
+        {
+            self.text.line(&line.text());
+        }
+        let compose = Compose::new();
+        if self.fed && self.session.began {
+            return self.from_records(compose, &end);
+        }
+        if let Some(document) = self.xml.take() {
+            return self.from_xml(compose, &document, &end);
+        }
+        self.from_text(compose, &end)
+    }
+
+    fn from_records(mut self, mut compose: Compose, end: &End) -> Report {
+        let (passed, failed, skipped) = self.session.tally();
+        compose.counts.passed = passed;
+        compose.counts.failed = failed;
+        compose.counts.skipped = skipped;
+        compose.counts.flaky = self.session.flaky();
+        for warning in std::mem::take(&mut self.warnings) {
+            compose.diagnostic(warning);
+        }
+        for failure in std::mem::take(&mut self.collect_errors) {
+            compose.failed(failure);
+        }
+        for failure in std::mem::take(&mut self.failures) {
+            compose.failure(failure);
+        }
+        if self.more_failures > 0 {
+            compose.outcome(Outcome::Failed);
+        }
+        if let Some(failure) = self.internal.take() {
+            compose.failed(failure);
+        }
+        let faults = self.session.contradictions();
+        if !faults.is_empty() {
+            let why = shown::cut(&faults.join("; "), shown::MESSAGE);
+            compose.incomplete(compose::inconsistent(format!(
+                "pytest's results contradict themselves: {why}"
+            )));
+            let message = format!("the results contradict themselves: {why}");
+            let failure =
+                compose::failure("pytest", FailureKind::PlanMismatch, Phase::Session, message);
+            compose.failed(compose::seal(failure));
+        }
+        if self.session.finished {
+            self.settle_finished(&mut compose, end);
+        } else {
+            self.settle_broken(&mut compose, end);
+        }
+        let left = self.session.not_run();
+        if left > 0 {
+            let why = self
+                .session
+                .stop
+                .clone()
+                .map(|why| format!(" ({why})"))
+                .unwrap_or_default();
+            compose.incomplete(Note::new(
+                "not_run",
+                format!("{left} collected tests did not run{why}"),
+            ));
+        }
+        compose.finish("pytest", Source::Events, end)
+    }
+
+    /// The finish came: does the exit status agree?
+    fn settle_finished(&mut self, compose: &mut Compose, end: &End) {
+        let status = self.session.status.unwrap_or(-1);
+        match status {
+            0 | 1 => {}
+            2 if compose
+                .failures
+                .iter()
+                .any(|f| f.kind == FailureKind::CollectionError) => {}
+            2 => {
+                let why = self.session.interrupt.clone().unwrap_or_default();
+                compose.outcome(Outcome::Interrupted);
+                compose.incomplete(Note::new(
+                    "interrupted",
+                    shown::one_line(&format!("pytest was interrupted: {why}")),
+                ));
+            }
+            3 if compose.failures.iter().any(|f| f.id == "pytest") => {}
+            3 => compose.outcome(Outcome::Crashed),
+            4 => self.usage(compose),
+            _ => {}
+        }
+        if status == 1 && !compose.has_fault() {
+            self.exit_nonzero(compose, 1);
+        }
+        let Some(exit) = end.exit else {
+            return;
+        };
+        if exit.timed_out || exit.oom || end.interrupted {
+            return;
+        }
+        match (exit.code, exit.signal) {
+            (Some(code), _) if code == status => {}
+            (Some(0), _) => {
+                let message = format!("pytest's status was {status}, its process exited with 0");
+                if compose.has_fault() {
+                    compose.note(Note::new("exit_disagrees", message));
+                } else if status != 5 {
+                    compose.incomplete(compose::inconsistent(message));
+                    compose.outcome(Outcome::Crashed);
+                }
+            }
+            (Some(code), _) => {
+                if !compose.has_fault() {
+                    self.exit_nonzero(compose, code);
+                }
+            }
+            (None, Some(signal)) => self.died(compose, exit, signal),
+            (None, None) => {}
+        }
+    }
+
+    fn died(&self, compose: &mut Compose, _exit: Exit, signal: i32) {
+        let message = format!(
+            "the process died of {} after its tests",
+            compose::signal_name(signal)
+        );
+        let mut failure = compose::failure("pytest", FailureKind::Crash, Phase::Session, message);
+        failure.stderr = shown::block(&self.error_tail.lines(60).join("\n"), shown::DETAILS);
+        compose.failed(compose::seal(failure));
+        compose.complete = false;
+    }
+
+    fn exit_nonzero(&self, compose: &mut Compose, code: i32) {
+        let last = self.tail.lines(30);
+        let message = format!("pytest exited with status {code} although no test failed");
+        let mut failure =
+            compose::failure("pytest", FailureKind::ExitNonzero, Phase::Session, message);
+        failure.kind_sure = false;
+        failure.details = shown::block(&last.join("\n"), shown::DETAILS);
+        compose.failure(compose::seal(failure));
+        compose.complete = false;
+    }
+
+    fn usage(&self, compose: &mut Compose) {
+        compose.outcome(Outcome::UsageError);
+        let lines = self.error_tail.lines(20);
+        let all: Vec<String> = lines.into_iter().chain(self.tail.lines(20)).collect();
+        let said = all
+            .iter()
+            .find(|line| line.contains(": error: "))
+            .or(all.iter().find(|line| line.starts_with("ERROR: ")));
+        let said = said
+            .or(all.last())
+            .map_or("pytest refused its arguments", |line| line.as_str());
+        compose.note(Note::new("usage", shown::one_line(said)));
+    }
+
+    /// No finish: whatever was running is named.
+    fn settle_broken(&mut self, compose: &mut Compose, end: &End) {
+        let exit = end.exit.unwrap_or_default();
+        if compose
+            .failures
+            .iter()
+            .any(|f| f.kind == FailureKind::CollectionError)
+            && exit.code == Some(4)
+        {
+            return;
+        }
+        compose.complete = false;
+        let running = self.session.running().to_vec();
+        if end.interrupted {
+            if !running.is_empty() {
+                let message = format!(
+                    "running when the run was interrupted: {}",
+                    running.join(", ")
+                );
+                compose.note(Note::new("was_running", shown::cut(&message, 2000)));
+            }
+            return;
+        }
+        if exit.code == Some(4) {
+            self.usage(compose);
+            return;
+        }
+        if end.exit.is_none() && compose.has_fault() {
+            return;
+        }
+        let (kind, how) = self.how(exit);
+        if running.is_empty() {
+            let when = match self.session.collected() {
+                None => "before the tests were collected",
+                Some(_) if self.session.status.is_some() => "after its tests",
+                Some(_) => "between its tests",
+            };
+            let mut failure =
+                compose::failure("pytest", kind, Phase::Session, format!("{how} {when}"));
+            failure.stderr = shown::block(&self.error_tail.lines(60).join("\n"), shown::DETAILS);
+            compose.failed(compose::seal(failure));
+        }
+        for id in &running {
+            let among = match running.len() {
+                1 => "while this test was running".to_owned(),
+                many => format!("while this test and {} others were running", many - 1),
+            };
+            let mut failure = compose::failure(id, kind, Phase::Call, format!("{how} {among}"));
+            failure.kind_sure = running.len() == 1;
+            failure.stderr = shown::block(&self.error_tail.lines(200).join("\n"), shown::DETAILS);
+            failure.location = self.fault_place(id);
+            failure.rerun = self.place.rerun(id);
+            compose.failed(compose::seal(failure));
+        }
+    }
+
+    fn how(&self, exit: Exit) -> (FailureKind, String) {
+        if exit.timed_out {
+            return (
+                FailureKind::Timeout,
+                "the time limit was reached".to_owned(),
+            );
+        }
+        if exit.oom {
+            return (FailureKind::Oom, "memory ran out".to_owned());
+        }
+        let all = self
+            .error_tail
+            .lines(400)
+            .into_iter()
+            .chain(self.tail.lines(400));
+        if exit.code == Some(1) && all.into_iter().any(|line| line.contains("+ Timeout +")) {
+            return (
+                FailureKind::Timeout,
+                "the test's own time limit was reached".to_owned(),
+            );
+        }
+        let how = match (exit.signal, exit.code) {
+            (Some(signal), _) => format!("the process died of {}", compose::signal_name(signal)),
+            (None, Some(code)) => format!("the process exited with status {code}"),
+            (None, None) => "the records end".to_owned(),
+        };
+        (FailureKind::Crash, how)
+    }
+
+    /// Python's fault handler names the line: `File "/p/test_a.py", line 22 in test_b`.
+    fn fault_place(&self, id: &str) -> Option<crate::report::Location> {
+        let function = id.rsplit("::").next()?.split('[').next()?;
+        let lines = self.error_tail.lines(400);
+        let line = lines.iter().find(|line| {
+            line.trim_start().starts_with("File \"")
+                && line.trim_end().ends_with(&format!(" in {function}"))
+        })?;
+        let (file, rest) = line
+            .trim_start()
+            .strip_prefix("File \"")?
+            .split_once("\", line ")?;
+        let file = self.place.path(file);
+        self.place
+            .context
+            .is_user(&file)
+            .then(|| crate::report::Location {
+                file,
+                line: rest
+                    .split(|c: char| !c.is_ascii_digit())
+                    .next()
+                    .and_then(|n| n.parse().ok()),
+                column: None,
+            })
+    }
+
+    fn from_xml(self, mut compose: Compose, document: &junit::Document, end: &End) -> Report {
+        let read = document.read(&self.place.context);
+        junit::add(&mut compose, &read, "junit.xml");
+        junit::settle_exit(&mut compose, end, &self.tail, "pytest");
+        compose.finish("pytest", Source::Report, end)
+    }
+
+    fn from_text(mut self, mut compose: Compose, end: &End) -> Report {
+        let reader = std::mem::take(&mut self.text);
+        let found = reader.finish(&self.place.context);
+        for failure in found.failures {
+            compose.failure(failure);
+        }
+        if let Some(last) = found.last {
+            compose.counts.passed = last.passed;
+            compose.counts.failed = last.failed + last.errors;
+            compose.counts.skipped = last.skipped;
+        } else {
+            compose.counts.failed = compose.failures.len() as u64;
+        }
+        if !found.faults.is_empty() {
+            let why = found.faults.join("; ");
+            compose.incomplete(compose::inconsistent(format!(
+                "pytest's text contradicts itself: {why}"
+            )));
+        }
+        self.settle_text(&mut compose, end, found.last, &found.messages, found.began);
+        compose.finish("pytest", Source::Text, end)
+    }
+
+    fn settle_text(
+        &self,
+        compose: &mut Compose,
+        end: &End,
+        last: Option<text::Last>,
+        messages: &[String],
+        began: bool,
+    ) {
+        if self.fed {
+            compose.incomplete(Note::new(
+                "no_events",
+                "the reporter's file does not begin with its first record",
+            ));
+        }
+        let exit = end.exit.unwrap_or_default();
+        if let Some(note) = self.missing_pytest() {
+            compose.outcome(Outcome::InfraError);
+            compose.incomplete(note);
+            return;
+        }
+        if last.is_none() {
+            compose.incomplete(Note::new("no_end", "pytest's last line is missing"));
+        }
+        match exit.code {
+            Some(4) if !compose.has_fault() => {
+                self.usage(compose);
+                messages
+                    .iter()
+                    .for_each(|message| compose.note(Note::new("usage", message.clone())));
+            }
+            Some(2) if !compose.has_fault() => compose.outcome(Outcome::Interrupted),
+            Some(3) if !compose.has_fault() => compose.outcome(Outcome::Crashed),
+            Some(5) if !compose.has_fault() => {}
+            Some(code)
+                if code != 0 && !compose.has_fault() && !exit.timed_out && !end.interrupted =>
+            {
+                self.exit_nonzero(compose, code);
+            }
+            Some(0) if last.is_none() && began => compose.outcome(Outcome::Crashed),
+            None if exit.signal.is_some() && !exit.timed_out && !end.interrupted => {
+                let signal = exit.signal.unwrap_or(0);
+                let outside = [1, 2, 15].contains(&signal);
+                compose.outcome(if outside {
+                    Outcome::Interrupted
+                } else {
+                    Outcome::Crashed
+                });
+                compose.incomplete(Note::new(
+                    "signal",
+                    format!("pytest was ended by {}", compose::signal_name(signal)),
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    /// Python has no pytest.
+    fn missing_pytest(&self) -> Option<Note> {
+        let lines = self
+            .error_tail
+            .lines(5)
+            .into_iter()
+            .chain(self.tail.lines(5));
+        let line = lines
+            .into_iter()
+            .find(|line| line.ends_with("No module named pytest"))?;
+        Some(
+            Note::new("missing_pytest", shown::one_line(&line))
+                .remedy("install pytest for this Python (`python -m pip install pytest`, best in the project's .venv)"),
+        )
+    }
+}

@@ -1,0 +1,420 @@
+//! Pytest's output for people, as it is pasted or saved.
+//!
+//! Only what stands where pytest puts it is believed: the failures' blocks, the short summary
+//! and the last line, whose numbers have to agree.
+
+use crate::compose;
+use crate::context::Context;
+use crate::pytest::failure::last_error;
+use crate::pytest::place::Place;
+use crate::report::Failure;
+use crate::report::FailureKind;
+use crate::report::Location;
+use crate::report::Phase;
+use crate::text;
+use std::collections::BTreeMap;
+
+/// The most that is kept of one block.
+const MOST_BLOCK: usize = 256 * 1024;
+/// More blocks or summary lines than this are not kept.
+const MOST: usize = 50_000;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Progress,
+    Blocks,
+    Summary,
+    Other,
+}
+
+/// One line of the short summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    error: bool,
+    rest: String,
+}
+
+/// The numbers of the last line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Last {
+    /// Passed, unexpectedly passed too.
+    pub passed: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Errors of set-up, teardown, collection.
+    pub errors: u64,
+    /// Skipped, failed as expected.
+    pub skipped: u64,
+}
+
+/// Reads the text line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    part: Part,
+    began: bool,
+    blocks: Vec<(String, String)>,
+    named: Vec<Named>,
+    last: Option<Last>,
+    after_last: bool,
+    messages: Vec<String>,
+    rootdir: Option<String>,
+    verbose: BTreeMap<String, ()>,
+}
+
+/// What the text comes to.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Whether there was anything of pytest.
+    pub began: bool,
+    /// The numbers of the last line.
+    pub last: Option<Last>,
+    /// What failed.
+    pub failures: Vec<Failure>,
+    /// Pytest's `ERROR: …` lines.
+    pub messages: Vec<String>,
+    /// What contradicts itself.
+    pub faults: Vec<String>,
+}
+
+impl Reader {
+    /// Takes one line.
+    pub fn line(&mut self, raw: &str) {
+        let line = text::clean(raw);
+        let line = line.trim_end_matches('\n');
+        if let Some(rest) = line.strip_prefix("rootdir: ")
+            && self.rootdir.is_none()
+        {
+            self.rootdir = Some(rest.split(", ").next().unwrap_or(rest).to_owned());
+        }
+        if let Some(rest) = line.strip_prefix("ERROR: ")
+            && self.messages.len() < 20
+        {
+            self.messages.push(text::one_line(rest));
+        }
+        if let Some(title) = ruled(line, '=') {
+            self.title(title);
+            return;
+        }
+        match self.part {
+            Part::Progress => self.progress(line),
+            Part::Blocks => self.block_line(line),
+            Part::Summary => self.summary_line(line),
+            Part::Other => {}
+        }
+    }
+
+    fn title(&mut self, title: &str) {
+        if let Some(last) = last_line(title) {
+            // The last one counts: what came before was printed by a test.
+            self.last = Some(last);
+            self.after_last = true;
+            self.part = Part::Other;
+            return;
+        }
+        self.part = match title {
+            "test session starts" => {
+                self.began = true;
+                Part::Progress
+            }
+            "FAILURES" | "ERRORS" => Part::Blocks,
+            "short test summary info" => {
+                self.named.clear();
+                Part::Summary
+            }
+            _ => Part::Other,
+        };
+    }
+
+    fn progress(&mut self, line: &str) {
+        for word in [
+            " PASSED", " FAILED", " SKIPPED", " XFAIL", " ERROR", " XPASS",
+        ] {
+            if let Some((id, _)) = line.split_once(word)
+                && id.contains("::")
+                && self.verbose.len() < MOST
+            {
+                self.verbose.insert(id.to_owned(), ());
+                return;
+            }
+        }
+    }
+
+    fn block_line(&mut self, line: &str) {
+        if let Some(title) = ruled(line, '_') {
+            if self.blocks.len() < MOST {
+                self.blocks.push((title.to_owned(), String::new()));
+            }
+        } else if let Some((_, block)) = self.blocks.last_mut()
+            && block.len() < MOST_BLOCK
+        {
+            block.push_str(line);
+            block.push('\n');
+        }
+    }
+
+    fn summary_line(&mut self, line: &str) {
+        let named = [("FAILED ", false), ("ERROR ", true), ("SUBFAILED", false)]
+            .into_iter()
+            .find_map(|(start, error)| {
+                let rest = line.strip_prefix(start)?;
+                Some(Named {
+                    error,
+                    rest: rest.to_owned(),
+                })
+            });
+        if let Some(named) = named
+            && self.named.len() < MOST
+        {
+            self.named.push(named);
+        }
+    }
+
+    /// What was read.
+    pub fn finish(self, context: &Context) -> Found {
+        let mut place = Place::new(context.clone());
+        if let Some(rootdir) = &self.rootdir {
+            place.set_rootdir(rootdir);
+        }
+        let mut found = Found {
+            began: self.began,
+            last: self.last,
+            messages: self.messages.clone(),
+            ..Found::default()
+        };
+        for named in &self.named {
+            found.failures.push(self.failure(named, &place));
+        }
+        let Some(last) = self.last else {
+            return found;
+        };
+        let said = last.failed + last.errors;
+        if self.named.is_empty() && said > 0 {
+            // Without the summary (`-r` can turn it off) the blocks name what failed.
+            found.failures.extend(
+                self.blocks
+                    .iter()
+                    .map(|(title, block)| from_block(title, block, &place)),
+            );
+        }
+        if found.failures.len() as u64 != said {
+            found.faults.push(format!(
+                "the last line counts {said} failures, {} are named",
+                found.failures.len()
+            ));
+        }
+        found
+    }
+
+    fn failure(&self, named: &Named, place: &Place) -> Failure {
+        let (id, message) = self.split(&named.rest);
+        // A test in a class has the block `TestClass.test_a`.
+        let title = id.split("::").skip(1).collect::<Vec<_>>().join(".");
+        let file = id.split("::").next().unwrap_or(&id).to_owned();
+        let mut of_name = self.blocks.iter().filter(|(block, _)| {
+            let bare = bare_title(block);
+            bare == title || (title.is_empty() && bare == file)
+        });
+        let wanted = of_name
+            .clone()
+            .find(|(block, _)| block.starts_with("ERROR ") == named.error);
+        let block = wanted.or_else(|| of_name.next());
+        let mut failure = match block {
+            Some((title, block)) => from_block(title, block, place),
+            None => {
+                let kind = if named.error {
+                    FailureKind::SetupError
+                } else {
+                    FailureKind::Panic
+                };
+                compose::failure(&id, kind, Phase::Call, &message)
+            }
+        };
+        if !id.contains("::") {
+            failure.kind = FailureKind::CollectionError;
+            failure.phase = Phase::Collect;
+        }
+        if !message.is_empty() && block.is_none() {
+            (failure.kind, failure.kind_sure) = kind_of(&message, failure.kind);
+        }
+        failure.rerun = place.rerun(&id);
+        failure.id = id;
+        compose::seal(failure)
+    }
+
+    /// The id ends at the first ` - ` that is not inside of it: ids may hold that, too.
+    fn split(&self, rest: &str) -> (String, String) {
+        let known = self.verbose.keys().filter(|id| {
+            rest == *id
+                || rest
+                    .strip_prefix(id.as_str())
+                    .is_some_and(|r| r.starts_with(" - "))
+        });
+        if let Some(id) = known.max_by_key(|id| id.len()) {
+            let message = rest[id.len()..].trim_start_matches(" - ");
+            return (id.clone(), message.to_owned());
+        }
+        for (at, _) in rest.match_indices(" - ") {
+            let id = &rest[..at];
+            let open = id.matches('[').count();
+            if open == 0 || id.ends_with(']') {
+                return (id.to_owned(), rest[at + 3..].to_owned());
+            }
+        }
+        (rest.trim_end().to_owned(), String::new())
+    }
+}
+
+/// A block's title without what pytest adds before the test's name.
+fn bare_title(title: &str) -> String {
+    for start in [
+        "ERROR at setup of ",
+        "ERROR at teardown of ",
+        "ERROR collecting ",
+    ] {
+        if let Some(rest) = title.strip_prefix(start) {
+            return rest.to_owned();
+        }
+    }
+    title.to_owned()
+}
+
+/// What a failure's block says.
+fn from_block(title: &str, block: &str, place: &Place) -> Failure {
+    // What the test printed stands below, under headings of its own.
+    let captured = block.find("\n---").map_or(block.len(), |at| at + 1);
+    let (body, output) = block.split_at(captured);
+    let message = last_error_first(body);
+    let (phase, usual) = if title.starts_with("ERROR at setup") {
+        (Phase::Setup, FailureKind::SetupError)
+    } else if title.starts_with("ERROR at teardown") {
+        (Phase::Teardown, FailureKind::TeardownError)
+    } else if title.starts_with("ERROR collecting") {
+        (Phase::Collect, FailureKind::CollectionError)
+    } else {
+        (Phase::Call, FailureKind::Panic)
+    };
+    let (kind, sure) = if phase == Phase::Call {
+        kind_of(&message, usual)
+    } else {
+        (usual, true)
+    };
+    let shown = message.strip_prefix("AssertionError: ").unwrap_or(&message);
+    let mut failure = compose::failure(bare_title(title), kind, phase, shown);
+    failure.kind_sure = sure;
+    failure.location = body.lines().filter_map(|line| place_of(line, place)).last();
+    failure.details = text::block(body, text::DETAILS);
+    failure.stdout = text::block(output, text::DETAILS);
+    compose::seal(failure)
+}
+
+/// The first `E   …` line: the exception and its message.
+fn last_error_first(body: &str) -> String {
+    let shown = body
+        .lines()
+        .find(|line| line.starts_with("E  "))
+        .map(|line| line[2..].trim().to_owned());
+    shown.unwrap_or_else(|| last_error(body))
+}
+
+fn kind_of(message: &str, otherwise: FailureKind) -> (FailureKind, bool) {
+    let class = message.split([':', ' ']).next().unwrap_or("");
+    if class == "assert" || class == "AssertionError" {
+        (FailureKind::Assertion, true)
+    } else if message.starts_with("Failed: Timeout") {
+        (FailureKind::Timeout, true)
+    } else if class == "Failed" {
+        (FailureKind::Assertion, true)
+    } else if message.starts_with("[XPASS(strict)]") || message.contains("Unexpected success") {
+        (FailureKind::UnexpectedPass, true)
+    } else {
+        (
+            otherwise,
+            class.ends_with("Error") || class.ends_with("Exception"),
+        )
+    }
+}
+
+/// `tests/test_a.py:12: AssertionError`, in the user's own code.
+fn place_of(line: &str, place: &Place) -> Option<Location> {
+    let (path, rest) = line.split_once(':')?;
+    let number = rest.split([':', ' ']).next()?;
+    let line: u32 = number.parse().ok().filter(|n| *n > 0)?;
+    let file = place.path(path.trim_start_matches("E ").trim());
+    (file.contains('.') && !file.contains(' ') && place.context.is_user(&file)).then_some(
+        Location {
+            file,
+            line: Some(line),
+            column: None,
+        },
+    )
+}
+
+/// The title in a line of `=` or `_`.
+fn ruled(line: &str, rule: char) -> Option<&str> {
+    let inner = line.trim_matches(rule);
+    let width = line.len() - inner.len();
+    (width >= 4 || (width >= 2 && line.len() > 60))
+        .then(|| inner.strip_prefix(' ')?.strip_suffix(' '))
+        .flatten()
+}
+
+/// `1 failed, 2 passed, 3 warnings in 0.10s`.
+fn last_line(title: &str) -> Option<Last> {
+    let (counts, time) = title.rsplit_once(" in ")?;
+    let seconds = time.split(' ').next()?.strip_suffix('s')?;
+    seconds.parse::<f64>().ok()?;
+    let mut last = Last::default();
+    let mut any = counts == "no tests ran";
+    for part in counts.split(", ") {
+        let (number, word) = match part.split_once(' ') {
+            Some((number, word)) => (number.parse::<u64>().ok(), word),
+            None => (None, part),
+        };
+        let Some(number) = number else {
+            continue;
+        };
+        any = true;
+        match word {
+            "passed" | "xpassed" => last.passed += number,
+            "failed" => last.failed += number,
+            "error" | "errors" => last.errors += number,
+            "skipped" | "xfailed" => last.skipped += number,
+            _ => {}
+        }
+    }
+    any.then_some(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_read() {
+        let last =
+            last_line("1 failed, 12 passed, 2 skipped, 1 xfailed, 3 warnings, 1 error in 0.10s");
+        let expected = Last {
+            passed: 12,
+            failed: 1,
+            errors: 1,
+            skipped: 3,
+        };
+        assert_eq!(last, Some(expected));
+        assert_eq!(last_line("no tests ran in 0.01s"), Some(Last::default()));
+        assert_eq!(last_line("FAILURES"), None);
+    }
+
+    #[test]
+    fn ids_hold_what_separates_them() {
+        let reader = Reader::default();
+        assert_eq!(
+            reader.split("t.py::a[x - y] - assert 1"),
+            ("t.py::a[x - y]".into(), "assert 1".into())
+        );
+        assert_eq!(
+            reader.split("t.py::a - x[1] - y"),
+            ("t.py::a".into(), "x[1] - y".into())
+        );
+    }
+}
