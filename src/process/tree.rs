@@ -95,23 +95,19 @@ impl Tree {
 
     /// The living members, the leader among them.
     pub fn members(&self) -> Vec<Pid> {
-        let own = rustix::process::getpid().as_raw_nonzero().get();
-        members(&processes(), self.leader.as_raw_nonzero().get(), |pid| {
-            self.carries_token(pid)
-        })
-        .into_iter()
-        .filter(|pid| *pid > 1 && *pid != own)
-        .filter_map(Pid::from_raw)
-        .collect()
+        self.among(Some(self.leader.as_raw_nonzero().get()))
     }
 
     /// The living processes that carry the token, and what came of them; the leader's pid counts
     /// for nothing.
     pub fn token_members(&self) -> Vec<Pid> {
+        self.among(None)
+    }
+
+    fn among(&self, leader: Option<i32>) -> Vec<Pid> {
         let own = rustix::process::getpid().as_raw_nonzero().get();
-        members(&processes(), 0, |pid| self.carries_token(pid))
+        members(&processes(), leader, own, |pid| self.carries_token(pid))
             .into_iter()
-            .filter(|pid| *pid > 1 && *pid != own)
             .filter_map(Pid::from_raw)
             .collect()
     }
@@ -125,19 +121,26 @@ impl Tree {
     }
 }
 
-/// Who belongs to `leader`, of all processes.
-fn members(all: &[Stat], leader: i32, extra: impl Fn(i32) -> bool) -> Vec<i32> {
+/// Who belongs to `leader`, of all processes; without a leader, only what `extra` names and what
+/// came of it. Never `own`, its ancestors, init or the kernel's threads, whatever is asked for:
+/// who is in this list gets killed.
+fn members(all: &[Stat], leader: Option<i32>, own: i32, extra: impl Fn(i32) -> bool) -> Vec<i32> {
+    let spared = spared(all, own);
+    // Session and group 0 are those of the kernel's threads and of init; nobody leads them.
+    let leader = leader.filter(|pid| *pid > 1);
+    let belongs = |stat: &Stat| {
+        leader.is_some_and(|leader| [stat.pid, stat.session, stat.group].contains(&leader))
+    };
     let mut found: HashSet<i32> = all
         .iter()
-        .filter(|stat| {
-            stat.pid == leader || stat.session == leader || stat.group == leader || extra(stat.pid)
-        })
+        .filter(|stat| !spared.contains(&stat.pid))
+        .filter(|stat| belongs(stat) || extra(stat.pid))
         .map(|stat| stat.pid)
         .collect();
     loop {
         let before = found.len();
         for stat in all {
-            if found.contains(&stat.parent) {
+            if found.contains(&stat.parent) && !spared.contains(&stat.pid) {
                 found.insert(stat.pid);
             }
         }
@@ -149,6 +152,24 @@ fn members(all: &[Stat], leader: i32, extra: impl Fn(i32) -> bool) -> Vec<i32> {
         .filter(|stat| found.contains(&stat.pid) && !matches!(stat.state, b'Z' | b'X'))
         .map(|stat| stat.pid)
         .collect()
+}
+
+/// Whom no signal of ours may ever reach: init, the kernel's threads, ourselves and those who
+/// started us.
+fn spared(all: &[Stat], own: i32) -> HashSet<i32> {
+    const KTHREADD: i32 = 2;
+    let kernel = |stat: &&Stat| stat.pid == KTHREADD || stat.parent == KTHREADD;
+    let threads = all.iter().filter(|stat| stat.session == 0).filter(kernel);
+    let mut spared: HashSet<i32> = threads.map(|stat| stat.pid).collect();
+    spared.extend([0, 1]);
+    let mut pid = own;
+    while spared.insert(pid) {
+        match all.iter().find(|stat| stat.pid == pid) {
+            Some(stat) => pid = stat.parent,
+            None => break,
+        }
+    }
+    spared
 }
 
 /// Everything in `/proc`. What disappears while we look is left out.
@@ -226,8 +247,34 @@ mod tests {
             line(16, 1, 16, 'S'),
             line(17, 16, 16, 'S'),
         ];
-        assert_eq!(members(&all, 10, |_| false), [10, 11, 12, 13]);
-        assert_eq!(members(&all, 10, |pid| pid == 16), [10, 11, 12, 13, 16, 17]);
+        let of = |leader, extra: fn(i32) -> bool| members(&all, leader, 99, extra);
+        assert_eq!(of(Some(10), |_| false), [10, 11, 12, 13]);
+        assert_eq!(of(Some(10), |pid| pid == 16), [10, 11, 12, 13, 16, 17]);
+        assert_eq!(of(None, |pid| pid == 16), [16, 17]);
+        assert!(of(None, |_| false).is_empty());
+    }
+
+    /// Without a leader nobody belongs: session 0 is that of init, and everybody descends from
+    /// it. This once killed a whole machine.
+    #[test]
+    fn init_the_kernel_and_our_own_ancestors_are_always_spared() {
+        let all = [
+            line(1, 0, 0, 'S'),
+            line(2, 0, 0, 'S'),
+            line(3, 2, 0, 'S'),
+            line(20, 1, 20, 'S'),
+            line(21, 20, 20, 'S'),
+            line(22, 21, 20, 'S'),
+            line(30, 1, 30, 'S'),
+        ];
+        let everybody = |_| true;
+        let nobody = |_| false;
+        for leader in [None, Some(0), Some(1)] {
+            assert!(members(&all, leader, 21, nobody).is_empty(), "{leader:?}");
+        }
+        // 22 is our child, 30 a stranger; 20 and 1 are our ancestors.
+        assert_eq!(members(&all, None, 21, everybody), [22, 30]);
+        assert_eq!(members(&all, Some(20), 21, nobody), [22]);
     }
 
     #[test]

@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn the_whole_policy() {
-        insta::assert_snapshot!(rendered(&spec("/home/ada/work/app")), @r"
+        insta::assert_snapshot!(rendered(&spec("/home/ada/src/app")), @r"
         --unshare-user
         --unshare-all
         --disable-userns
@@ -340,12 +340,12 @@ mod tests {
         --bind /slot/tmp /var/tmp
         --bind /slot/home /home/ada
         --ro-bind-try /home/ada/.rustup /home/ada/.rustup
-        --bind /slot/tree /home/ada/work/app
+        --bind /slot/tree /home/ada/src/app
         --bind /cache/src /home/ada/.cargo/registry/src
         --remount-ro /dev
         --remount-ro /
         --setenv PATH /usr/bin
-        --chdir /home/ada/work/app
+        --chdir /home/ada/src/app
         --seccomp 11
         --json-status-fd 12
         ");
@@ -353,12 +353,12 @@ mod tests {
 
     #[test]
     fn a_network_brings_the_resolver() {
-        let mut with = spec("/home/ada/work/app");
+        let mut with = spec("/home/ada/src/app");
         with.network = Network::Host;
         let text = rendered(&with);
         assert!(text.contains("--share-net\n"));
         assert!(text.contains("--ro-bind-try /etc/resolv.conf /etc/resolv.conf"));
-        assert!(!rendered(&spec("/home/ada/work/app")).contains("resolv.conf"));
+        assert!(!rendered(&spec("/home/ada/src/app")).contains("resolv.conf"));
     }
 
     #[test]

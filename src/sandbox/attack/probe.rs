@@ -109,7 +109,10 @@ const ATTEMPTS: &[(&str, fn(&Bait) -> Attempt)] = &[
         call(libc::SYS_keyctl, [0, u64::MAX - 2, 0, 0, 0])
     }),
     ("add_key", |_| call(libc::SYS_add_key, [0, 0, 0, 0, 0])),
-    ("ptrace", |_| call(libc::SYS_ptrace, [16, 1, 0, 0, 0])),
+    // A request that does not exist, for a process that does not: nobody is stopped.
+    ("ptrace", |_| {
+        call(libc::SYS_ptrace, [u64::from(u32::MAX), 0, 0, 0, 0])
+    }),
     ("process_vm", |_| {
         call(libc::SYS_process_vm_readv, [1, 0, 0, 0, 0])
     }),
