@@ -10,6 +10,7 @@ mod notes;
 mod once;
 mod prepare;
 pub mod queue;
+pub mod reuse;
 pub mod rundir;
 pub mod runners;
 pub mod select;

@@ -37,6 +37,9 @@ pub enum OnceError {
     /// Not a worktree, or one that cannot be read.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// Regreen's own objects of the project cannot be used.
+    #[error(transparent)]
+    Objects(GitError),
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -59,7 +62,7 @@ pub enum OnceError {
     },
     /// There is no suite.
     #[error(
-        "found no test suite in `{}`: no Cargo.toml, no pytest configuration, no Python tests; \
+        "no suite to run in `{}`: found no Cargo.toml, no pytest configuration, no Python tests; \
          name one with `[[suite]]` in regreen.toml, or give a command: `regreen run -- COMMAND`",
         .0.display()
     )]
@@ -96,7 +99,10 @@ impl OnceError {
             | OnceError::Refused { .. }
             | OnceError::UnknownSuite { .. } => EXIT_USAGE,
             OnceError::NoSuite(_) => EXIT_NOTHING_RAN,
-            OnceError::Mirror(_) | OnceError::Slot(_) | OnceError::Toolchains(_) => EXIT_INFRA,
+            OnceError::Objects(_)
+            | OnceError::Mirror(_)
+            | OnceError::Slot(_)
+            | OnceError::Toolchains(_) => EXIT_INFRA,
             OnceError::Interrupted => EXIT_INTERRUPTED,
             OnceError::Program(_) | OnceError::Internal(_) => EXIT_ERROR,
         }

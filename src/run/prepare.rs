@@ -86,7 +86,7 @@ pub fn prepare(
     };
     let slots = Slots::open(&host.cache_dir())?;
     let slot = slots.lease(&worktree, Purpose::Run, crate::run::now())?;
-    let objects = Objects::open(&host.state_dir(), &worktree)?;
+    let objects = Objects::open(&host.state_dir(), &worktree).map_err(OnceError::Objects)?;
     let mut mirror = Mirror::open(worktree.clone(), objects, slot, rules)?;
     let synced = match &target {
         Some(target) => mirror.populate_tree(&target.tree)?,

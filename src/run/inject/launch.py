@@ -1,5 +1,6 @@
 """Starts pytest as `python -m pytest` does, but never from a `pytest.py` of the project."""
 import os
+import runpy
 import sys
 
 # The directory of this file stands first; the working directory is not there yet.
@@ -12,5 +13,5 @@ except ModuleNotFoundError as error:
     sys.stderr.write("%s: No module named pytest\n" % sys.executable)
     raise SystemExit(1)
 sys.path.insert(0, os.getcwd())
-sys.argv[0] = os.path.join(os.path.dirname(pytest.__file__), "__main__.py")
-raise SystemExit(pytest.console_main())
+# The package is loaded already, so its `__main__` is found beside it and nowhere else.
+runpy.run_module("pytest.__main__", run_name="__main__", alter_sys=True)
