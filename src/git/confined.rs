@@ -129,6 +129,12 @@ impl Confined {
         Ok(())
     }
 
+    /// Removes a directory if it is empty.
+    pub fn remove_empty_dir(&self, path: &Path) -> io::Result<()> {
+        let (dir, name) = self.parent(path)?;
+        Ok(rustix::fs::unlinkat(&dir, name, AtFlags::REMOVEDIR)?)
+    }
+
     /// Removes whatever lies at `path`, with everything below it. Nothing there is no error.
     pub fn remove(&self, path: &Path) -> io::Result<()> {
         match self.parent(path) {

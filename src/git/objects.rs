@@ -15,6 +15,9 @@ use git2::RepositoryInitOptions;
 use rustix::fs::FlockOperation;
 use std::cell::Cell;
 use std::fs::File;
+use std::io::Read;
+use std::io::Seek;
+use std::io::SeekFrom;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -159,6 +162,33 @@ impl Objects {
     pub fn hash_blob(data: &[u8]) -> Result<Oid, GitError> {
         Oid::hash_object(ObjectType::Blob, data)
             .map_err(GitError::git("hash a file", Path::new("")))
+    }
+
+    /// The id that a file's raw bytes would have, whatever its position; nothing is loaded.
+    pub fn hash_file(file: &File) -> Result<Oid, GitError> {
+        use std::os::fd::AsRawFd;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        Oid::hash_file(ObjectType::Blob, &path).map_err(GitError::git("hash a file", &path))
+    }
+
+    /// Stores a file's raw bytes, whose id is known, unless they can be read already.
+    pub fn write_blob_file(&self, file: &File, size: u64, id: Oid) -> Result<(), GitError> {
+        let odb = self.odb()?;
+        if odb.exists_ext(id, git2::OdbLookupFlags::NO_REFRESH) {
+            return Ok(());
+        }
+        self.written.set(self.written.get().wrapping_add(1));
+        let failed = || GitError::git("store a file", &self.path);
+        let mut file = file;
+        file.seek(SeekFrom::Start(0))
+            .map_err(GitError::io("read", &self.path))?;
+        let mut writer = odb
+            .writer(size as usize, ObjectType::Blob)
+            .map_err(failed())?;
+        std::io::copy(&mut file.take(size), &mut writer)
+            .map_err(GitError::io("store a file in", &self.path))?;
+        writer.finalize().map_err(failed())?;
+        Ok(())
     }
 
     /// Reads a blob of at most `cap` bytes.

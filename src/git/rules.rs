@@ -41,7 +41,13 @@ pub struct RuleStack {
 impl IgnoreRules {
     /// The rules of a worktree.
     pub fn open(worktree: &Worktree) -> Result<IgnoreRules, GitError> {
-        let root = Confined::open(&worktree.root).map_err(GitError::io("open", &worktree.root))?;
+        let root =
+            Confined::open(&worktree.root).map_err(GitError::io("open", &worktree.root))?;
+        IgnoreRules::open_in(worktree, root)
+    }
+
+    /// The rules of a copy of a worktree: its own `.gitignore` files, the original's outer ones.
+    pub fn open_in(worktree: &Worktree, root: Confined) -> Result<IgnoreRules, GitError> {
         let excludes_file = worktree
             .open()?
             .config()

@@ -1,6 +1,7 @@
 //! Why a mirror could not be brought up to date.
 
 use crate::git::GitError;
+use crate::sandbox::slot::SlotError;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -9,12 +10,25 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MirrorError {
-    /// Not built yet.
-    #[error("not built yet")]
-    Unfinished,
     /// The repository could not be read, or an object not stored.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// The slot's directory could not be used.
+    #[error(transparent)]
+    Slot(#[from] SlotError),
+    /// The content of a file of the asked-for state is nowhere to be found.
+    #[error(
+        "failed to find the content of `{}` ({id}): {reason}",
+        path.display()
+    )]
+    NoContent {
+        /// The file.
+        path: PathBuf,
+        /// Its blob.
+        id: String,
+        /// Why it is missing, as far as is known.
+        reason: String,
+    },
     /// No room is left where the slots lie.
     #[error(
         "failed to copy into `{}`: no space is left there; run `regreen gc` or free some",

@@ -3,31 +3,86 @@
 //! First population keeps times; later every path whose content changed is given the time of
 //! its arrival, and what did not change is never touched. docs/mirror.md says why.
 
+mod carry;
+mod content;
+mod credentials;
+mod drift;
 mod error;
+mod finish;
+mod inspect;
+mod manifest;
+mod place;
+mod populate;
+mod repos;
 mod rules;
 mod synced;
+mod update;
+mod walk;
 
 pub use error::MirrorError;
+pub use inspect::Inspection;
 pub use rules::MirrorRules;
 pub use synced::Drift;
 pub use synced::LeftOut;
 pub use synced::Synced;
 
+use crate::git::Confined;
 use crate::git::Objects;
+use crate::git::Oid;
 use crate::git::Worktree;
 use crate::model::SnapshotId;
 use crate::sandbox::Place;
 use crate::sandbox::slot::Slot;
+use manifest::Manifest;
+use place::Batch;
+use repos::Repos;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// A slot's copy of a worktree. All methods block.
+/// A slot's copy of a worktree. All methods block. Nothing may run in the slot meanwhile.
 #[derive(Debug)]
 pub struct Mirror {
     worktree: Worktree,
     objects: Objects,
     slot: Slot,
     rules: MirrorRules,
+    source: Confined,
+    tree: Confined,
+    staging: Confined,
+    manifest: Manifest,
+    repos: Repos,
+    state: State,
+    /// The directories used last, on either side.
+    source_dir: Option<(PathBuf, OwnedFd)>,
+    tree_dir: Option<(PathBuf, OwnedFd)>,
+    staged: u64,
+}
+
+/// What the manifest remembers besides the rows.
+#[derive(Debug, Clone, Default)]
+struct State {
+    /// The tree of all rows, submodules unfolded; `None` if it has to be made from the rows.
+    tree: Option<Oid>,
+    generation: i64,
+    /// The last whole second given to a Python file.
+    py_second: i64,
+    /// A synchronisation did not end: the slot has to be compared with the manifest.
+    dirty: bool,
+    /// The slot is no longer new.
+    populated: bool,
+    /// The slot holds a given tree, not the worktree.
+    holds_tree: bool,
+    /// That tree, unless the sandbox's own edits were captured since.
+    given: Option<Oid>,
+}
+
+/// What the slot is a copy of after a piece of work.
+enum Held {
+    Worktree,
+    /// A given tree; `None`: what the sandbox made of it.
+    Tree(Option<Oid>),
+    AsBefore,
 }
 
 impl Mirror {
@@ -38,48 +93,80 @@ impl Mirror {
         slot: Slot,
         rules: MirrorRules,
     ) -> Result<Mirror, MirrorError> {
+        let open = |path: &Path| Confined::open(path).map_err(MirrorError::io("open", path));
+        let manifest = Manifest::open(slot.dir())?;
+        let root = worktree.root.to_string_lossy().into_owned();
+        // A slot of another worktree: nothing in it can be believed.
+        if manifest.meta("root")?.is_some_and(|known| known != root) {
+            manifest.forget_all()?;
+            slot.clear_tree()?;
+        }
+        manifest.set_meta("root", &root)?;
+        let state = State {
+            tree: match manifest.meta("tree")? {
+                Some(text) => Oid::from_str(&text).ok(),
+                None => None,
+            },
+            generation: manifest.number("generation")?,
+            py_second: manifest.number("py_second")?,
+            dirty: manifest.number("dirty")? != 0,
+            populated: manifest.number("populated")? != 0,
+            holds_tree: manifest.number("holds_tree")? != 0,
+            given: match manifest.meta("given")? {
+                Some(text) => Oid::from_str(&text).ok(),
+                None => None,
+            },
+        };
         Ok(Mirror {
+            source: open(&worktree.root)?,
+            tree: open(slot.tree())?,
+            staging: open(&slot.staging())?,
+            repos: Repos::open(&worktree)?,
+            manifest,
+            state,
             worktree,
             objects,
             slot,
             rules,
+            source_dir: None,
+            tree_dir: None,
+            staged: 0,
         })
     }
 
-    /// Brings the named paths (relative to the worktree) up to date.
-    pub fn sync(&mut self, _paths: &[PathBuf]) -> Result<Synced, MirrorError> {
-        Err(MirrorError::Unfinished)
+    /// Brings the named paths (relative to the worktree) up to date, and what git's index says
+    /// anew. Falls back to [`Mirror::reconcile`] where that is not enough.
+    pub fn sync(&mut self, paths: &[PathBuf]) -> Result<Synced, MirrorError> {
+        let rules_changed = paths.iter().any(|path| {
+            let name = path.file_name().unwrap_or_default();
+            name == ".gitignore" || name == ".gitmodules" || path.as_os_str().is_empty()
+        });
+        let state = &self.state;
+        if rules_changed || state.dirty || !state.populated || state.holds_tree {
+            return self.reconcile();
+        }
+        self.transact(&mut |mirror, batch| {
+            mirror.sync_paths(batch, paths)?;
+            Ok(Held::Worktree)
+        })
     }
 
     /// Walks the whole worktree and brings everything up to date.
     pub fn reconcile(&mut self) -> Result<Synced, MirrorError> {
-        Err(MirrorError::Unfinished)
+        self.transact(&mut |mirror, batch| {
+            mirror.sync_all(batch)?;
+            Ok(Held::Worktree)
+        })
     }
 
     /// Makes the slot hold a given tree instead of the work tree; what is the same stays
     /// untouched.
-    pub fn populate_tree(&mut self, _tree: &SnapshotId) -> Result<Synced, MirrorError> {
-        Err(MirrorError::Unfinished)
-    }
-
-    /// Takes what the sandbox wrote as the new state (an agent's edits) and answers its snapshot.
-    pub fn capture(&mut self) -> Result<Synced, MirrorError> {
-        Err(MirrorError::Unfinished)
-    }
-
-    /// What the sandbox did to the copied files, and which files it made.
-    pub fn drift(&mut self) -> Result<Drift, MirrorError> {
-        Err(MirrorError::Unfinished)
-    }
-
-    /// Puts back what drifted; the drifted content is kept aside for [`Mirror::bring_back`].
-    pub fn repair(&mut self, _drift: &Drift) -> Result<(), MirrorError> {
-        Err(MirrorError::Unfinished)
-    }
-
-    /// Copies files that the sandbox made or rewrote into the user's worktree, by name.
-    pub fn bring_back(&mut self, _names: &[PathBuf]) -> Result<Vec<PathBuf>, MirrorError> {
-        Err(MirrorError::Unfinished)
+    pub fn populate_tree(&mut self, tree: &SnapshotId) -> Result<Synced, MirrorError> {
+        let tree = crate::git::worktree::parse_oid(tree.as_str(), &self.worktree.root)?;
+        self.transact(&mut |mirror, batch| {
+            mirror.take_tree(batch, tree)?;
+            Ok(Held::Tree(Some(tree)))
+        })
     }
 
     /// The slot.
@@ -110,5 +197,41 @@ impl Mirror {
     /// The directory of the copy.
     pub fn tree(&self) -> &Path {
         self.slot.tree()
+    }
+
+    /// Gives the slot back.
+    pub fn into_slot(self) -> Slot {
+        self.slot
+    }
+
+    /// Does the work between a mark on the disk that it began and the commit that it ended.
+    fn transact(
+        &mut self,
+        work: &mut dyn FnMut(&mut Mirror, &mut Batch) -> Result<Held, MirrorError>,
+    ) -> Result<Synced, MirrorError> {
+        let mut batch = Batch {
+            first: !self.state.populated,
+            distrust: self.state.dirty && self.state.populated,
+            ..Batch::default()
+        };
+        self.manifest.set_meta("dirty", "1")?;
+        self.state.dirty = true;
+        self.manifest.begin()?;
+        let done = work(self, &mut batch).and_then(|held| {
+            (self.state.holds_tree, self.state.given) = match held {
+                Held::Worktree => (false, None),
+                Held::Tree(given) => (true, given),
+                Held::AsBefore => (self.state.holds_tree, self.state.given),
+            };
+            self.finish(&mut batch)
+        });
+        self.source_dir = None;
+        self.tree_dir = None;
+        if done.is_err() {
+            self.state.tree = None;
+        }
+        // The rows of what was written are true either way.
+        self.manifest.commit()?;
+        done
     }
 }

@@ -300,6 +300,14 @@ impl Slot {
         self.make_parts()
     }
 
+    /// Throws away the copy of the worktree and what is carried; home stays.
+    pub fn clear_tree(&self) -> Result<(), SlotError> {
+        for part in ["tree", "carried", "aside", "staging"] {
+            remove_all(&self.dir.join(part))?;
+        }
+        self.make_parts()
+    }
+
     /// Makes this slot a copy of another one: tree, build caches, home and manifest, times
     /// kept. What happens here never flows back.
     pub fn copy_from(&self, other: &Slot) -> Result<(), SlotError> {

@@ -14,3 +14,8 @@ pub use lease::Purpose;
 pub use lease::Slot;
 pub use lease::SlotInfo;
 pub use lease::Slots;
+pub(crate) use size::clone_or_copy;
+pub(crate) use size::copy_all;
+pub(crate) use size::names;
+pub(crate) use size::on_disk;
+pub(crate) use size::remove_all;
