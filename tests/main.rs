@@ -19,6 +19,8 @@ mod fixtures;
 mod harness;
 #[path = "main/hostile.rs"]
 mod hostile;
+#[path = "main/mirror/mod.rs"]
+mod mirror;
 #[path = "main/sandbox/mod.rs"]
 mod sandbox;
 #[path = "main/status_schema.rs"]

@@ -330,7 +330,11 @@ fn inspect(private_git: &Path) -> Result<(), GitError> {
             }
         }
     }
-    for name in ["objects/info/alternates", "commondir", "config.worktree"] {
+    // It names a place inside the sandbox, or whatever the agent wrote: never opened here.
+    let alternates = Path::new("objects/info/alternates");
+    root.remove(alternates)
+        .map_err(GitError::io("remove", alternates))?;
+    for name in ["commondir", "config.worktree"] {
         if private_git.join(name).exists() {
             return Err(refuse(
                 &private_git.join(name),

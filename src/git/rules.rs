@@ -41,8 +41,7 @@ pub struct RuleStack {
 impl IgnoreRules {
     /// The rules of a worktree.
     pub fn open(worktree: &Worktree) -> Result<IgnoreRules, GitError> {
-        let root =
-            Confined::open(&worktree.root).map_err(GitError::io("open", &worktree.root))?;
+        let root = Confined::open(&worktree.root).map_err(GitError::io("open", &worktree.root))?;
         IgnoreRules::open_in(worktree, root)
     }
 

@@ -53,7 +53,10 @@ impl Mirror {
         let failed = || MirrorError::io("copy", rel);
         let all = self.slot.dir().join("carried");
         let name = blake3::hash(rel.as_os_str().as_bytes()).to_hex();
-        let (copy, partial) = (all.join(&name[..16]), all.join(format!("{}.new", &name[..16])));
+        let (copy, partial) = (
+            all.join(&name[..16]),
+            all.join(format!("{}.new", &name[..16])),
+        );
         if anew {
             slot::remove_all(&copy).map_err(failed())?;
         }
@@ -122,7 +125,8 @@ impl Mirror {
     }
 
     fn free_bytes(&self) -> u64 {
-        rustix::fs::fstatvfs(&self.tree).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+        rustix::fs::fstatvfs(&self.tree)
+            .map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }
 

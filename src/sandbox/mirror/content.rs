@@ -140,7 +140,11 @@ pub(crate) enum Source {
 
 /// Reads a file or link; reads again if it changes meanwhile. `staging` is where a large one
 /// is copied to.
-pub(crate) fn take(root: &Confined, path: &Path, staging: &Confined) -> Result<Source, MirrorError> {
+pub(crate) fn take(
+    root: &Confined,
+    path: &Path,
+    staging: &Confined,
+) -> Result<Source, MirrorError> {
     let (dir, name) = match root.parent(path) {
         Ok(found) => found,
         Err(error) => return Ok(absent_or_left_out(&error)),
@@ -201,7 +205,12 @@ fn attempt(
     };
     let content = match content {
         Ok(content) => content,
-        Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::LOOP | Errno::NOENT)) => {
+        Err(error)
+            if matches!(
+                Errno::from_io_error(&error),
+                Some(Errno::LOOP | Errno::NOENT)
+            ) =>
+        {
             return Ok((Source::Absent, false));
         }
         Err(error) => {
@@ -209,8 +218,8 @@ fn attempt(
             return Ok((Source::LeftOut(reason), true));
         }
     };
-    let calm = look().is_ok_and(|after| Stamp::of(&after) == stamp)
-        && content.len() == stamp.size as u64;
+    let calm =
+        look().is_ok_and(|after| Stamp::of(&after) == stamp) && content.len() == stamp.size as u64;
     let taken = Taken {
         kind,
         perms: before.st_mode & 0o777,

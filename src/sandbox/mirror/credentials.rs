@@ -4,7 +4,8 @@
 pub(crate) fn by_name(name: &[u8]) -> Option<&'static str> {
     let harmless = [".example", ".sample", ".template"];
     let is_env = name == b".env"
-        || (name.starts_with(b".env.") && !harmless.iter().any(|end| name.ends_with(end.as_bytes())));
+        || (name.starts_with(b".env.")
+            && !harmless.iter().any(|end| name.ends_with(end.as_bytes())));
     let is_key = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"]
         .iter()
         .any(|start| name.starts_with(start.as_bytes()));
@@ -41,10 +42,25 @@ mod tests {
 
     #[test]
     fn names() {
-        for name in [".env", ".env.local", ".npmrc", ".netrc", ".pypirc", "id_rsa", "id_ed25519.old"] {
+        for name in [
+            ".env",
+            ".env.local",
+            ".npmrc",
+            ".netrc",
+            ".pypirc",
+            "id_rsa",
+            "id_ed25519.old",
+        ] {
             assert!(by_name(name.as_bytes()).is_some(), "{name}");
         }
-        for name in [".env.example", ".env.sample", ".env.template", "env", ".envrc", "my_id_rsa"] {
+        for name in [
+            ".env.example",
+            ".env.sample",
+            ".env.template",
+            "env",
+            ".envrc",
+            "my_id_rsa",
+        ] {
             assert!(by_name(name.as_bytes()).is_none(), "{name}");
         }
     }
@@ -60,7 +76,12 @@ mod tests {
         ] {
             assert!(by_content(text.as_bytes()).is_some(), "{text}");
         }
-        for text in ["-----BEGIN PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----", "fn main() {}", ""] {
+        for text in [
+            "-----BEGIN PUBLIC KEY-----",
+            "-----BEGIN CERTIFICATE-----",
+            "fn main() {}",
+            "",
+        ] {
             assert!(by_content(text.as_bytes()).is_none(), "{text}");
         }
     }

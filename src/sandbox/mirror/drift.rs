@@ -55,14 +55,20 @@ impl Scan<'_> {
         let (mut drift, mut suspects, mut manifests) = (Drift::default(), Vec::new(), Vec::new());
         let mut known = 0;
         self.manifest.each(&mut |row| {
-            while let Some((path, _)) = walked.files.get(known).filter(|it| it.0 < row.path.as_slice()) {
+            while let Some((path, _)) = walked
+                .files
+                .get(known)
+                .filter(|it| it.0 < row.path.as_slice())
+            {
                 drift.created.push(as_path(path).to_owned());
                 known += 1;
             }
             let found = walked.files.get(known).filter(|it| it.0 == row.path);
             known += usize::from(found.is_some());
             if !row.is_there() {
-                drift.created.extend(found.map(|it| as_path(it.0).to_owned()));
+                drift
+                    .created
+                    .extend(found.map(|it| as_path(it.0).to_owned()));
                 return Ok(());
             }
             if MANIFESTS.contains(&base_name(&row.path)) {
@@ -149,9 +155,9 @@ const MANIFESTS: [&[u8]; 7] = [
     b"composer.json",
 ];
 
-/// Whether a tool brought a lock file up to date with a manifest that was edited later.
-fn is_updated_lock(row: &Row, manifests: &[(Vec<u8>, i64, i64)]) -> bool {
-    let of: &[u8] = match base_name(&row.path) {
+/// The name of the manifest that a lock file belongs to, if it is one.
+fn manifest_of(path: &[u8]) -> Option<&'static [u8]> {
+    Some(match base_name(path) {
         b"Cargo.lock" => b"Cargo.toml",
         b"package-lock.json" | b"yarn.lock" | b"pnpm-lock.yaml" => b"package.json",
         b"poetry.lock" | b"uv.lock" | b"pdm.lock" => b"pyproject.toml",
@@ -159,7 +165,14 @@ fn is_updated_lock(row: &Row, manifests: &[(Vec<u8>, i64, i64)]) -> bool {
         b"go.sum" => b"go.mod",
         b"Gemfile.lock" => b"Gemfile",
         b"composer.lock" => b"composer.json",
-        _ => return false,
+        _ => return None,
+    })
+}
+
+/// Whether a tool brought a lock file up to date with a manifest that was edited later.
+fn is_updated_lock(row: &Row, manifests: &[(Vec<u8>, i64, i64)]) -> bool {
+    let Some(of) = manifest_of(&row.path) else {
+        return false;
     };
     let dir = as_path(&row.path).parent().unwrap_or(Path::new(""));
     // Files of one checkout are written within seconds, in any order.
@@ -193,7 +206,12 @@ impl Mirror {
     /// Puts back what drifted, as the worktree (or the given tree) has it; the drifted content
     /// is kept aside for [`Mirror::bring_back`].
     pub fn repair(&mut self, drift: &Drift) -> Result<Synced, MirrorError> {
-        let paths: Vec<PathBuf> = drift.rewritten.iter().chain(&drift.removed).cloned().collect();
+        let paths: Vec<PathBuf> = drift
+            .rewritten
+            .iter()
+            .chain(&drift.removed)
+            .cloned()
+            .collect();
         for path in drift.rewritten.iter().take(ASIDE_COUNT) {
             self.keep_aside(path)?;
         }
@@ -248,7 +266,18 @@ impl Mirror {
     pub fn capture(&mut self) -> Result<Synced, MirrorError> {
         let drift = self.drift()?;
         let gone = drift.removed;
-        let written: Vec<PathBuf> = [drift.rewritten, drift.created, drift.locks].concat();
+        let edited = [drift.rewritten, drift.created].concat();
+        // A lock file that a mere run made or updated is nobody's edit; it is one together
+        // with its manifest.
+        let is_edit = |path: &PathBuf| {
+            let path = path.as_os_str().as_bytes();
+            manifest_of(path).is_none_or(|manifest| {
+                let mut names = edited.iter().map(|it| it.as_os_str().as_bytes());
+                names.any(|name| base_name(name) == manifest)
+            })
+        };
+        let all = edited.iter().chain(&drift.locks);
+        let written: Vec<PathBuf> = all.filter(|path| is_edit(path)).cloned().collect();
         self.transact(&mut |mirror, batch| {
             for path in &gone {
                 mirror.capture_removal(batch, path)?;
@@ -256,7 +285,10 @@ impl Mirror {
             for path in &written {
                 mirror.capture_file(batch, path)?;
             }
-            let given = mirror.state.given.filter(|_| gone.is_empty() && written.is_empty());
+            let given = mirror
+                .state
+                .given
+                .filter(|_| gone.is_empty() && written.is_empty());
             Ok(Held::Tree(given))
         })
     }
@@ -284,13 +316,14 @@ impl Mirror {
         };
         let id = taken.content.hash()?;
         taken.content.store(&self.objects, id)?;
+        let slot = self.arrive(path, taken.kind)?;
         self.manifest.put(&Row {
             path: bytes.to_vec(),
             kind: taken.kind,
             id,
             flags: 0,
             source: Stamp::default(),
-            slot: taken.stamp,
+            slot,
             generation: self.state.generation + 1,
         })?;
         batch.changed.push(path.to_owned());

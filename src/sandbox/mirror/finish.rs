@@ -35,7 +35,10 @@ impl Mirror {
             ("holds_tree", number(self.state.holds_tree)),
             (
                 "given",
-                self.state.given.map_or(String::new(), |id| id.to_string()).as_str(),
+                self.state
+                    .given
+                    .map_or(String::new(), |id| id.to_string())
+                    .as_str(),
             ),
             ("dirty", "0"),
         ] {
@@ -134,7 +137,12 @@ impl Mirror {
         Ok(tree)
     }
 
-    fn commit_of(&self, path: &[u8], linked: Oid, content: Oid) -> Result<Option<Oid>, MirrorError> {
+    fn commit_of(
+        &self,
+        path: &[u8],
+        linked: Oid,
+        content: Oid,
+    ) -> Result<Option<Oid>, MirrorError> {
         let Some(submodule) = self.repos.submodule(as_path(path)) else {
             return Ok(None);
         };

@@ -37,7 +37,8 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub fn of(stat: &Stat) -> Stamp {
-        let nanos = |seconds: i64, nanos: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos);
+        let nanos =
+            |seconds: i64, nanos: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos);
         Stamp {
             size: stat.st_size,
             mtime: nanos(stat.st_mtime, stat.st_mtime_nsec as i64),
@@ -97,7 +98,9 @@ pub(crate) struct Manifest {
 
 impl std::fmt::Debug for Manifest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Manifest").field("path", &self.path).finish()
+        f.debug_struct("Manifest")
+            .field("path", &self.path)
+            .finish()
     }
 }
 

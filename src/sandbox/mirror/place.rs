@@ -125,7 +125,11 @@ impl Mirror {
             return Ok(Source::Directory);
         };
         // Most paths of a walk share their directory with the one before.
-        if self.source_dir.as_ref().is_none_or(|(dir, _)| dir != parent) {
+        if self
+            .source_dir
+            .as_ref()
+            .is_none_or(|(dir, _)| dir != parent)
+        {
             self.source_dir = match self.source.open_dir(parent) {
                 Ok(fd) => Some((parent.to_owned(), fd)),
                 Err(_) => return content::take(&self.source, path, &self.staging),
@@ -201,7 +205,10 @@ impl Mirror {
         if !same || mode_changed {
             batch.changed.push(rel.to_owned());
         }
-        if old.as_ref().is_none_or(|old| old.id != row.id || old.kind != row.kind) {
+        if old
+            .as_ref()
+            .is_none_or(|old| old.id != row.id || old.kind != row.kind)
+        {
             batch.edits.push(Edit {
                 path: path.to_vec(),
                 entry: Some((EntryMode::from_raw(row.kind), row.id)),
@@ -256,7 +263,8 @@ impl Mirror {
             return Ok(Stamp::of(&stat));
         }
         let file = self.tree.open_file(rel).map_err(failed())?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(incoming.perms)).map_err(MirrorError::io("chmod", rel))?;
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(incoming.perms))
+            .map_err(MirrorError::io("chmod", rel))?;
         Ok(Stamp::of(&look().map_err(MirrorError::io("look at", rel))?))
     }
 
@@ -334,11 +342,16 @@ impl Mirror {
                 tv_nsec: own.rem_euclid(1_000_000_000),
             });
         }
+        let before = old.map_or(0, |old| old.slot.mtime.div_euclid(1_000_000_000));
+        self.python_second(rel, incoming.kind, before)
+    }
+
+    /// A whole second that no Python file of this slot has had.
+    fn python_second(&mut self, rel: &Path, kind: u32, before: i64) -> Option<Timespec> {
         let is_python = matches!(rel.extension(), Some(end) if end == "py" || end == "pyw");
-        if !is_python || incoming.kind == 0o120_000 {
+        if !is_python || kind == 0o120_000 {
             return None;
         }
-        let before = old.map_or(0, |old| old.slot.mtime.div_euclid(1_000_000_000));
         let now = now_nanos().div_euclid(1_000_000_000);
         let second = now.max(self.state.py_second + 1).max(before + 1);
         self.state.py_second = second;
@@ -346,6 +359,27 @@ impl Mirror {
             tv_sec: second,
             tv_nsec: 0,
         })
+    }
+
+    /// Gives a file that the sandbox wrote the time of its arrival, whatever it has.
+    pub(crate) fn arrive(&mut self, rel: &Path, kind: u32) -> Result<Stamp, MirrorError> {
+        let failed = MirrorError::io::<io::Error>("set the time of", rel);
+        let mut touch = || -> io::Result<Stamp> {
+            let (dir, name) = self.tree.parent(rel)?;
+            let now = Timespec {
+                tv_sec: 0,
+                tv_nsec: rustix::fs::UTIME_NOW,
+            };
+            let time = self.python_second(rel, kind, 0).unwrap_or(now);
+            let times = Timestamps {
+                last_access: time,
+                last_modification: time,
+            };
+            rustix::fs::utimensat(&dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+            let stat = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            Ok(Stamp::of(&stat))
+        };
+        touch().map_err(failed)
     }
 
     fn move_in(&mut self, temporary: &str, rel: &Path) -> io::Result<Stamp> {
@@ -412,7 +446,10 @@ impl Mirror {
             batch.removed.push(as_path(path).to_owned());
         }
         let entry = skipped.map(|(mode, id)| (EntryMode::from_raw(mode), id));
-        let before = old.as_ref().filter(|row| row.has(SKIPPED)).map(|row| row.id);
+        let before = old
+            .as_ref()
+            .filter(|row| row.has(SKIPPED))
+            .map(|row| row.id);
         if was_there || entry.map(|it| it.1) != before {
             batch.edits.push(Edit {
                 path: path.to_vec(),

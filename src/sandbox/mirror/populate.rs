@@ -166,14 +166,15 @@ impl Mirror {
             }
             _ => {
                 let bytes = self.objects.read_blob(id, MAX_BLOB);
-                incoming.content = Content::Bytes(bytes.map_err(|error| MirrorError::NoContent {
-                    path: as_path(path).to_owned(),
-                    id: id.to_string(),
-                    reason: format!(
-                        "{error}; untracked files above the size limit are not stored, and a \
+                incoming.content =
+                    Content::Bytes(bytes.map_err(|error| MirrorError::NoContent {
+                        path: as_path(path).to_owned(),
+                        id: id.to_string(),
+                        reason: format!(
+                            "{error}; untracked files above the size limit are not stored, and a \
                          partial clone does not have everything"
-                    ),
-                })?);
+                        ),
+                    })?);
             }
         }
         self.settle(batch, path, incoming, old)

@@ -246,7 +246,8 @@ impl Repos {
         while let Some(mut repo) = queue.pop() {
             let links = repo.load(objects, &mut |path, listed, _| table.push(path, listed))?;
             for link in links {
-                let Some(found) = Submodule::at(&repo.worktree, Path::new(OsStr::from_bytes(&link)))
+                let Some(found) =
+                    Submodule::at(&repo.worktree, Path::new(OsStr::from_bytes(&link)))
                 else {
                     continue;
                 };
@@ -269,16 +270,16 @@ impl Repos {
             }
             let before = std::mem::take(&mut repo.seen);
             let mut kept = Vec::new();
-            repo.load(objects, &mut |path, listed, hashes| {
-                match before.binary_search_by_key(&hashes.0, |it| it.0) {
-                    Ok(at) => {
-                        kept.push(hashes.0);
-                        if before[at].1 != hashes.1 {
-                            relisted.changed.push(path, listed);
-                        }
+            repo.load(objects, &mut |path, listed, hashes| match before
+                .binary_search_by_key(&hashes.0, |it| it.0)
+            {
+                Ok(at) => {
+                    kept.push(hashes.0);
+                    if before[at].1 != hashes.1 {
+                        relisted.changed.push(path, listed);
                     }
-                    Err(_) => relisted.changed.push(path, listed),
                 }
+                Err(_) => relisted.changed.push(path, listed),
             })?;
             if kept.len() < before.len() {
                 kept.sort_unstable();

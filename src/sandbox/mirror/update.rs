@@ -63,7 +63,9 @@ impl Mirror {
         let rel = as_path(path);
         let old = self.manifest.get(path)?;
         let listed = relisted.changed.find(path).copied();
-        if old.as_ref().is_some_and(|row| row.kind == GITLINK) || listed.is_some_and(|it| it.is_gitlink()) {
+        if old.as_ref().is_some_and(|row| row.kind == GITLINK)
+            || listed.is_some_and(|it| it.is_gitlink())
+        {
             return self.sync_dir(batch, path, relisted);
         }
         let tracked = listed.is_some() || old.as_ref().is_some_and(|row| row.has(TRACKED));
@@ -208,9 +210,10 @@ impl Mirror {
         }
         let fresh = match seen {
             Seen::Heard => true,
-            Seen::Walked(found) => old.as_ref().zip(found).is_some_and(|(row, found)| {
-                row.source == found.stamp && row.kind == found.kind
-            }),
+            Seen::Walked(found) => old
+                .as_ref()
+                .zip(found)
+                .is_some_and(|(row, found)| row.source == found.stamp && row.kind == found.kind),
         };
         match old {
             Some(mut row) if row.is_there() && fresh && !batch.distrust => {
@@ -244,7 +247,10 @@ impl Mirror {
         old: Option<Row>,
     ) -> Result<(), MirrorError> {
         let id = listed.id.unwrap_or(Oid::ZERO_SHA1);
-        if old.as_ref().is_some_and(|row| row.kind == GITLINK && row.id == id) {
+        if old
+            .as_ref()
+            .is_some_and(|row| row.kind == GITLINK && row.id == id)
+        {
             return Ok(());
         }
         self.manifest.put(&Row {
@@ -312,7 +318,10 @@ impl Mirror {
             }
             let middle = new.len();
             while let Some((path, _)) = listed.get(*l).filter(|it| before(it.0)) {
-                if new[..middle].binary_search_by(|it| it.as_slice().cmp(path)).is_err() {
+                if new[..middle]
+                    .binary_search_by(|it| it.as_slice().cmp(path))
+                    .is_err()
+                {
                     new.push(path.to_vec());
                 }
                 *l += 1;
@@ -337,7 +346,8 @@ impl Mirror {
     /// Remembers what a walk left out and what is carried.
     fn note(&mut self, walked: &Walked) -> Result<(), MirrorError> {
         for (path, reason) in &walked.left_out {
-            self.manifest.leave_out(path.as_os_str().as_bytes(), reason)?;
+            self.manifest
+                .leave_out(path.as_os_str().as_bytes(), reason)?;
         }
         for dir in &walked.carried {
             let writable = self.rules.carry_writable.contains(dir);

@@ -226,7 +226,9 @@ pub(crate) fn kind_of(stat: &Stat) -> Result<u32, &'static str> {
 fn note_credential(path: &Path, walked: &mut Walked) {
     let name = path.file_name().unwrap_or_default().as_bytes();
     if let Some(reason) = credentials::by_name(name) {
-        walked.left_out.push((path.to_owned(), named_reason(reason)));
+        walked
+            .left_out
+            .push((path.to_owned(), named_reason(reason)));
     }
 }
 
@@ -237,7 +239,13 @@ pub(crate) fn named_reason(reason: &str) -> String {
 
 /// Directories of dependencies that tests read and do not write.
 fn is_carried(root: &Confined, dir: &Path, name: &OsStr) -> bool {
-    let known = ["node_modules", "bower_components", "vendor", "Pods", ".yarn"];
+    let known = [
+        "node_modules",
+        "bower_components",
+        "vendor",
+        "Pods",
+        ".yarn",
+    ];
     known.iter().any(|known| name == *known) || has_file(root, &dir.join("pyvenv.cfg"))
 }
 

@@ -39,6 +39,7 @@ pub use project::fixtures;
 pub use require::full_tier;
 pub use require::is_root;
 pub use require::require;
+pub use require::say;
 pub use toolchain::as_ordinary_user;
 pub use toolchain::pytest_venv;
 pub use toolchain::repository;
