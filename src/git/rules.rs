@@ -14,7 +14,7 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A larger file of patterns is not believed.
 const MAX_FILE: u64 = 1 << 20;
@@ -29,13 +29,13 @@ pub struct IgnoreRules {
     /// `core.excludesFile`, then `info/exclude`: the weakest ones.
     outer: Vec<Gitignore>,
     /// What each directory's `.gitignore` says, if it has one.
-    dirs: HashMap<PathBuf, Option<Rc<Gitignore>>>,
+    dirs: HashMap<PathBuf, Option<Arc<Gitignore>>>,
 }
 
 /// The rules that hold in one directory, weakest first; made on the way down by a walk.
 #[derive(Debug, Clone, Default)]
 pub struct RuleStack {
-    levels: Vec<(usize, Rc<Gitignore>)>,
+    levels: Vec<(usize, Arc<Gitignore>)>,
 }
 
 impl IgnoreRules {
@@ -126,7 +126,7 @@ impl IgnoreRules {
         self.dirs.clear();
     }
 
-    fn of_dir(&mut self, dir: &Path) -> Option<Rc<Gitignore>> {
+    fn of_dir(&mut self, dir: &Path) -> Option<Arc<Gitignore>> {
         if let Some(known) = self.dirs.get(dir) {
             return known.clone();
         }
@@ -135,7 +135,7 @@ impl IgnoreRules {
             .read(&dir.join(".gitignore"), MAX_FILE)
             .ok()
             .and_then(|text| compile(&text))
-            .map(Rc::new);
+            .map(Arc::new);
         if self.dirs.len() >= MAX_CACHED {
             self.dirs.clear();
         }

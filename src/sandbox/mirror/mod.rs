@@ -235,3 +235,9 @@ impl Mirror {
         done
     }
 }
+
+/// A mirror goes from thread to thread: callers use `spawn_blocking`.
+const _: () = {
+    const fn goes_between_threads<T: Send>() {}
+    goes_between_threads::<Mirror>();
+};
