@@ -21,6 +21,8 @@ mod harness;
 mod hostile;
 #[path = "main/mirror/mod.rs"]
 mod mirror;
+#[path = "main/process.rs"]
+mod process;
 #[path = "main/sandbox/mod.rs"]
 mod sandbox;
 #[path = "main/status_schema.rs"]

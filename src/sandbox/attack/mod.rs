@@ -104,6 +104,7 @@ impl Trap {
             abstract_socket,
             path_socket,
             pid: std::process::id() as i32,
+            started: crate::process::start_time(rustix::process::getpid()).unwrap_or_default(),
             secret,
         };
         Ok(Trap {

@@ -40,6 +40,8 @@ pub struct Bait {
     pub path_socket: PathBuf,
     /// A process outside.
     pub pid: i32,
+    /// When it started; inside, the same number names somebody else.
+    pub started: u64,
 }
 
 /// The answer of one attempt.
@@ -81,10 +83,7 @@ const ATTEMPTS: &[(&str, fn(&Bait) -> Attempt)] = &[
     ("path_socket", |bait| {
         said(UnixStream::connect(&bait.path_socket))
     }),
-    ("host_process", |bait| {
-        // SAFETY: signal 0 only asks whether the process is there.
-        done(unsafe { libc::kill(bait.pid, 0) }.into())
-    }),
+    ("host_process", host_process),
     ("kernel_settings", |_| {
         writable("/proc/sys/kernel/core_pattern").or_else(|_| writable("/proc/sysrq-trigger"))
     }),
@@ -226,6 +225,17 @@ fn clone_new_user() -> Attempt {
             unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), 0) };
             Ok("it was possible".into())
         }
+    }
+}
+
+/// Signal 0 only asks whether a process is there.
+fn host_process(bait: &Bait) -> Attempt {
+    // SAFETY: sends nothing.
+    let answer = done(unsafe { libc::kill(bait.pid, 0) }.into())?;
+    let pid = rustix::process::Pid::from_raw(bait.pid);
+    match pid.and_then(crate::process::start_time) {
+        Some(started) if started == bait.started => Ok(answer),
+        _ => Err("the number names somebody inside".into()),
     }
 }
 
