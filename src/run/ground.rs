@@ -4,6 +4,7 @@ use crate::config::BackendName;
 use crate::config::Config;
 use crate::config::NetworkAccess;
 use crate::git::Confined;
+use crate::model::Framework;
 use crate::model::HostEnv;
 use crate::model::Note;
 use crate::model::ProjectId;
@@ -15,11 +16,15 @@ use crate::run::command::Facts;
 use crate::run::history;
 use crate::run::runners;
 use crate::run::select;
+use crate::run::select::Early;
+use crate::run::select::Previous;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
 use crate::sandbox::Place;
 use crate::sandbox::mirror::Synced;
 use crate::sandbox::toolchain::Toolchains;
+use crate::suite::CrateGraph;
+use crate::suite::Listing;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -85,12 +90,32 @@ impl Ground<'_> {
                 .collect(),
             facts: self.facts(suite, network, host),
             network,
-            early: select::early(suite, previous.as_ref(), None, 0),
+            early: self.early(suite, previous.as_ref()),
             failed_before: previous.map(|previous| previous.failed),
             shim: self.shim.to_owned(),
             notes: self.notes(backend),
             notes_if_red: self.left_out(),
         }
+    }
+
+    /// What to look at before the whole suite.
+    fn early(&self, suite: &Suite, previous: Option<&Previous>) -> Early {
+        let crates = previous
+            .filter(|previous| suite.framework == Framework::Cargo && select::is_long(previous))
+            .filter(|_| !self.synced.first)
+            .and_then(|_| Listing::read(&self.place.tree).ok())
+            .map(|listing| CrateGraph::read(&listing));
+        let Some(crates) = crates else {
+            return select::early(suite, previous, None, 0);
+        };
+        let synced = self.synced.changed.iter().chain(&self.synced.removed);
+        let changed: Vec<PathBuf> = synced
+            .filter(|path| path.starts_with(&suite.dir))
+            .cloned()
+            .collect();
+        let affected = crates.affected(&suite.dir, &changed);
+        let all = crates.members(&suite.dir).len();
+        select::early(suite, previous, affected.as_ref(), all)
     }
 
     fn facts(&self, suite: &Suite, network: Network, host: &HostEnv) -> Facts {

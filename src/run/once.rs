@@ -23,10 +23,12 @@ use crate::run::execute;
 use crate::run::history;
 use crate::run::prepare::Prepared;
 use crate::run::prepare::prepare;
+use crate::run::rundir::RunDir;
 use crate::sandbox::mirror::MirrorError;
 use crate::sandbox::slot::SlotError;
 use crate::suite::SuiteError;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -127,6 +129,7 @@ pub async fn once(
             () = stop.cancelled() => return Err(OnceError::Interrupted),
         }
     };
+    let prepared = Arc::new(prepared);
     let mut reports = Vec::new();
     let of = prepared.suites.len();
     for (at, suite) in prepared.suites.iter().enumerate() {
@@ -141,7 +144,15 @@ pub async fn once(
             false => &[prepared.config.backend],
         };
         for name in names {
-            let report = one(&prepared, suite, *name, host, &updates, &stop).await;
+            blocking(&prepared, Prepared::before).await??;
+            let mut report = one(&prepared, suite, *name, host, &updates, &stop).await;
+            if let Some(note) = blocking(&prepared, Prepared::after).await?? {
+                report.notes.push(note);
+                let dir = history::runs_dir(&host.state_dir());
+                let run = report.run.id.clone().unwrap_or_default();
+                // The report as it was without the note is there already.
+                let _ = RunDir::at(&dir.join(run)).write_report(&report);
+            }
             let _ = updates
                 .send(RunUpdate::Ended(Box::new(report.clone())))
                 .await;
@@ -152,6 +163,16 @@ pub async fn once(
         }
     }
     Ok(document(&prepared, reports, request.compare))
+}
+
+/// Does something with the slot, off the runtime.
+async fn blocking<T: Send + 'static>(
+    prepared: &Arc<Prepared>,
+    work: fn(&Prepared) -> T,
+) -> Result<T, OnceError> {
+    let prepared = prepared.clone();
+    let done = tokio::task::spawn_blocking(move || work(&prepared)).await;
+    done.map_err(|error| OnceError::Internal(error.to_string()))
 }
 
 async fn one(

@@ -4,11 +4,11 @@
 use crate::config::BackendName;
 use crate::config::Config;
 use crate::config::Flag;
-use crate::git::Head;
 use crate::git::Objects;
 use crate::git::Worktree;
 use crate::git::refuse_root;
 use crate::model::HostEnv;
+use crate::model::Note;
 use crate::model::ProjectId;
 use crate::model::RunId;
 use crate::model::RunRequest;
@@ -20,9 +20,11 @@ use crate::run::once::OnceError;
 use crate::sandbox::Mount;
 use crate::sandbox::Place;
 use crate::sandbox::mirror::Mirror;
+use crate::sandbox::mirror::MirrorError;
 use crate::sandbox::mirror::MirrorRules;
 use crate::sandbox::mirror::Synced;
 use crate::sandbox::slot::Purpose;
+use crate::sandbox::slot::SlotError;
 use crate::sandbox::slot::Slots;
 use crate::sandbox::toolchain;
 use crate::sandbox::toolchain::Toolchains;
@@ -31,6 +33,8 @@ use crate::suite::Listing;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 /// What is ready to run.
 #[derive(Debug)]
@@ -43,8 +47,8 @@ pub struct Prepared {
     pub snapshot: SnapshotId,
     /// The suites to run.
     pub suites: Vec<Suite>,
-    head: Head,
     commit: Option<String>,
+    dirty: bool,
     place: Place,
     /// Held for the lease of its slot; only one thread at a time may use it.
     mirror: Mutex<Mirror>,
@@ -103,11 +107,8 @@ pub fn prepare(
         config,
         snapshot: synced.snapshot.clone(),
         suites,
-        commit: match target {
-            Some(target) => target.commit,
-            None => head.commit.clone(),
-        },
-        head,
+        dirty: target.is_none() && head.tree.as_ref() != Some(&synced.snapshot),
+        commit: target.map_or(head.commit, |target| target.commit),
         place,
         mirror: Mutex::new(mirror),
         synced,
@@ -177,7 +178,7 @@ impl Prepared {
             config: &self.config,
             snapshot: &self.snapshot,
             commit: self.commit.as_deref(),
-            dirty: self.head.tree.as_ref() != Some(&self.snapshot),
+            dirty: self.dirty,
             place: &self.place,
             synced: &self.synced,
             toolchains: &self.toolchains,
@@ -185,6 +186,39 @@ impl Prepared {
             shim: &self.shim,
         }
         .job(run, suite, backend)
+    }
+
+    /// Empties `/tmp` for the next suite. It blocks.
+    pub fn before(&self) -> Result<(), SlotError> {
+        self.mirror().slot().empty_tmp()
+    }
+
+    /// Puts back what the tests did to copied files; says what it was. It blocks.
+    pub fn after(&self) -> Result<Option<Note>, MirrorError> {
+        let mut mirror = self.mirror();
+        let drift = mirror.drift()?;
+        if drift.is_clean() {
+            return Ok(None);
+        }
+        mirror.repair(&drift)?;
+        let paths = drift.rewritten.iter().chain(&drift.removed);
+        let names: Vec<String> = paths
+            .take(10)
+            .map(|path| format!("`{}`", path.display()))
+            .collect();
+        let message = format!(
+            "the tests changed files of the project in their copy, which were put back: {}",
+            names.join(", ")
+        );
+        let note = Note::new("drift", message);
+        Ok(Some(note.remedy(
+            "let tests write below `target`, a temporary directory, or an ignored path",
+        )))
+    }
+
+    /// A panic while it was held has been reported; the manifest on disk is what counts.
+    fn mirror(&self) -> MutexGuard<'_, Mirror> {
+        self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,6 @@ use crate::model::Suite;
 use crate::run::attempt::Key;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Tests that failed last and are looked at first, at most; a broken base class fails them
@@ -76,7 +75,7 @@ pub fn early(
     }
     let few = |names: &&BTreeSet<&str>| !names.is_empty() && names.len() * 2 <= packages;
     let packages = match affected.filter(few) {
-        Some(names) if previous.duration >= WORTH_IT && suite.framework == Framework::Cargo => {
+        Some(names) if is_long(previous) && suite.framework == Framework::Cargo => {
             names.iter().map(|name| (*name).to_owned()).collect()
         }
         _ => Vec::new(),
@@ -122,13 +121,9 @@ fn together(framework: Framework, reruns: &[Vec<String>]) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// The directories of crates that changed paths lie in, for `CrateGraph::affected`.
-pub fn relative(dir: &std::path::Path, changed: &[PathBuf]) -> Vec<PathBuf> {
-    changed
-        .iter()
-        .filter(|path| path.starts_with(dir))
-        .cloned()
-        .collect()
+/// Whether a suite takes so long that an early look at what a change affects is worth it.
+pub fn is_long(previous: &Previous) -> bool {
+    previous.duration >= WORTH_IT
 }
 
 #[cfg(test)]
@@ -143,7 +138,7 @@ mod tests {
         Suite {
             name: "s".into(),
             framework,
-            dir: PathBuf::new(),
+            dir: "".into(),
             command: argv("cargo test --workspace"),
             env: Vec::new(),
             carry: Vec::new(),
