@@ -79,8 +79,8 @@ pub struct Process {
     pub output: mpsc::Receiver<Output>,
     /// Ends it.
     pub stop: CancellationToken,
-    /// How it ended.
-    pub exit: oneshot::Receiver<Exit>,
+    /// How it ended, or why it was never started.
+    pub exit: oneshot::Receiver<Result<Exit, String>>,
 }
 
 /// A piece of output.
@@ -142,14 +142,20 @@ async fn drive(
         }
     }
     match process.exit.await {
+        Ok(Err(why)) => End::NotStarted(why),
         _ if stopped || stop.is_cancelled() => End::Stopped,
-        Ok(Exit {
-            timed_out: true, ..
-        }) => End::Stopped,
-        Ok(exit) => match (exit.code, exit.signal) {
-            (Some(code), _) => End::Exited(code),
-            (None, Some(signal)) => End::Signalled(signal),
-            (None, None) => End::NotStarted("it ended without a status".into()),
+        Ok(Ok(exit)) => match exit {
+            Exit {
+                timed_out: true, ..
+            } => End::Stopped,
+            Exit {
+                code: Some(code), ..
+            } => End::Exited(code),
+            Exit {
+                signal: Some(signal),
+                ..
+            } => End::Signalled(signal),
+            _ => End::NotStarted("it ended without a status".into()),
         },
         Err(_) => End::NotStarted("the sandbox ended without an answer".into()),
     }
