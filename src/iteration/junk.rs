@@ -33,7 +33,9 @@ const LOCKS: &[(&str, &str)] = &[
 pub fn is_junk(path: &str) -> bool {
     let mut parts: Vec<&str> = path.split('/').collect();
     let name = parts.pop().unwrap_or(path);
-    parts.iter().any(|part| DIRECTORIES.contains(part) || part.ends_with(".egg-info"))
+    parts
+        .iter()
+        .any(|part| DIRECTORIES.contains(part) || part.ends_with(".egg-info"))
         || name.ends_with(".pyc")
         || name.starts_with(".aider")
         || matches!(name, ".coverage" | "nohup.out" | ".DS_Store")
@@ -58,7 +60,11 @@ mod tests {
 
     #[test]
     fn what_tools_leave_is_no_edit() {
-        for path in ["a/__pycache__/b.cpython-311.pyc", "target/debug/x", ".aider.chat.history.md"] {
+        for path in [
+            "a/__pycache__/b.cpython-311.pyc",
+            "target/debug/x",
+            ".aider.chat.history.md",
+        ] {
             assert!(is_junk(path), "{path}");
         }
         for path in ["src/target.rs", "core.py", "a.py", "src/lib.rs", "core.c"] {

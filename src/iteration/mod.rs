@@ -4,7 +4,18 @@
 //! they decide. `driver` carries out what they decided and journals it before it does.
 
 pub mod brief;
+pub mod driver;
+mod error;
+mod files;
 pub mod gate;
 pub mod inventory;
+mod junk;
 pub mod machine;
 pub mod progress;
+mod record;
+
+pub use error::LoopError;
+pub use files::LoopFiles;
+pub use record::AgentSpec;
+pub use record::LoopRecord;
+pub use record::Start;

@@ -321,3 +321,51 @@ pub struct LoopReport {
     /// The loop's directory.
     pub directory: String,
 }
+
+/// A line of `fix --json` before the last one, which is the [`LoopReport`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum LoopLine {
+    /// The loop is in another state.
+    State {
+        /// The loop.
+        id: LoopId,
+        /// The state's name.
+        state: String,
+        /// The iteration, counted from 1; 0 before the first.
+        iteration: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// A fact for people.
+    Note {
+        /// The fact.
+        note: Note,
+    },
+    /// Tests are running.
+    Tests {
+        /// The suite.
+        suite: String,
+        /// Tests ended so far.
+        done: u64,
+        /// Tests known so far.
+        total: Option<u64>,
+        /// Tests that failed so far.
+        failed: u64,
+    },
+    /// The agent printed something; control sequences are removed.
+    Agent {
+        /// The text.
+        text: String,
+    },
+    /// An iteration is over.
+    Iteration {
+        /// What it came to.
+        iteration: Box<IterationRecord>,
+    },
+    /// The gates answered.
+    Gates {
+        /// What each one says.
+        gates: Vec<GateAnswer>,
+    },
+}

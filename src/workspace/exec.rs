@@ -14,9 +14,14 @@ use crate::sandbox::Running;
 use crate::sandbox::SandboxError;
 use crate::sandbox::Spec;
 use crate::sandbox::Stream;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// So much of what a command says is kept for evidence.
+const SAID: usize = 16 << 10;
 
 /// Starts programs in the workspace, each in a sandbox of its own.
 #[derive(Clone)]
@@ -56,6 +61,58 @@ impl Exec for SandboxExec {
             };
             self.backend.start(spec).await.map(adapt).map_err(words)
         })
+    }
+}
+
+impl SandboxExec {
+    /// Runs a command to its end; answers whether it succeeded, and how it ended with the last
+    /// lines of what it said.
+    pub async fn to_its_end(
+        &self,
+        argv: &[String],
+        cwd: &Path,
+        stop: &CancellationToken,
+    ) -> (bool, Vec<String>) {
+        let started = self.start(Program {
+            argv: argv.to_vec(),
+            env: Vec::new(),
+            cwd: cwd.to_owned(),
+            stdin: None,
+        });
+        let mut process = match started.await {
+            Ok(process) => process,
+            Err(why) => return (false, vec![why]),
+        };
+        let mut said: Vec<u8> = Vec::new();
+        loop {
+            tokio::select! {
+                output = process.output.recv() => match output {
+                    Some(output) => {
+                        said.extend(output.bytes);
+                        let extra = said.len().saturating_sub(SAID);
+                        said.drain(..extra);
+                    }
+                    None => break,
+                },
+                () = stop.cancelled(), if !process.stop.is_cancelled() => process.stop.cancel(),
+            }
+        }
+        let end = process.exit.await;
+        let success = matches!(&end, Ok(Ok(exit)) if exit.success());
+        let mut lines = vec![match end {
+            Ok(Ok(exit)) if exit.timed_out => "its time was up".to_owned(),
+            Ok(Ok(exit)) => match (exit.code, exit.signal) {
+                (Some(code), _) => format!("exit status {code}"),
+                (None, Some(signal)) => format!("signal {signal}"),
+                (None, None) => "no exit status".to_owned(),
+            },
+            Ok(Err(why)) => why,
+            Err(_) => "the sandbox ended without an answer".to_owned(),
+        }];
+        let text = String::from_utf8_lossy(&said);
+        let last: Vec<&str> = text.lines().rev().take(10).collect();
+        lines.extend(last.into_iter().rev().map(str::to_owned));
+        (success, lines)
     }
 }
 

@@ -273,11 +273,13 @@ impl Room {
     /// Makes it hold this tree and nothing that tests made or rewrote; ignored files stay.
     pub async fn restore(&mut self, tree: &SnapshotId) -> Result<(), WorkspaceError> {
         self.blocking(|mirror| {
-            let drift = mirror.drift()?;
+            let mut drift = mirror.drift()?;
+            // Only what an agent or a person writes moves a loop, not a tool's lock file.
+            drift.rewritten.append(&mut drift.locks);
             mirror.repair(&drift)?;
             let copy =
                 Confined::open(mirror.tree()).map_err(WorkspaceError::io("open", mirror.tree()))?;
-            for path in drift.created.iter().chain(&drift.locks) {
+            for path in &drift.created {
                 copy.remove(path)
                     .map_err(WorkspaceError::io("remove", path))?;
             }

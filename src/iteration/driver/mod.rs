@@ -1,0 +1,402 @@
+//! The driver: carries out what the machine decided, and journals it before it does.
+//!
+//! The record is on the disk before an effect begins, so that after a kill the loop goes on
+//! with the very effect that was pending. Every effect can be begun again: what was paid (a
+//! turn) leaves markers, what moves something (a ref) compares first, the rest is only work.
+
+mod commits;
+mod gates;
+mod prepare;
+mod render;
+mod testing;
+mod turn;
+
+use crate::git::Objects;
+use crate::iteration::error::LoopError;
+use crate::iteration::files::LoopFiles;
+use crate::iteration::files::LoopLock;
+use crate::iteration::machine::LoopEffect;
+use crate::iteration::machine::LoopInput;
+use crate::iteration::machine::LoopState;
+use crate::iteration::machine::Phase;
+use crate::iteration::machine::step;
+use crate::iteration::record::LoopRecord;
+use crate::model::Budget;
+use crate::model::Event;
+use crate::model::EventKind;
+use crate::model::IterationRecord;
+use crate::model::LoopId;
+use crate::model::LoopLine;
+use crate::model::LoopReport;
+use crate::model::Note;
+use crate::model::StopReason;
+use crate::run::now;
+use crate::store::LoopRow;
+use crate::store::Store;
+use crate::workspace::Grounds;
+use crate::workspace::Workspace;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+pub use render::markdown;
+
+/// What a driver works with.
+#[derive(Clone)]
+pub struct Deps {
+    /// Where loops are kept.
+    pub store: Store,
+    /// What sandboxes are made of.
+    pub grounds: Arc<Grounds>,
+    /// Who watches.
+    pub lines: mpsc::Sender<LoopLine>,
+    /// The user wants the loop to end.
+    pub cancel: CancellationToken,
+    /// Regreen ends; the loop goes on when it is back.
+    pub suspend: CancellationToken,
+}
+
+/// Drives one loop.
+pub(crate) struct Driver {
+    deps: Deps,
+    record: LoopRecord,
+    files: LoopFiles,
+    workspace: Workspace,
+    /// Cancelled by either of the tokens in `deps`.
+    stop: CancellationToken,
+    _lock: LoopLock,
+}
+
+/// Begins a loop and drives it to its end.
+///
+/// # Errors
+/// When its record cannot be kept; what goes wrong with the loop itself is in the report.
+pub async fn start(deps: Deps, record: LoopRecord) -> Result<LoopReport, LoopError> {
+    let mut driver = Driver::new(deps, record).await?;
+    driver.save().await?;
+    let effects = driver.step(LoopInput::Begin).await?;
+    driver.drive(effects).await
+}
+
+/// Goes on with a loop that was cut short, or gives a stopped one more to spend.
+///
+/// # Errors
+/// When there is no such loop, another process drives it, or it cannot go on.
+pub async fn resume(
+    deps: Deps,
+    id: &LoopId,
+    more: Option<Budget>,
+) -> Result<LoopReport, LoopError> {
+    let record = load(&deps.store, id).await?;
+    let mut driver = Driver::new(deps, record).await?;
+    let stopped = driver.record.state.phase == Phase::Stopped;
+    let finishing = stopped && !driver.record.state.pending.is_empty();
+    let effects = if stopped && !finishing {
+        driver.may_go_on()?;
+        let budget = more.unwrap_or_else(|| again(&driver.record.state));
+        driver.step(LoopInput::Extended(budget)).await?
+    } else {
+        let lease = driver.record.lease.clone();
+        driver.workspace.reattach(&lease).await?;
+        driver.step(LoopInput::Resumed).await?
+    };
+    driver.drive(effects).await
+}
+
+/// As much again as was granted before.
+fn again(state: &LoopState) -> Budget {
+    let (budget, spend) = (state.budget, state.spend);
+    Budget {
+        wall_ms: spend.wall_ms.saturating_add(budget.wall_ms),
+        turn_ms: budget.turn_ms,
+        iterations: spend.iterations.saturating_add(budget.iterations),
+        tokens: budget.tokens.map(|most| spend.tokens.saturating_add(most)),
+        micro_usd: budget
+            .micro_usd
+            .map(|most| spend.micro_usd.saturating_add(most)),
+    }
+}
+
+/// Ends a loop that nobody drives: its rooms are given back, its report is written.
+///
+/// # Errors
+/// When there is no such loop or another process drives it.
+pub async fn abandon(deps: Deps, id: &LoopId) -> Result<LoopReport, LoopError> {
+    let record = load(&deps.store, id).await?;
+    let mut driver = Driver::new(deps, record).await?;
+    let lease = driver.record.lease.clone();
+    driver.workspace.reattach(&lease).await?;
+    let effects = driver.step(LoopInput::Cancel).await?;
+    driver.drive(effects).await
+}
+
+/// A loop's record.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub async fn load(store: &Store, id: &LoopId) -> Result<LoopRecord, LoopError> {
+    let row = store
+        .loop_row(id)
+        .await?
+        .ok_or_else(|| LoopError::Unknown(id.clone()))?;
+    read(row)
+}
+
+/// The record in a row of the store.
+///
+/// # Errors
+/// When it is not one.
+pub fn read(row: LoopRow) -> Result<LoopRecord, LoopError> {
+    let id = row.id;
+    serde_json::from_value(row.record).map_err(|source| LoopError::Record { id, source })
+}
+
+/// Keeps a record, durable.
+///
+/// # Errors
+/// When the store cannot.
+pub async fn keep(store: &Store, record: &LoopRecord) -> Result<(), LoopError> {
+    let id = record.id().clone();
+    let body = serde_json::to_value(record).map_err(|source| LoopError::Record {
+        id: id.clone(),
+        source,
+    })?;
+    let row = LoopRow {
+        id,
+        project: record.project.clone(),
+        state: record.state.phase.as_str().to_owned(),
+        created: record.created,
+        updated: now(),
+        record: body,
+    };
+    Ok(store.put_loop(row).await?)
+}
+
+impl Driver {
+    async fn new(deps: Deps, record: LoopRecord) -> Result<Driver, LoopError> {
+        let files = LoopFiles::of(&deps.grounds.state_dir, record.id());
+        files.make().map_err(LoopError::io("make", files.dir()))?;
+        let lock = files.lock().map_err(LoopError::io("lock", files.dir()))?;
+        let lock = lock.map_err(|pid| LoopError::Busy {
+            id: record.id().clone(),
+            pid,
+        })?;
+        let workspace = Workspace::new(deps.grounds.clone(), record.id().clone());
+        let stop = CancellationToken::new();
+        Ok(Driver {
+            stop,
+            files,
+            workspace,
+            record,
+            deps,
+            _lock: lock,
+        })
+    }
+
+    fn may_go_on(&self) -> Result<(), LoopError> {
+        match self.record.state.stop {
+            Some(StopReason::Passed | StopReason::AlreadyGreen | StopReason::NeedsApproval) => {
+                Err(LoopError::State {
+                    id: self.record.id().clone(),
+                    reason: "ended green: there is nothing to go on with; see `regreen loops \
+                             show`"
+                        .to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries out effects until none is left.
+    async fn drive(&mut self, mut effects: Vec<LoopEffect>) -> Result<LoopReport, LoopError> {
+        let guard = self.follow_tokens();
+        while !effects.is_empty() {
+            let mut answer = None;
+            for effect in effects {
+                answer = match self.perform(&effect).await {
+                    Ok(answer) => answer,
+                    Err(error) if matches!(effect, LoopEffect::Finish(_)) => return Err(error),
+                    Err(error) => Some(LoopInput::Trouble(error.whole())),
+                };
+                if matches!(answer, Some(LoopInput::Trouble(_))) {
+                    break;
+                }
+            }
+            if self.deps.suspend.is_cancelled() {
+                return Err(LoopError::Suspended(self.record.id().clone()));
+            }
+            let stopped = self.record.state.phase == Phase::Stopped;
+            let input = match answer {
+                _ if stopped => break,
+                _ if self.deps.cancel.is_cancelled() => LoopInput::Cancel,
+                Some(input) => input,
+                None => break,
+            };
+            effects = self.step(input).await?;
+        }
+        drop(guard);
+        self.record.state.pending.clear();
+        self.save().await?;
+        Ok(self.report())
+    }
+
+    /// One token for what is under way; either wish ends it.
+    fn follow_tokens(&self) -> tokio_util::sync::DropGuard {
+        let done = CancellationToken::new();
+        let (cancel, suspend) = (self.deps.cancel.clone(), self.deps.suspend.clone());
+        let (stop, over) = (self.stop.clone(), done.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = cancel.cancelled() => stop.cancel(),
+                () = suspend.cancelled() => stop.cancel(),
+                () = over.cancelled() => {}
+            }
+        });
+        done.drop_guard()
+    }
+
+    /// Lets the machine decide and writes down what it decided.
+    async fn step(&mut self, input: LoopInput) -> Result<Vec<LoopEffect>, LoopError> {
+        let before = self.record.state.phase;
+        let iteration = self.record.state.spend.iterations;
+        let effects = step(&mut self.record.state, input, now());
+        let class = self.record.state.current.class;
+        self.note_iteration(before, iteration);
+        self.save().await?;
+        let state = &self.record.state;
+        if state.phase != before || class.is_some() {
+            self.announce();
+        }
+        Ok(effects)
+    }
+
+    fn announce(&self) {
+        let state = &self.record.state;
+        self.deps.store.append(vec![Event {
+            at: now(),
+            project: Some(self.record.project.clone()),
+            kind: EventKind::Loop {
+                id: state.id.clone(),
+                state: state.phase.as_str().to_owned(),
+                iteration: state.spend.iterations,
+                stop: state.stop,
+            },
+        }]);
+        self.tell(LoopLine::State {
+            id: state.id.clone(),
+            state: state.phase.as_str().to_owned(),
+            iteration: state.spend.iterations,
+            at: now(),
+        });
+    }
+
+    /// Fills in what the machine now knows of the iteration that is ending.
+    fn note_iteration(&mut self, before: Phase, iteration: u32) {
+        let current_is_old = self.record.state.spend.iterations == iteration;
+        let Some(entry) = self
+            .record
+            .iterations
+            .iter_mut()
+            .find(|entry| entry.iteration == iteration)
+        else {
+            return;
+        };
+        if current_is_old && let Some(class) = self.record.state.current.class {
+            entry.class = class;
+        }
+        let over = before != self.record.state.phase || !current_is_old;
+        if matches!(before, Phase::Testing | Phase::Gating) && over {
+            let line = LoopLine::Iteration {
+                iteration: Box::new(entry.clone()),
+            };
+            self.tell(line);
+        }
+    }
+
+    async fn perform(&mut self, effect: &LoopEffect) -> Result<Option<LoopInput>, LoopError> {
+        match effect {
+            LoopEffect::Prepare => self.prepare().await.map(Some),
+            LoopEffect::Baseline { limit_ms } => self.baseline(*limit_ms).await.map(Some),
+            LoopEffect::Turn(plan) => self.turn(plan).await.map(Some),
+            LoopEffect::Test { tree, limit_ms } => self.test(tree, *limit_ms).await.map(Some),
+            LoopEffect::Commit(plan) => self.commit(plan).await.map(Some),
+            LoopEffect::Gate { commit, limit_ms } => self.gate(commit, *limit_ms).await.map(Some),
+            LoopEffect::Point { commit } => self.point(commit).await.map(|()| None),
+            LoopEffect::Finish(_) => self.finish().await.map(|()| None),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), LoopError> {
+        self.workspace.destroy().await?;
+        self.record.lease = self.workspace.record();
+        let report = self.report();
+        self.files
+            .put("report.json", &report)
+            .and_then(|()| self.files.put_text("report.md", &markdown(&report)))
+            .map_err(LoopError::io("write the report in", self.files.dir()))
+    }
+
+    async fn save(&mut self) -> Result<(), LoopError> {
+        self.record.lease = self.workspace.record();
+        keep(&self.deps.store, &self.record).await
+    }
+
+    fn report(&self) -> LoopReport {
+        self.record.report(self.files.dir(), now())
+    }
+
+    fn tell(&self, line: LoopLine) {
+        // Whoever watches may be slow or gone; the loop does not wait for them.
+        let _ = self.deps.lines.try_send(line);
+    }
+
+    fn note(&mut self, note: Note) {
+        self.tell(LoopLine::Note { note: note.clone() });
+        self.record.notes.push(note);
+    }
+
+    /// The record of an iteration, made if it is not there.
+    fn iteration(&mut self, number: u32) -> &mut IterationRecord {
+        let at = self
+            .record
+            .iterations
+            .iter()
+            .position(|entry| entry.iteration == number);
+        let at = at.unwrap_or_else(|| {
+            let tier = self.record.state.ladder.tier as usize;
+            let agent = self.record.agents.get(tier);
+            self.record.iterations.push(IterationRecord {
+                iteration: number,
+                agent: agent.map_or_else(String::new, |agent| agent.name.clone()),
+                class: crate::model::TurnClass::NoEdit,
+                ended: String::new(),
+                commit: None,
+                changed: Vec::new(),
+                failures_before: 0,
+                failures_after: None,
+                turn_ms: 0,
+                test_ms: 0,
+                runs: Vec::new(),
+                gates: Vec::new(),
+            });
+            self.record.iterations.len() - 1
+        });
+        &mut self.record.iterations[at]
+    }
+
+    /// Does something with regreen's own repository of the project, in the background.
+    async fn with_objects<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Objects, &Grounds) -> Result<T, LoopError> + Send + 'static,
+    ) -> Result<T, LoopError> {
+        let grounds = self.deps.grounds.clone();
+        let answer = spawn_blocking(move || {
+            let objects = Objects::open(&grounds.state_dir, &grounds.worktree)?;
+            work(&objects, &grounds)
+        });
+        answer
+            .await
+            .map_err(crate::workspace::WorkspaceError::from)?
+    }
+}
