@@ -3,6 +3,7 @@
 use crate::git::GitError;
 use crate::model::LoopId;
 use crate::store::StoreError;
+use crate::suite::SuiteError;
 use crate::workspace::WorkspaceError;
 use std::io;
 use std::path::Path;
@@ -49,6 +50,9 @@ pub enum LoopError {
     /// A repository could not be used.
     #[error(transparent)]
     Git(#[from] GitError),
+    /// The configured suites are wrong.
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
     /// The workspace could not be used.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),

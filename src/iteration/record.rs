@@ -54,11 +54,13 @@ pub struct LoopRecord {
     pub branch: Option<String>,
     /// That branch's tip at the start.
     pub tip: String,
+    /// Whether that branch is what the worktree has checked out.
+    pub checked_out: bool,
     /// Where it starts.
     pub start: Start,
     /// The agents, one a tier.
     pub agents: Vec<AgentSpec>,
-    /// The suites of the base.
+    /// The suites of the base; empty until it was prepared.
     pub suites: Vec<Suite>,
     /// The user's own gate commands.
     pub gates: Vec<Vec<String>>,

@@ -9,6 +9,7 @@ use crate::run::now;
 use crate::sandbox::Mount;
 use crate::sandbox::Place;
 use crate::sandbox::mirror::Mirror;
+use crate::sandbox::mirror::Synced;
 use crate::sandbox::slot::Purpose;
 use crate::sandbox::slot::Slot;
 use crate::sandbox::slot::Slots;
@@ -44,8 +45,8 @@ pub struct Captured {
 pub struct Room {
     /// Absent only while something is done in the background.
     mirror: Option<Mirror>,
-    /// Ignored directories that are mounted from the user's worktree.
-    carried: Vec<Mount>,
+    /// How its content came there.
+    synced: Option<Synced>,
     number: u32,
     dir: PathBuf,
     place: Place,
@@ -112,8 +113,9 @@ impl Workspace {
         self.clean = None;
         let mut room = self.fresh(Purpose::Loop, "clean").await?;
         let synced = room.blocking(|mirror| Ok(mirror.reconcile()?)).await?;
-        room.carried = synced.carried;
-        Ok((self.clean.insert(room), synced.snapshot))
+        let snapshot = synced.snapshot.clone();
+        room.synced = Some(synced);
+        Ok((self.clean.insert(room), snapshot))
     }
 
     /// Makes the agent's room as a copy of the clean one.
@@ -162,16 +164,13 @@ impl Workspace {
     ) -> Result<(Room, Room), WorkspaceError> {
         let source = clean.mirror.take().ok_or(WorkspaceError::Gone)?;
         let (grounds, id) = (self.grounds.clone(), self.id.clone());
-        let carried = clean.carried.clone();
         let (source, room) = spawn_blocking(move || {
             let room = lease(&grounds, &id, purpose, part, Some(source.slot()));
             (source, room)
         })
         .await?;
         clean.mirror = Some(source);
-        let mut room = room?;
-        room.carried = carried;
-        Ok((clean, room))
+        Ok((clean, room?))
     }
 
     async fn fresh(&self, purpose: Purpose, part: &'static str) -> Result<Room, WorkspaceError> {
@@ -189,7 +188,7 @@ impl Workspace {
         };
         let (grounds, id) = (self.grounds.clone(), self.id.clone());
         spawn_blocking(move || {
-            let slots = Slots::open(&grounds.cache_dir)?;
+            let slots = Slots::open(&grounds.host.cache_dir())?;
             let taken = slots.lease_again(&grounds.worktree, number, Purpose::Loop, now())?;
             let Some(slot) = taken.filter(|slot| marked(slot, &id, part)) else {
                 return Ok(None);
@@ -207,7 +206,7 @@ fn lease(
     part: &str,
     from: Option<&Slot>,
 ) -> Result<Room, WorkspaceError> {
-    let slots = Slots::open(&grounds.cache_dir)?;
+    let slots = Slots::open(&grounds.host.cache_dir())?;
     let slot = slots.lease(&grounds.worktree, purpose, now())?;
     match from {
         Some(from) => slot.copy_from(from)?,
@@ -224,9 +223,16 @@ fn marked(slot: &Slot, id: &LoopId, part: &str) -> bool {
         .is_ok_and(|text| text.trim() == format!("{id} {part}"))
 }
 
+async fn prepared(grounds: &Grounds, place: &Place) -> Result<Vec<Mount>, WorkspaceError> {
+    let (toolchains, place) = (grounds.toolchains.clone(), place.clone());
+    let home = place.home.clone();
+    let prepared = spawn_blocking(move || toolchains.prepare(&place)).await?;
+    prepared.map_err(WorkspaceError::io("prepare the toolchains in", &home))
+}
+
 impl Room {
     fn of(grounds: &Grounds, slot: Slot) -> Result<Room, WorkspaceError> {
-        let objects = Objects::open(&grounds.state_dir, &grounds.worktree)?;
+        let objects = Objects::open(&grounds.state_dir(), &grounds.worktree)?;
         let number = slot.number();
         let dir = slot.dir().to_owned();
         let place = slot.place(&grounds.worktree);
@@ -238,7 +244,7 @@ impl Room {
         )?;
         Ok(Room {
             mirror: Some(mirror),
-            carried: Vec::new(),
+            synced: None,
             number,
             dir,
             place,
@@ -250,9 +256,30 @@ impl Room {
         &self.place
     }
 
-    /// Ignored directories that are mounted from the user's worktree.
-    pub fn carried(&self) -> &[Mount] {
-        &self.carried
+    /// How its content came there, once something did.
+    pub(crate) fn synced(&self) -> Result<&Synced, WorkspaceError> {
+        self.synced.as_ref().ok_or(WorkspaceError::Gone)
+    }
+
+    /// The mounts of the toolchains alone; a run adds the rest itself.
+    pub(crate) async fn mounts_of_toolchains(
+        &self,
+        grounds: &Grounds,
+    ) -> Result<Vec<Mount>, WorkspaceError> {
+        prepared(grounds, &self.place).await
+    }
+
+    /// What a sandbox at `place` mounts: toolchains, carried directories, what the user
+    /// configured.
+    pub(crate) async fn mounts(
+        &self,
+        grounds: &Grounds,
+        place: &Place,
+    ) -> Result<Vec<Mount>, WorkspaceError> {
+        let mut mounts = prepared(grounds, place).await?;
+        mounts.extend(self.synced()?.carried.iter().cloned());
+        mounts.extend(grounds.configured());
+        Ok(mounts)
     }
 
     /// The slot's directory.
@@ -266,7 +293,7 @@ impl Room {
         let synced = self
             .blocking(move |mirror| Ok(mirror.populate_tree(&tree)?))
             .await?;
-        self.carried = synced.carried;
+        self.synced = Some(synced);
         Ok(())
     }
 
@@ -292,14 +319,13 @@ impl Room {
     /// Takes what was written there as the new state.
     pub async fn capture(&mut self) -> Result<Captured, WorkspaceError> {
         let synced = self.blocking(|mirror| Ok(mirror.capture()?)).await?;
-        let mut changed = synced.changed;
-        changed.extend(synced.removed);
+        let mut changed = synced.changed.clone();
+        changed.extend(synced.removed.iter().cloned());
         changed.sort();
         changed.dedup();
-        Ok(Captured {
-            tree: synced.snapshot,
-            changed,
-        })
+        let tree = synced.snapshot.clone();
+        self.synced = Some(synced);
+        Ok(Captured { tree, changed })
     }
 
     /// Empties `/tmp`; before each run.

@@ -26,36 +26,64 @@ pub use turn::TurnEnded;
 pub use turn::TurnRequest;
 pub use turn::ended_by;
 
+use crate::config::BackendName;
+use crate::config::Config;
+use crate::config::NetworkAccess;
 use crate::git::Worktree;
-use crate::run::command::Facts;
+use crate::model::HostEnv;
 use crate::sandbox::Backend;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
 use crate::sandbox::mirror::MirrorRules;
+use crate::sandbox::toolchain::Toolchains;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What every sandbox of a project is made of.
 #[derive(Clone)]
 pub struct Grounds {
+    /// The machine.
+    pub host: HostEnv,
     /// The user's worktree.
     pub worktree: Worktree,
-    /// Regreen's state directory.
-    pub state_dir: PathBuf,
-    /// Regreen's cache directory.
-    pub cache_dir: PathBuf,
+    /// The configuration of the base, whatever an agent writes.
+    pub config: Config,
     /// Where commands run.
     pub backend: Arc<dyn Backend>,
-    /// The toolchains' environment.
-    pub env: Vec<(String, String)>,
-    /// The toolchains' mounts and what the user configured.
-    pub mounts: Vec<Mount>,
-    /// What runs need to know of machine and project.
-    pub facts: Facts,
-    /// What tests may talk to.
-    pub network: Network,
+    /// Its name.
+    pub backend_name: BackendName,
+    /// The toolchains.
+    pub toolchains: Toolchains,
     /// The regreen binary, for the shim.
     pub shim: PathBuf,
     /// What is mirrored.
     pub rules: MirrorRules,
+}
+
+impl Grounds {
+    /// Regreen's state directory.
+    pub fn state_dir(&self) -> PathBuf {
+        self.host.state_dir()
+    }
+
+    /// What tests and gate commands may talk to.
+    pub fn network(&self) -> Network {
+        match (self.backend_name, self.config.network) {
+            (BackendName::None, _) | (_, NetworkAccess::Host) => Network::Host,
+            (BackendName::Bwrap, NetworkAccess::None) => Network::None,
+        }
+    }
+
+    /// The mounts that the user configured.
+    fn configured(&self) -> Vec<Mount> {
+        let entries = self.config.mounts.iter();
+        entries
+            .map(|entry| Mount {
+                source: entry.source.clone(),
+                target: entry.target.clone().unwrap_or_else(|| entry.source.clone()),
+                writable: entry.writable,
+                optional: false,
+            })
+            .collect()
+    }
 }

@@ -6,18 +6,19 @@ use crate::model::RunId;
 use crate::model::SnapshotId;
 use crate::model::Suite;
 use crate::model::TestEvent;
+use crate::run::Ground;
 use crate::run::Job;
 use crate::run::Key;
+use crate::run::entropy;
 use crate::run::execute;
 use crate::run::now;
 use crate::run::select::Early;
+use crate::sandbox::Mount;
 use crate::workspace::Grounds;
 use crate::workspace::Room;
 use crate::workspace::WorkspaceError;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::hash::BuildHasher;
-use std::hash::Hasher;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +69,8 @@ pub async fn test(
             break;
         }
         room.empty_tmp().await?;
-        let job = job(room, grounds, &testing, suite);
+        let mounts = room.mounts_of_toolchains(grounds).await?;
+        let job = job(room, grounds, &mounts, &testing, suite)?;
         let run_stop = stop.child_token();
         let (sender, forward) = forward(&suite.name, events.clone());
         let run = execute(job, grounds.backend.as_ref(), sender, run_stop.clone());
@@ -112,31 +114,33 @@ impl Tests {
     }
 }
 
-fn job(room: &Room, grounds: &Grounds, testing: &Testing, suite: &Suite) -> Job {
-    let entropy = std::collections::hash_map::RandomState::new()
-        .build_hasher()
-        .finish();
-    let run = RunId::make(now(), entropy);
-    let run_dir = grounds.state_dir.join("runs").join(run.as_str());
-    let mut mounts = grounds.mounts.clone();
-    mounts.extend(room.carried().iter().cloned());
-    Job {
-        run,
-        suite: suite.clone(),
-        snapshot: testing.snapshot.clone(),
-        commit: testing.commit.clone(),
+fn job(
+    room: &Room,
+    grounds: &Grounds,
+    mounts: &[Mount],
+    testing: &Testing,
+    suite: &Suite,
+) -> Result<Job, WorkspaceError> {
+    let project = grounds.worktree.id();
+    let ground = Ground {
+        host: &grounds.host,
+        project: &project,
+        config: &grounds.config,
+        snapshot: &testing.snapshot,
+        commit: testing.commit.as_deref(),
         dirty: testing.commit.is_none(),
-        place: room.place().clone(),
-        env: grounds.env.clone(),
+        place: room.place(),
+        synced: room.synced()?,
+        toolchains: &grounds.toolchains,
         mounts,
-        facts: grounds.facts.clone(),
-        network: grounds.network,
-        failed_before: testing.failed_before.get(&suite.name).cloned(),
-        early: Early::default(),
-        run_dir,
-        shim: grounds.shim.clone(),
-        notes: Vec::new(),
-    }
+        shim: &grounds.shim,
+    };
+    let run = RunId::make(now(), entropy());
+    let mut job = ground.job(run, suite, grounds.backend_name);
+    // What the watch knows of the work tree says nothing about a loop's tree.
+    job.early = Early::default();
+    job.failed_before = testing.failed_before.get(&suite.name).cloned();
+    Ok(job)
 }
 
 type Forward = tokio::task::JoinHandle<()>;

@@ -146,8 +146,7 @@ impl Room {
         let point = place.tree.join(".git");
         remove_any(&point)?;
         std::fs::create_dir(&point).map_err(WorkspaceError::io("make", &point))?;
-        let mut mounts = grounds.mounts.clone();
-        mounts.extend(self.carried().iter().cloned());
+        let mut mounts = self.mounts(grounds, &place).await?;
         mounts.push(Mount {
             source: git,
             target: place.root.join(".git"),
@@ -165,7 +164,7 @@ impl Room {
         Ok(SandboxExec {
             backend: grounds.backend.clone(),
             place,
-            env: grounds.env.clone(),
+            env: grounds.toolchains.env.clone(),
             mounts,
             limits: Limits {
                 wall_ms: millis,

@@ -260,19 +260,25 @@ impl Question {
         grounds: &Grounds,
         stop: &CancellationToken,
     ) -> CommandEnd {
-        let mut mounts = grounds.mounts.clone();
-        mounts.extend(room.carried().iter().cloned());
+        let mounts = match room.mounts(grounds, room.place()).await {
+            Ok(mounts) => mounts,
+            Err(error) => return CommandEnd {
+                command: argv.join(" "),
+                success: false,
+                said: vec![error.to_string()],
+            },
+        };
         let left = self.deadline.saturating_duration_since(Instant::now());
         let exec = SandboxExec {
             backend: grounds.backend.clone(),
             place: room.place().clone(),
-            env: grounds.env.clone(),
+            env: grounds.toolchains.env.clone(),
             mounts,
             limits: Limits {
                 wall_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
                 ..Limits::default()
             },
-            network: grounds.network,
+            network: grounds.network(),
         };
         let (success, said) = exec.to_its_end(argv, &grounds.worktree.root, stop).await;
         CommandEnd {
@@ -391,7 +397,7 @@ async fn in_objects<T: Send + 'static>(
     work: impl FnOnce(&Objects) -> Result<T, LoopError> + Send + 'static,
 ) -> Result<T, LoopError> {
     let answer = tokio::task::spawn_blocking(move || {
-        let objects = Objects::open(&grounds.state_dir, &grounds.worktree)?;
+        let objects = Objects::open(&grounds.state_dir(), &grounds.worktree)?;
         work(&objects)
     });
     answer

@@ -175,7 +175,7 @@ pub async fn keep(store: &Store, record: &LoopRecord) -> Result<(), LoopError> {
 
 impl Driver {
     async fn new(deps: Deps, record: LoopRecord) -> Result<Driver, LoopError> {
-        let files = LoopFiles::of(&deps.grounds.state_dir, record.id());
+        let files = LoopFiles::of(&deps.grounds.state_dir(), record.id());
         files.make().map_err(LoopError::io("make", files.dir()))?;
         let lock = files.lock().map_err(LoopError::io("lock", files.dir()))?;
         let lock = lock.map_err(|pid| LoopError::Busy {
@@ -392,7 +392,7 @@ impl Driver {
     ) -> Result<T, LoopError> {
         let grounds = self.deps.grounds.clone();
         let answer = spawn_blocking(move || {
-            let objects = Objects::open(&grounds.state_dir, &grounds.worktree)?;
+            let objects = Objects::open(&grounds.state_dir(), &grounds.worktree)?;
             work(&objects, &grounds)
         });
         answer

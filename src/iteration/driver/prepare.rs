@@ -15,8 +15,12 @@ use crate::iteration::progress::standing;
 use crate::iteration::record::Start;
 use crate::model::Note;
 use crate::model::SnapshotId;
+use crate::model::Suite;
+use crate::suite;
+use crate::suite::Listing;
 use crate::workspace::WorkspaceError;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 impl Driver {
@@ -28,18 +32,40 @@ impl Driver {
             .await?;
         let tip_tree = SnapshotId::new(tip_tree.to_string());
         let dirty = self.record.start == Start::Dirty;
-        let (commit, tree) = if dirty && work_tree != tip_tree {
+        let differs = work_tree != tip_tree;
+        let (commit, tree) = if dirty && differs {
             (self.commit_work_tree(&work_tree).await?, work_tree)
         } else {
             (tip, tip_tree)
         };
+        if !dirty && self.record.checked_out && differs {
+            let message = "the work tree differs from the branch's tip, where the loop starts";
+            self.note(
+                Note::new("work_tree_differs", message)
+                    .remedy("commit the changes, or start from them with `--dirty`"),
+            );
+        }
         self.adopt_base(commit).await?;
         let room = self.workspace.clean().ok_or(WorkspaceError::Gone)?;
         room.set(&tree).await?;
+        let files = room.place().tree.clone();
+        if self.record.suites.is_empty() {
+            self.record.suites = self.suites_in(files).await?;
+        }
         Ok(LoopInput::Prepared {
             commit: commit.to_string(),
             tree,
         })
+    }
+
+    /// The suites that the base's files have, by the base's configuration.
+    async fn suites_in(&self, files: PathBuf) -> Result<Vec<Suite>, LoopError> {
+        let grounds = self.deps.grounds.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let listing = Listing::read(&files).map_err(LoopError::io("list", &files))?;
+            suite::suites(&listing, &grounds.config).map_err(LoopError::from)
+        });
+        found.await.map_err(WorkspaceError::from)?
     }
 
     /// The work tree as it is, as a commit on top of the branch's tip.
@@ -99,6 +125,12 @@ impl Driver {
         }
         let room = self.workspace.clean().ok_or(WorkspaceError::Gone)?;
         room.restore(&base.tree).await?;
+        if self.record.suites.is_empty() {
+            return Ok(LoopInput::Trouble(
+                "no test suite was found at the base: name one with `[[suite]]` in regreen.toml"
+                    .to_owned(),
+            ));
+        }
         let seen = self
             .run_suites(
                 Where::Clean,
@@ -113,9 +145,6 @@ impl Driver {
         }
         let now = standing(&seen.tests.reports, None, &seen.inventory);
         self.keep_tests("base.json", &seen)?;
-        if seen.tests.reports.is_empty() {
-            self.note(Note::new("no_suite", "no test suite was found at the base"));
-        }
         // What the base's own tests left behind is no edit of any agent.
         let room = self.workspace.clean().ok_or(WorkspaceError::Gone)?;
         room.restore(&base.tree).await?;
