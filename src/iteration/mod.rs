@@ -10,9 +10,11 @@ mod files;
 pub mod gate;
 pub mod inventory;
 mod junk;
+pub mod landing;
 pub mod machine;
 pub mod progress;
 mod record;
+pub mod setup;
 
 pub use error::LoopError;
 pub use files::LoopFiles;

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 /// Which slots a loop holds, as its record keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseRecord {
     /// The slot of the base, never written to by the loop's code.
     pub clean: Option<u32>,
@@ -326,6 +326,14 @@ impl Room {
         let tree = synced.snapshot.clone();
         self.synced = Some(synced);
         Ok(Captured { tree, changed })
+    }
+
+    /// Makes it usable after it was taken back: what lies in it is what is to be worked with.
+    pub async fn ready(&mut self) -> Result<(), WorkspaceError> {
+        if self.synced.is_none() {
+            self.capture().await?;
+        }
+        Ok(())
     }
 
     /// Empties `/tmp`; before each run.

@@ -262,11 +262,13 @@ impl Question {
     ) -> CommandEnd {
         let mounts = match room.mounts(grounds, room.place()).await {
             Ok(mounts) => mounts,
-            Err(error) => return CommandEnd {
-                command: argv.join(" "),
-                success: false,
-                said: vec![error.to_string()],
-            },
+            Err(error) => {
+                return CommandEnd {
+                    command: argv.join(" "),
+                    success: false,
+                    said: vec![error.to_string()],
+                };
+            }
         };
         let left = self.deadline.saturating_duration_since(Instant::now());
         let exec = SandboxExec {

@@ -40,7 +40,12 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use commits::oid;
+pub(crate) use gates::Asked;
+pub(crate) use gates::Question;
 pub use render::markdown;
+pub(crate) use testing::Seen;
+pub(crate) use testing::Watch;
 
 /// What a driver works with.
 #[derive(Clone)]

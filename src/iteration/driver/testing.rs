@@ -77,6 +77,7 @@ impl Driver {
         if !self.workspace.has_work() {
             self.workspace.make_work(tree).await?;
         }
+        self.workspace.work()?.ready().await?;
         let before = self.reports_of_tip()?;
         let limit = Duration::from_millis(limit_ms);
         let seen = self

@@ -1,0 +1,382 @@
+//! Landing: what a loop made is moved onto the branch as it is now, proved there, and only
+//! then the branch moves. One landing at a time a branch.
+
+use crate::git::Objects;
+use crate::git::Oid;
+use crate::git::Rebased;
+use crate::git::Worktree;
+use crate::iteration::driver::Asked;
+use crate::iteration::driver::Deps;
+use crate::iteration::driver::Question;
+use crate::iteration::driver::Seen;
+use crate::iteration::driver::Watch;
+use crate::iteration::driver::keep;
+use crate::iteration::driver::load;
+use crate::iteration::driver::markdown;
+use crate::iteration::driver::oid;
+use crate::iteration::error::LoopError;
+use crate::iteration::files::LoopFiles;
+use crate::iteration::record::LoopRecord;
+use crate::model::GateAnswer;
+use crate::model::GateVerdict;
+use crate::model::Landing;
+use crate::model::LoopId;
+use crate::model::LoopLine;
+use crate::model::LoopReport;
+use crate::model::SnapshotId;
+use crate::model::StopReason;
+use crate::run::now;
+use crate::store::Store;
+use crate::workspace::Grounds;
+use crate::workspace::Testing;
+use crate::workspace::Workspace;
+use crate::workspace::WorkspaceError;
+use rustix::fs::FlockOperation;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+/// A person's word about a loop that needs approval.
+///
+/// # Errors
+/// When there is no such loop, or it did not ask for approval.
+pub async fn decide(
+    store: &Store,
+    state_dir: &Path,
+    id: &LoopId,
+    landing: Landing,
+) -> Result<LoopReport, LoopError> {
+    let mut record = load(store, id).await?;
+    let refuse = |reason: String| LoopError::State {
+        id: id.clone(),
+        reason,
+    };
+    match record.state.stop {
+        Some(StopReason::NeedsApproval) => {}
+        Some(StopReason::Passed) if landing == Landing::Rejected => {}
+        Some(other) => {
+            return Err(refuse(format!(
+                "ended {}: there is nothing to approve",
+                other.as_str()
+            )));
+        }
+        None => return Err(refuse("has not ended yet".to_owned())),
+    }
+    if record.landing == Landing::Applied {
+        return Err(refuse("was applied already".to_owned()));
+    }
+    record.landing = landing;
+    keep(store, &record).await?;
+    Ok(record.report(LoopFiles::of(state_dir, id).dir(), now()))
+}
+
+/// Lands a loop's result on the branch that it started from.
+///
+/// # Errors
+/// When it may not be landed, the proof fails, the branch moved meanwhile or a touched path is
+/// dirty; then nothing was changed.
+pub async fn apply(deps: &Deps, id: &LoopId) -> Result<LoopReport, LoopError> {
+    let mut record = load(&deps.store, id).await?;
+    let branch = may_land(&record)?;
+    let files = LoopFiles::of(&deps.grounds.state_dir(), id);
+    files.make().map_err(LoopError::io("make", files.dir()))?;
+    let _lock = files
+        .lock()
+        .map_err(LoopError::io("lock", files.dir()))?
+        .map_err(|pid| LoopError::Busy {
+            id: id.clone(),
+            pid,
+        })?;
+    let _turnstile = turnstile(&deps.grounds, &branch).await?;
+    let attempt = Attempt::plan(&deps.grounds, &record, branch).await?;
+    let mut workspace = Workspace::new(deps.grounds.clone(), id.clone());
+    let proved = attempt.prove(deps, &record, &files, &mut workspace).await;
+    workspace.destroy().await?;
+    proved?;
+    let commit = attempt.carry_out(&deps.grounds, id).await?;
+    record.landing = Landing::Applied;
+    record.applied = Some(commit.to_string());
+    keep(&deps.store, &record).await?;
+    let report = record.report(files.dir(), now());
+    files
+        .put("report.json", &report)
+        .and_then(|()| files.put_text("report.md", &markdown(&report)))
+        .map_err(LoopError::io("write the report in", files.dir()))?;
+    Ok(report)
+}
+
+/// The branch, if the loop may be landed on it.
+fn may_land(record: &LoopRecord) -> Result<String, LoopError> {
+    let refuse = |reason: String| LoopError::State {
+        id: record.id().clone(),
+        reason,
+    };
+    let against = match (record.state.stop, record.landing) {
+        (_, Landing::Applied) => Some("was applied already".to_owned()),
+        (_, Landing::Rejected) => Some("was rejected".to_owned()),
+        (Some(StopReason::Passed), _) | (Some(StopReason::NeedsApproval), Landing::Approved) => {
+            None
+        }
+        (Some(StopReason::NeedsApproval), _) => Some(
+            "needs approval: look at it with `regreen loops show`, then `regreen loops approve`"
+                .to_owned(),
+        ),
+        (Some(other), _) => Some(format!(
+            "ended {}: only what passed is applied",
+            other.as_str()
+        )),
+        (None, _) => Some("has not ended yet".to_owned()),
+    };
+    if let Some(reason) = against {
+        return Err(refuse(reason));
+    }
+    record.branch.clone().ok_or_else(|| {
+        LoopError::Refused(format!(
+            "the loop started from a detached HEAD; its result is on `{}`",
+            record.loop_branch()
+        ))
+    })
+}
+
+/// One landing at a time a branch, over all processes.
+async fn turnstile(grounds: &Grounds, branch: &str) -> Result<File, LoopError> {
+    let dir = grounds
+        .state_dir()
+        .join("projects")
+        .join(grounds.worktree.id().as_str());
+    let name = blake3::hash(branch.as_bytes()).to_hex();
+    let path = dir.join(format!("landing-{}", &name[..16]));
+    let shown = path.clone();
+    let taken = spawn_blocking(move || {
+        std::fs::create_dir_all(&dir)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    });
+    taken
+        .await
+        .map_err(WorkspaceError::from)?
+        .map_err(LoopError::io("lock", &shown))
+}
+
+/// One try to land.
+struct Attempt {
+    branch: String,
+    /// The branch's tip now.
+    onto: Oid,
+    onto_tree: Oid,
+    /// What the branch will be.
+    commit: Oid,
+    tree: Oid,
+    /// The branch is not what the loop began with.
+    moved: bool,
+}
+
+impl Attempt {
+    /// Moves the loop's commits onto the branch as it is now; no ref is moved.
+    async fn plan(
+        grounds: &Grounds,
+        record: &LoopRecord,
+        branch: String,
+    ) -> Result<Attempt, LoopError> {
+        let state = &record.state;
+        let (Some(base), Some(best)) = (&state.base, &state.best) else {
+            return Err(LoopError::Refused("the loop made nothing".to_owned()));
+        };
+        let (base, tip) = (oid(&base.commit)?, oid(&best.commit)?);
+        let start = oid(&record.tip)?;
+        let grounds = grounds.clone();
+        let planned = spawn_blocking(move || {
+            let objects = Objects::open(&grounds.state_dir(), &grounds.worktree)?;
+            let name = format!("refs/heads/{branch}");
+            let onto = grounds.worktree.read_ref(&name)?.ok_or_else(|| {
+                LoopError::Refused(format!("the branch `{branch}` does not exist any more"))
+            })?;
+            let onto_tree = objects.commit_info(onto)?.tree;
+            // A loop that began from a dirty work tree brings its own edits, not the user's.
+            let (commit, tree) = match objects.rebase(base, tip, onto)? {
+                Rebased::Clean { tip, tree } => (tip, tree),
+                Rebased::Conflict { commit, paths } => {
+                    return Err(LoopError::Refused(format!(
+                        "commit {commit} conflicts with `{branch}` as it is now in `{}`; the \
+                         result stays on the loop's branch",
+                        paths.join("`, `")
+                    )));
+                }
+            };
+            if tree == onto_tree {
+                return Err(LoopError::Refused(format!(
+                    "`{branch}` has all of it already"
+                )));
+            }
+            objects.adopt_since(commit, &[onto])?;
+            Ok(Attempt {
+                branch,
+                onto,
+                onto_tree,
+                commit,
+                tree,
+                moved: onto != start || base != start,
+            })
+        });
+        planned.await.map_err(WorkspaceError::from)?
+    }
+
+    /// Runs suites and gates on the resulting tree.
+    async fn prove(
+        &self,
+        deps: &Deps,
+        record: &LoopRecord,
+        files: &LoopFiles,
+        workspace: &mut Workspace,
+    ) -> Result<(), LoopError> {
+        let watch = Watch {
+            lines: deps.lines.clone(),
+        };
+        let before = self.base(deps, record, files, workspace, &watch).await?;
+        let failing = before
+            .as_ref()
+            .map_or_else(Vec::new, |seen| seen.reports.clone());
+        let question = Question {
+            suites: record.suites.clone(),
+            base: self.onto,
+            commit: self.commit,
+            failing,
+            inventory: before.and_then(Seen::complete_inventory),
+            gates: record.gates.clone(),
+            protect: record.protect.clone(),
+            deadline: Instant::now() + Duration::from_millis(record.state.budget.wall_ms),
+        };
+        let asked = question
+            .ask(workspace, &deps.grounds, &watch, &deps.cancel)
+            .await?;
+        match asked {
+            Asked::Answers { answers, cut, .. } => {
+                // Nobody has to watch.
+                let _ = deps.lines.try_send(LoopLine::Gates {
+                    gates: answers.clone(),
+                });
+                decided(&answers, cut, record.landing)
+            }
+            Asked::Trouble(why) => Err(LoopError::Refused(why)),
+            Asked::Stopped => Err(LoopError::Refused("stopped on request".to_owned())),
+        }
+    }
+
+    /// What the branch's tip shows: the loop's own baseline if the branch has not moved.
+    async fn base(
+        &self,
+        deps: &Deps,
+        record: &LoopRecord,
+        files: &LoopFiles,
+        workspace: &mut Workspace,
+        watch: &Watch,
+    ) -> Result<Option<Seen>, LoopError> {
+        let tree = SnapshotId::new(self.onto_tree.to_string());
+        let (room, _) = workspace.make_clean().await?;
+        room.set(&tree).await?;
+        if !self.moved {
+            return files
+                .get("base.json")
+                .map_err(LoopError::io("read from", files.dir()));
+        }
+        let testing = Testing {
+            suites: record.suites.clone(),
+            snapshot: tree.clone(),
+            commit: Some(self.onto.to_string()),
+            limit: Duration::from_millis(record.state.budget.wall_ms),
+            failed_before: BTreeMap::new(),
+        };
+        let seen = watch
+            .test(room, &deps.grounds, testing, &deps.cancel)
+            .await?;
+        if let Some(why) = seen.tests.trouble() {
+            return Err(LoopError::Refused(why));
+        }
+        room.restore(&tree).await?;
+        Ok(Some(Seen {
+            reports: seen.tests.reports,
+            inventory: seen.inventory,
+        }))
+    }
+
+    /// Moves files, index and branch. A checkout that is refused leaves everything as it was.
+    async fn carry_out(&self, grounds: &Grounds, id: &LoopId) -> Result<Oid, LoopError> {
+        let grounds = grounds.clone();
+        let (branch, id) = (self.branch.clone(), id.clone());
+        let (onto, commit) = (self.onto, self.commit);
+        let (from, to) = (self.onto_tree, self.tree);
+        let moved = spawn_blocking(move || {
+            let objects = Objects::open(&grounds.state_dir(), &grounds.worktree)?;
+            let worktree = &grounds.worktree;
+            objects.copy_closure(commit, &[onto], worktree)?;
+            let here = worktree.head()?.branch.as_deref() == Some(&branch);
+            if here {
+                update_checkout(worktree, from, to)?;
+            }
+            let log = format!("regreen: loop {id} applied");
+            if let Err(error) = worktree.land_branch(&branch, onto, commit, &log) {
+                if here {
+                    // The branch moved under our hands: the files go back to what they were.
+                    update_checkout(worktree, to, from)?;
+                }
+                return Err(LoopError::Refused(error.to_string()));
+            }
+            Ok(commit)
+        });
+        moved.await.map_err(WorkspaceError::from)?
+    }
+}
+
+fn update_checkout(worktree: &Worktree, from: Oid, to: Oid) -> Result<(), LoopError> {
+    match worktree.checkout(from, to)? {
+        Ok(()) => Ok(()),
+        Err(dirty) => {
+            let names: Vec<String> = dirty
+                .iter()
+                .map(|path| format!("`{}`", path.display()))
+                .collect();
+            Err(LoopError::Refused(format!(
+                "your changes in {} would be overwritten; commit or stash them first",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// Whether the gates let it land.
+fn decided(answers: &[GateAnswer], cut: bool, landing: Landing) -> Result<(), LoopError> {
+    if cut {
+        return Err(LoopError::Refused(
+            "time was up before the result was proved".to_owned(),
+        ));
+    }
+    let allowed = match answers.iter().map(|answer| answer.verdict).max() {
+        Some(GateVerdict::Pass) => true,
+        Some(GateVerdict::NeedsApproval) => landing == Landing::Approved,
+        _ => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    let against: Vec<String> = answers
+        .iter()
+        .filter(|answer| answer.verdict != GateVerdict::Pass)
+        .flat_map(|answer| {
+            let name = answer.gate.as_str();
+            let facts = answer.evidence.iter();
+            facts.map(move |fact| format!("{name}: {fact}"))
+        })
+        .collect();
+    Err(LoopError::Refused(format!(
+        "on the branch as it is now the gates say: {}",
+        against.join("; ")
+    )))
+}
