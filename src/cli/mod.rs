@@ -9,6 +9,7 @@ mod doctor;
 mod fix;
 mod gc;
 mod logs;
+mod loop_view;
 mod loops;
 mod out;
 mod parse;

@@ -7,6 +7,8 @@ mod hub;
 mod instance;
 
 pub use crate::run::OnceError;
+pub use direct::FixError;
+pub use direct::LoopWatch;
 pub use direct::ReportError;
 pub use direct::TrustView;
 pub use handle::Handle;

@@ -70,6 +70,35 @@ impl LoopFiles {
         }
     }
 
+    /// Says that the loop is to end. Answers whether anybody drives it, and so will hear it.
+    pub fn wish_for_the_end(&self) -> io::Result<bool> {
+        if self.lock()?.is_ok() {
+            return Ok(false);
+        }
+        write(&self.dir.join("stop"), b"")?;
+        Ok(true)
+    }
+
+    /// Whether somebody wants the loop to end.
+    pub fn end_is_wished(&self) -> bool {
+        self.dir.join("stop").exists()
+    }
+
+    /// Forgets that somebody wanted it to end.
+    pub fn forget_the_wish(&self) -> io::Result<()> {
+        match std::fs::remove_file(self.dir.join("stop")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until nobody drives the loop any more. Blocks.
+    pub fn wait_for_the_end(&self) -> io::Result<()> {
+        let file = File::open(self.dir.join("lock"))?;
+        rustix::fs::flock(&file, FlockOperation::LockShared)?;
+        Ok(())
+    }
+
     /// A turn's directory.
     pub fn turn(&self, iteration: u32) -> TurnFiles {
         TurnFiles {

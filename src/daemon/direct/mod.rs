@@ -2,8 +2,11 @@
 //! `impl Handle` over the layer that does the work.
 
 mod config;
+mod fix;
 mod run;
 mod trust;
 
+pub use fix::FixError;
+pub use fix::LoopWatch;
 pub use run::ReportError;
 pub use trust::TrustView;

@@ -36,6 +36,7 @@ use crate::store::Store;
 use crate::workspace::Grounds;
 use crate::workspace::Workspace;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,9 @@ pub(crate) use gates::Question;
 pub use render::markdown;
 pub(crate) use testing::Seen;
 pub(crate) use testing::Watch;
+
+/// How often a driver looks whether another process wants the loop to end.
+const GLANCE: Duration = Duration::from_millis(250);
 
 /// What a driver works with.
 #[derive(Clone)]
@@ -187,6 +191,9 @@ impl Driver {
             id: record.id().clone(),
             pid,
         })?;
+        files
+            .forget_the_wish()
+            .map_err(LoopError::io("remove a file from", files.dir()))?;
         let workspace = Workspace::new(deps.grounds.clone(), record.id().clone());
         let stop = CancellationToken::new();
         Ok(Driver {
@@ -251,12 +258,21 @@ impl Driver {
         let done = CancellationToken::new();
         let (cancel, suspend) = (self.deps.cancel.clone(), self.deps.suspend.clone());
         let (stop, over) = (self.stop.clone(), done.clone());
+        let files = self.files.clone();
         tokio::spawn(async move {
-            tokio::select! {
-                () = cancel.cancelled() => stop.cancel(),
-                () = suspend.cancelled() => stop.cancel(),
-                () = over.cancelled() => {}
+            let mut glance = tokio::time::interval(GLANCE);
+            loop {
+                tokio::select! {
+                    () = over.cancelled() => return,
+                    () = cancel.cancelled() => break,
+                    () = suspend.cancelled() => break,
+                    // `regreen loops stop` of another process.
+                    _ = glance.tick() => if files.end_is_wished() {
+                        cancel.cancel();
+                    },
+                }
             }
+            stop.cancel();
         });
         done.drop_guard()
     }

@@ -5,6 +5,7 @@ use crate::iteration::driver::Driver;
 use crate::iteration::driver::prepare::Where;
 use crate::iteration::error::LoopError;
 use crate::iteration::inventory::Inventory;
+use crate::iteration::inventory::Ran;
 use crate::iteration::machine::LoopInput;
 use crate::iteration::machine::Mark;
 use crate::iteration::machine::Tested;
@@ -211,28 +212,21 @@ async fn collect(
     lines: mpsc::Sender<LoopLine>,
 ) -> Inventory {
     let mut inventory = Inventory::default();
-    let mut total: BTreeMap<String, u64> = BTreeMap::new();
-    let mut told: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut suites: BTreeMap<String, (Option<u64>, Inventory)> = BTreeMap::new();
     while let Some((suite, event)) = events.recv().await {
         inventory.note(&suite, &event);
-        match event {
-            TestEvent::Planned { total: known } => {
-                total.insert(suite, known);
-            }
-            TestEvent::Counts(counts) => {
-                let now = (counts.total, counts.failed);
-                if told.insert(suite.clone(), now) != Some(now) {
-                    // Whoever watches may be slow or gone.
-                    let _ = lines.try_send(LoopLine::Tests {
-                        total: total.get(&suite).copied(),
-                        suite,
-                        done: counts.total,
-                        failed: counts.failed,
-                    });
-                }
-            }
-            _ => {}
+        let (total, seen) = suites.entry(suite.clone()).or_default();
+        if let TestEvent::Planned { total: known } = event {
+            *total = Some(known);
         }
+        seen.note(&suite, &event);
+        // Whoever watches may be slow or gone.
+        let _ = lines.try_send(LoopLine::Tests {
+            suite,
+            done: seen.len() as u64,
+            total: *total,
+            failed: seen.that(Ran::Failed).count() as u64,
+        });
     }
     inventory
 }
