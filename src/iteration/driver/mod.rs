@@ -282,11 +282,10 @@ impl Driver {
         let before = self.record.state.phase;
         let iteration = self.record.state.spend.iterations;
         let effects = step(&mut self.record.state, input, now());
-        let class = self.record.state.current.class;
         self.note_iteration(before, iteration);
         self.save().await?;
         let state = &self.record.state;
-        if state.phase != before || class.is_some() {
+        if state.phase != before || state.spend.iterations != iteration {
             self.announce();
         }
         Ok(effects)
@@ -314,7 +313,6 @@ impl Driver {
 
     /// Fills in what the machine now knows of the iteration that is ending.
     fn note_iteration(&mut self, before: Phase, iteration: u32) {
-        let current_is_old = self.record.state.spend.iterations == iteration;
         let Some(entry) = self
             .record
             .iterations
@@ -323,11 +321,13 @@ impl Driver {
         else {
             return;
         };
-        if current_is_old && let Some(class) = self.record.state.current.class {
+        if let Some((judged, class)) = self.record.state.judged
+            && judged == iteration
+        {
             entry.class = class;
         }
-        let over = before != self.record.state.phase || !current_is_old;
-        if matches!(before, Phase::Testing | Phase::Gating) && over {
+        let over = matches!(self.record.state.phase, Phase::Turn | Phase::Stopped);
+        if before != Phase::Stopped && over && !entry.ended.is_empty() {
             let line = LoopLine::Iteration {
                 iteration: Box::new(entry.clone()),
             };

@@ -85,8 +85,6 @@ pub struct Current {
     pub end: Option<crate::iteration::machine::TurnEnd>,
     /// Where its tree stands.
     pub standing: Option<Standing>,
-    /// What it came to.
-    pub class: Option<TurnClass>,
     /// How long its tests took, in milliseconds.
     pub test_ms: u64,
 }
@@ -120,6 +118,8 @@ pub struct LoopState {
     pub ladder: Ladder,
     /// The current iteration.
     pub current: Current,
+    /// The iteration that was judged last, and what it came to.
+    pub judged: Option<(u32, TurnClass)>,
     /// A gate said no once and the agent was told.
     pub gate_told: bool,
     /// The gates said no to the tip's tree.
@@ -184,6 +184,7 @@ impl LoopState {
             tip: None,
             ladder: Ladder::default(),
             current: Current::default(),
+            judged: None,
             gate_told: false,
             tip_refused: false,
             overtime: false,

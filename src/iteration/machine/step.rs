@@ -216,7 +216,7 @@ fn committed(state: &mut LoopState, commit: String) -> Vec<LoopEffect> {
 }
 
 fn ask_gates(state: &mut LoopState, commit: String) -> Vec<LoopEffect> {
-    state.current.class = Some(TurnClass::Fixed);
+    state.judged = Some((state.spend.iterations, TurnClass::Fixed));
     state.phase = Phase::Gating;
     vec![LoopEffect::Gate {
         commit,
@@ -304,7 +304,7 @@ fn named(answers: &[GateAnswer], verdict: GateVerdict) -> String {
 
 /// The turn is judged: climb or go on.
 fn judged(state: &mut LoopState, class: TurnClass) -> Vec<LoopEffect> {
-    state.current.class = Some(class);
+    state.judged = Some((state.spend.iterations, class));
     if let Some((reason, why)) = ladder::climb(state, class) {
         return stop(state, reason, why);
     }
