@@ -1,7 +1,12 @@
 //! What the sandbox holds back: every test tries to get out.
 
 use crate::sandbox::lab::Lab;
+use crate::sandbox::lab::follow;
 use crate::support::require;
+use crate::support::say;
+use regreen::sandbox::Backend;
+use regreen::sandbox::Mount;
+use regreen::sandbox::SandboxError;
 use regreen::sandbox::attack::Trap;
 use regreen::sandbox::attack::probe;
 use regreen::sandbox::bwrap::Bwrap;
@@ -107,4 +112,116 @@ async fn without_a_sandbox_the_attack_succeeds() {
     }
     let reached = answers.iter().filter(|answer| !answer.held).count();
     assert!(reached >= 12, "only {reached} of {} reached", answers.len());
+}
+
+/// What ran in the slot before may have put links where mount points belong. bubblewrap would
+/// follow them while it still sees the host.
+#[tokio::test]
+async fn links_planted_at_mount_points_lead_nowhere() {
+    if !require("bwrap") {
+        return;
+    }
+    let lab = Lab::new();
+    let victim = lab.top().join("victim");
+    std::fs::create_dir(&victim).expect("ours");
+    let shown = lab.top().join("shown");
+    std::fs::create_dir(&shown).expect("ours");
+    let plant = |place: &str| {
+        let old = Path::new("/oldroot").join(victim.strip_prefix("/").expect("absolute"));
+        let _ = std::fs::remove_file(lab.top().join(place));
+        std::os::unix::fs::symlink(old, lab.top().join(place)).expect("ours");
+    };
+    let spec = |target: &Path| {
+        let mut spec = lab.spec(["true"]);
+        spec.mounts = vec![Mount {
+            source: shown.clone(),
+            target: target.join("made/here"),
+            writable: false,
+            optional: false,
+        }];
+        spec
+    };
+    // In the slot's home the link is regreen's to remove; in the project it is not.
+    plant("slot/home/link");
+    let seen = lab.run(spec(&lab.host.home.join("link"))).await;
+    assert_eq!(seen.code(), Some(0), "{seen:?}");
+    plant("slot/tree/link");
+    let refused = lab.backend().start(spec(&lab.root().join("link"))).await;
+    assert!(
+        matches!(refused, Err(SandboxError::Mount { .. })),
+        "{refused:?}"
+    );
+    let left = std::fs::read_dir(&victim).expect("there").count();
+    assert_eq!(left, 0, "something was made in a directory of the host");
+}
+
+/// Projects in `/tmp`, in the home directory, and elsewhere: none hides what another needs.
+#[tokio::test]
+async fn projects_anywhere_see_home_tmp_and_themselves() {
+    if !require("bwrap") {
+        return;
+    }
+    let lab = Lab::new();
+    let home = lab.host.home.clone();
+    std::fs::write(lab.tree().join("here"), "").expect("ours");
+    let shown = lab.top().join("shown");
+    std::fs::create_dir(&shown).expect("ours");
+    std::fs::write(shown.join("tool"), "").expect("ours");
+    for root in [
+        "/tmp/regreen-x",
+        "/tmp/a/b",
+        "/srv/x",
+        "/mnt/x y",
+        "HOME/deep/er/x",
+    ] {
+        let root = root.replace("HOME", &home.display().to_string());
+        let script = "test -e here && test -e ~/.cargo/bin/tool && touch /tmp/t ~/h && \
+                      ! touch ~/.cargo/bin/new";
+        let mut spec = lab.spec(["sh", "-c", script]);
+        spec.place.root = root.clone().into();
+        spec.cwd = root.clone().into();
+        spec.mounts = vec![Mount {
+            source: shown.clone(),
+            target: home.join(".cargo/bin"),
+            writable: false,
+            optional: false,
+        }];
+        let seen = lab.run(spec).await;
+        assert_eq!(seen.code(), Some(0), "`{root}`: {seen:?}");
+    }
+    assert!(lab.top().join("slot/home/h").exists());
+    assert!(lab.top().join("slot/tmp/t").exists());
+    for root in ["/", "/etc/x", "/usr/src/x"] {
+        let mut spec = lab.spec(["true"]);
+        spec.place.root = root.into();
+        match lab.backend().start(spec).await {
+            Err(SandboxError::Refused { path, .. }) => assert_eq!(path.to_str(), Some(root)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// How long a sandbox takes, printed for whoever wants to know; the bound only catches a
+/// sandbox that waits for something.
+#[tokio::test]
+async fn starting_takes_milliseconds() {
+    if !require("bwrap") {
+        return;
+    }
+    let lab = Lab::new();
+    let backend = lab.backend();
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let start = std::time::Instant::now();
+        let running = backend.start(lab.spec(["true"])).await.expect("it starts");
+        let started = start.elapsed();
+        assert_eq!(follow(running).await.code(), Some(0));
+        times.push((started, start.elapsed()));
+    }
+    times.sort();
+    let (started, ended) = times[times.len() / 2];
+    say(&format!(
+        "sandbox: started in {started:?}, `true` ended in {ended:?} (median)"
+    ));
+    assert!(ended < std::time::Duration::from_secs(2), "{ended:?}");
 }
