@@ -53,7 +53,13 @@ impl CargoRun {
         compose.finish(self.framework, source, &end)
     }
 
-    fn settle_build(&mut self, compose: &mut Compose) {
+    /// Somebody else has seen that the build succeeded.
+    pub(crate) fn is_built(&mut self) {
+        self.built = Some(true);
+    }
+
+    /// Errors and warnings of the build.
+    pub(crate) fn settle_build(&mut self, compose: &mut Compose) {
         let built = self.built == Some(true);
         let package = Package::new(self.context.clone(), &self.context.dir);
         let found = std::mem::take::<Errors>(&mut self.errors).finish(built, &package);

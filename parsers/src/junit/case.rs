@@ -94,11 +94,14 @@ fn failure(
     };
     let name = node.attribute("name").unwrap_or("");
     let (id, target) = identity(node, dialect);
-    let (mut kind, sure, phase) = kind(child, message, &body);
+    let (kind, sure, phase) = kind(child, message, &body);
     let mut failure = if dialect == Dialect::Nextest && kind == FailureKind::Panic {
         nextest(node, name, &body, context)
     } else {
-        let shown = shown(message, kind);
+        let shown = match kind {
+            FailureKind::CollectionError => crate::pytest::last_error(&body),
+            _ => shown(message, kind),
+        };
         let mut failure = compose::failure(&id, kind, phase, shown);
         failure.kind_sure = sure;
         failure.location = place(&body, context).or_else(|| place(message, context));
@@ -108,7 +111,6 @@ fn failure(
     };
     if kind == FailureKind::CollectionError {
         failure.id = id.split("::").next().unwrap_or(&id).to_owned();
-        kind = FailureKind::CollectionError;
     } else {
         failure.id = id;
     }

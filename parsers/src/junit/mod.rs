@@ -9,6 +9,7 @@ mod document;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use case::without_harness;
 pub(crate) use document::Dialect;
 pub(crate) use document::Document;
 pub(crate) use document::Read;

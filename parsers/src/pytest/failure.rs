@@ -16,6 +16,10 @@ use crate::text;
 
 /// The failure of one phase of a test.
 pub(crate) fn of(report: &PhaseReport, place: &Place) -> Failure {
+    let report = &PhaseReport {
+        details: without_worker(&report.details).to_owned(),
+        ..report.clone()
+    };
     let phase = match report.when.as_str() {
         "setup" => Phase::Setup,
         "teardown" => Phase::Teardown,
@@ -47,6 +51,15 @@ pub(crate) fn of(report: &PhaseReport, place: &Place) -> Failure {
     compose::seal(failure)
 }
 
+/// Under xdist the text begins with a line about the worker.
+fn without_worker(details: &str) -> &str {
+    let (first, rest) = details.split_once('\n').unwrap_or((details, ""));
+    if first.starts_with("[gw") && first.contains(" -- Python ") {
+        return rest.trim_start_matches('\n');
+    }
+    details
+}
+
 /// A subtest's part of the id, as pytest prints it: ` [message] (i=1)`.
 fn words(subtest: &Subtest) -> String {
     let mut words = String::new();
@@ -57,7 +70,7 @@ fn words(subtest: &Subtest) -> String {
         let shown: Vec<String> = subtest
             .kwargs
             .iter()
-            .map(|(key, value)| format!("{key}={}", text::one_line(value)))
+            .map(|(key, value)| format!("{key}={}", text::one_line(value.trim_matches('\''))))
             .collect();
         words.push_str(&format!(" ({})", shown.join(", ")));
     }

@@ -7,6 +7,7 @@ use crate::live::End;
 use crate::pytest::PytestRun;
 use crate::pytest::text;
 use crate::report::Exit;
+use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Note;
 use crate::report::Outcome;
@@ -77,16 +78,13 @@ impl PytestRun {
         }
         let left = self.session.not_run();
         if left > 0 {
-            let why = self
-                .session
-                .stop
-                .clone()
-                .map(|why| format!(" ({why})"))
-                .unwrap_or_default();
-            compose.incomplete(Note::new(
-                "not_run",
-                format!("{left} collected tests did not run{why}"),
-            ));
+            let why = self.session.stop.clone();
+            let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+            let message = format!("{left} collected tests did not run{why}");
+            compose.note(Note::new("not_run", message));
+            // That pytest stops at files that it cannot load is fully reported.
+            let collection = |f: &Failure| f.kind == FailureKind::CollectionError;
+            compose.complete &= compose.failures.iter().any(collection) && self.session.finished;
         }
         compose.finish("pytest", Source::Events, end)
     }

@@ -23,6 +23,8 @@ mod record;
 mod session;
 mod text;
 
+pub(crate) use failure::last_error;
+
 use crate::context::Context;
 use crate::event::TestEvent;
 use crate::junit::Document;

@@ -160,7 +160,7 @@ impl Reader {
                 let rest = line.strip_prefix(start)?;
                 Some(Named {
                     error,
-                    rest: rest.to_owned(),
+                    rest: subtest_last(rest),
                 })
             });
         if let Some(named) = named
@@ -209,7 +209,9 @@ impl Reader {
     fn failure(&self, named: &Named, place: &Place) -> Failure {
         let (id, message) = self.split(&named.rest);
         // A test in a class has the block `TestClass.test_a`.
-        let title = id.split("::").skip(1).collect::<Vec<_>>().join(".");
+        let name = id.split_once("::").map_or("", |(_, name)| name);
+        let (path, parameters) = name.split_at(name.find('[').unwrap_or(name.len()));
+        let title = path.replace("::", ".") + parameters;
         let file = id.split("::").next().unwrap_or(&id).to_owned();
         let mut of_name = self.blocks.iter().filter(|(block, _)| {
             let bare = bare_title(block);
@@ -265,6 +267,19 @@ impl Reader {
     }
 }
 
+/// `SUBFAILED[part] (i=1) a.py::test - message` names the subtest first.
+fn subtest_last(rest: &str) -> String {
+    let start = rest.split(' ').find(|word| word.contains("::"));
+    match start.and_then(|word| rest.find(word)).filter(|at| *at > 0) {
+        Some(at) if rest.starts_with('[') || rest.starts_with(" (") || rest.starts_with('(') => {
+            let part = rest[..at].trim();
+            let (id, message) = rest[at..].split_once(" - ").unwrap_or((&rest[at..], ""));
+            format!("{id} {part} - {message}")
+        }
+        _ => rest.to_owned(),
+    }
+}
+
 /// A block's title without what pytest adds before the test's name.
 fn bare_title(title: &str) -> String {
     for start in [
@@ -284,7 +299,20 @@ fn from_block(title: &str, block: &str, place: &Place) -> Failure {
     // What the test printed stands below, under headings of its own.
     let captured = block.find("\n---").map_or(block.len(), |at| at + 1);
     let (body, output) = block.split_at(captured);
-    let message = last_error_first(body);
+    // Of a chain of exceptions the last one counts.
+    let chained = [
+        "The above exception was the direct cause of the following exception:",
+        "During handling of the above exception, another exception occurred:",
+    ];
+    let from = chained
+        .iter()
+        .filter_map(|words| body.rfind(words))
+        .max()
+        .unwrap_or(0);
+    let message = match title.starts_with("ERROR collecting") {
+        true => last_error(body),
+        false => last_error_first(&body[from..]),
+    };
     let (phase, usual) = if title.starts_with("ERROR at setup") {
         (Phase::Setup, FailureKind::SetupError)
     } else if title.starts_with("ERROR at teardown") {
