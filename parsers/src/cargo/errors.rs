@@ -147,6 +147,7 @@ fn is_summary(message: &str) -> bool {
         "bench failed",
         "build failed",
         "test run failed",
+        "command `",
         "creating test list failed",
     ];
     starts.iter().any(|start| message.starts_with(start))

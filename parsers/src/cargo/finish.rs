@@ -39,6 +39,14 @@ impl CargoRun {
         self.settle_build(&mut compose);
         let tested =
             !self.binaries.is_empty() || !self.sections.is_empty() || !self.inline.is_empty();
+        // Cargo's own messages say which binaries there are: without their end none may be
+        // missing unnoticed.
+        if (self.messages || !self.binaries.is_empty()) && !self.build_ended {
+            compose.incomplete(Note::new(
+                "no_end",
+                "cargo's messages end before the build does",
+            ));
+        }
         self.settle_binaries(&mut compose, &end);
         self.settle_sections(&mut compose, &end);
         for inline in std::mem::take(&mut self.inline) {
@@ -111,7 +119,9 @@ impl CargoRun {
                 binary.settle(compose, end, &who);
             }
         }
-        if ran.is_empty() {
+        // Without the shim the results stand in the output itself, one section a binary.
+        let others = self.inline.len() + self.sections.len().saturating_sub(self.doc_headers);
+        if ran.is_empty() && others > 0 {
             return;
         }
         let missing: Vec<&str> = self

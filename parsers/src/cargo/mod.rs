@@ -99,6 +99,7 @@ pub struct CargoRun {
     warnings: Vec<Diagnostic>,
     built: Option<bool>,
     messages: bool,
+    build_ended: bool,
     binaries: BTreeMap<String, Binary>,
     order: Vec<String>,
     reader: harness::Reader,
@@ -141,6 +142,7 @@ impl CargoRun {
             warnings: Vec::new(),
             built: None,
             messages: false,
+            build_ended: false,
             binaries: BTreeMap::new(),
             order: Vec::new(),
             reader: harness::Reader::default(),
@@ -454,7 +456,10 @@ impl CargoRun {
         self.messages = true;
         match message {
             Message::CompilerArtifact(artifact) => self.targets.artifact(&artifact),
-            Message::BuildFinished(finished) => self.built = Some(finished.success),
+            Message::BuildFinished(finished) => {
+                self.built = Some(finished.success);
+                self.build_ended = true;
+            }
             Message::CompilerMessage(message) => {
                 let dir = targets::package_dir(&message.package_id.repr);
                 let dir = dir.unwrap_or_else(|| self.context.dir.clone());

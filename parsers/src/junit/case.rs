@@ -69,14 +69,13 @@ pub(crate) fn read(node: Node<'_, '_>, dialect: Dialect, context: &Context) -> V
 
 /// A nextest case that passed although its own output lacks the harness's last word: its
 /// process left in mid-test with status 0.
-pub(crate) fn silent(node: Node<'_, '_>, dialect: Dialect) -> Option<String> {
+pub(crate) fn silent(node: Node<'_, '_>, dialect: Dialect) -> Option<(String, Option<String>)> {
     if dialect != Dialect::Nextest {
         return None;
     }
     let output = inner(node, "system-out")?;
     let began = output.lines().any(|line| line == "running 1 test");
-    (began && !output.contains("test result: ok. 1 passed"))
-        .then(|| node.attribute("name").unwrap_or("").to_owned())
+    (began && !output.contains("test result: ok. 1 passed")).then(|| identity(node, dialect))
 }
 
 fn failure(
@@ -118,6 +117,16 @@ fn failure(
         failure.kind = kind;
     }
     failure.target = target;
+    if dialect == Dialect::Pytest
+        && kind == FailureKind::CollectionError
+        && failure.location.is_none()
+    {
+        failure.location =
+            crate::pytest::syntax_place(&body, &crate::pytest::Place::new(context.clone()));
+    }
+    if dialect == Dialect::Nextest && kind == FailureKind::Crash {
+        failure.message = crashed(&failure.message, &body, node);
+    }
     failure.stderr = inner(node, "system-err")
         .filter(|err| !err.contains("(stdout and stderr are combined)"))
         .and_then(|err| text::block(&err, text::DETAILS));
@@ -155,6 +164,20 @@ fn nextest(node: Node<'_, '_>, name: &str, body: &str, context: &Context) -> Fai
         None,
         &Package::new(context.clone(), &context.dir),
     )
+}
+
+/// How a process died, in one line.
+fn crashed(message: &str, body: &str, node: Node<'_, '_>) -> String {
+    // Of several errors each has a line of its own.
+    let first = body.lines().find_map(|line| line.strip_prefix("* "));
+    let message = first.unwrap_or(message);
+    let overflow =
+        inner(node, "system-out").is_some_and(|out| out.contains("has overflowed its stack"));
+    if overflow {
+        format!("{message}: stack overflow")
+    } else {
+        message.to_owned()
+    }
 }
 
 /// A test's own output without what the harness printed around it.

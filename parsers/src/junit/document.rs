@@ -44,7 +44,7 @@ pub(crate) struct Read {
     /// Failures that belong to a test that has another one.
     pub doubles: u64,
     /// Tests that passed but whose own output does not say so.
-    pub silent: Vec<String>,
+    pub silent: Vec<(String, Option<String>)>,
     /// Why it is not to be believed whole.
     pub faults: Vec<String>,
 }

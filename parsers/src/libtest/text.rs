@@ -272,6 +272,7 @@ impl Open {
             && tally.names.len() as u64 == tally.failed
             && tally.ok == (tally.failed == 0)
             && tally.names.iter().all(|name| failed.contains(name))
+            && !self.doubled
             && (seen.0 >= tally.passed && seen.1 >= tally.failed && seen.2 >= tally.ignored)
     }
 

@@ -66,15 +66,15 @@ impl NextestRun {
             count(State::Ignored),
         );
         if let Some(summary) = &self.reader.summary {
-            if !self.tests.is_empty()
-                && (summary.passed, summary.failed) != (passed, failed)
-                && !self.doubled
-            {
+            if !self.tests.is_empty() && (summary.passed, summary.failed) != (passed, failed) {
                 let message = format!(
                     "the summary counts {} passed and {} failed, the tests' own lines {passed} and {failed}",
                     summary.passed, summary.failed
                 );
                 compose.incomplete(compose::inconsistent(message));
+            }
+            if self.doubled {
+                compose.incomplete(compose::inconsistent("a test began or ended twice"));
             }
             passed = summary.passed;
             failed = failed.max(summary.failed);
@@ -82,13 +82,14 @@ impl NextestRun {
             compose.counts.flaky = summary.flaky;
         }
         let mut failures = self.failures(xml);
-        for id in xml.map(|read| read.silent.clone()).unwrap_or_default() {
+        for (id, target) in xml.map(|read| read.silent.clone()).unwrap_or_default() {
             // It is counted as passed by nextest, and did not end.
             passed = passed.saturating_sub(1);
             failed += 1;
             let message = "the process exited with status 0 while this test was running";
             let mut failure = compose::failure(id, FailureKind::Crash, Phase::Call, message);
-            failure.rerun = rerun(&self.context, None, &failure.id);
+            failure.rerun = rerun(&self.context, target.as_deref(), &failure.id);
+            failure.target = target;
             failures.push(compose::seal(failure));
         }
         compose.counts.passed = passed;

@@ -159,6 +159,7 @@ impl NextestRun {
         let (target, id) = split(&full);
         let ended = match record.event.as_str() {
             "started" => {
+                self.doubled |= self.tests.contains_key(&full);
                 if self.tests.len() < MOST_TESTS {
                     self.tests.entry(full).or_insert(State::Running);
                     events.push(TestEvent::Started { target, id });
@@ -184,10 +185,10 @@ impl NextestRun {
             }
             _ => return,
         };
-        // With retries a test ends several times; nothing else writes here.
+        // A second try has a name of its own (`#2`).
         match self.tests.get(&full) {
-            Some(State::Running) | None => {}
-            Some(_) => self.doubled = true,
+            Some(State::Running) => {}
+            _ => self.doubled = true,
         }
         if self.tests.len() < MOST_TESTS {
             self.tests.insert(full, ended);

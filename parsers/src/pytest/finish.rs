@@ -326,11 +326,16 @@ impl PytestRun {
         messages: &[String],
         began: bool,
     ) {
-        if self.fed {
-            compose.incomplete(Note::new(
-                "no_events",
-                "the reporter's file does not begin with its first record",
-            ));
+        // In a run of regreen's own the reporter writes: text alone may hide that it could not.
+        if (self.fed || self.live)
+            && !compose.has_fault()
+            && end.exit.is_some_and(|exit| exit.success())
+        {
+            compose.incomplete(
+                Note::new("no_events", "regreen's reporter wrote nothing, so the results cannot be believed").remedy(
+                    "the command has to start pytest with PYTEST_ADDOPTS and PYTHONPATH kept; a test must not touch the reporter's file",
+                ),
+            );
         }
         let exit = end.exit.unwrap_or_default();
         if let Some(note) = self.missing_pytest() {

@@ -24,6 +24,8 @@ mod session;
 mod text;
 
 pub(crate) use failure::last_error;
+pub(crate) use place::Place;
+pub(crate) use text::syntax_place;
 
 use crate::context::Context;
 use crate::event::TestEvent;
@@ -31,7 +33,6 @@ use crate::junit::Document;
 use crate::lines::Line;
 use crate::lines::Lines;
 use crate::live::Stream;
-use crate::pytest::place::Place;
 use crate::pytest::record::Number;
 use crate::pytest::record::PhaseReport;
 use crate::pytest::record::Record;
@@ -65,6 +66,7 @@ pub struct PytestRun {
     place: Place,
     events: Lines,
     fed: bool,
+    live: bool,
     session: Session,
     failures: Vec<Failure>,
     more_failures: u64,
@@ -87,6 +89,7 @@ impl PytestRun {
             place: Place::new(context),
             events: Lines::default(),
             fed: false,
+            live: false,
             session: Session::default(),
             failures: Vec::new(),
             more_failures: 0,
@@ -117,12 +120,14 @@ impl PytestRun {
                 }
             }
             Stream::Stderr => {
+                self.live = true;
                 self.error_tail.feed(bytes);
                 for line in self.errors.feed(bytes) {
                     self.text.line(&line.text());
                 }
             }
             Stream::Stdout | Stream::Log => {
+                self.live |= stream == Stream::Stdout;
                 self.tail.feed(bytes);
                 for line in self.output.feed(bytes) {
                     self.text.line(&line.text());

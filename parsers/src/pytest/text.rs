@@ -32,6 +32,8 @@ enum Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Named {
     error: bool,
+    /// Which subtest it is, as it is added to the id.
+    part: String,
     rest: String,
 }
 
@@ -160,7 +162,8 @@ impl Reader {
                 let rest = line.strip_prefix(start)?;
                 Some(Named {
                     error,
-                    rest: subtest_last(rest),
+                    part: subtest(rest).to_owned(),
+                    rest: rest[subtest(rest).len()..].trim_start().to_owned(),
                 })
             });
         if let Some(named) = named
@@ -240,7 +243,10 @@ impl Reader {
             (failure.kind, failure.kind_sure) = kind_of(&message, failure.kind);
         }
         failure.rerun = place.rerun(&id);
-        failure.id = id;
+        failure.id = match named.part.as_str() {
+            "" => id,
+            part => format!("{id} {}", part.trim_start()),
+        };
         compose::seal(failure)
     }
 
@@ -268,16 +274,15 @@ impl Reader {
 }
 
 /// `SUBFAILED[part] (i=1) a.py::test - message` names the subtest first.
-fn subtest_last(rest: &str) -> String {
-    let start = rest.split(' ').find(|word| word.contains("::"));
-    match start.and_then(|word| rest.find(word)).filter(|at| *at > 0) {
-        Some(at) if rest.starts_with('[') || rest.starts_with(" (") || rest.starts_with('(') => {
-            let part = rest[..at].trim();
-            let (id, message) = rest[at..].split_once(" - ").unwrap_or((&rest[at..], ""));
-            format!("{id} {part} - {message}")
-        }
-        _ => rest.to_owned(),
+fn subtest(rest: &str) -> &str {
+    if !rest.starts_with(['[', '(']) && !rest.starts_with(" (") {
+        return "";
     }
+    let start = rest
+        .split(' ')
+        .find(|word| word.contains("::") || word.ends_with(".py"));
+    let at = start.and_then(|word| rest.find(word)).unwrap_or(0);
+    rest[..at].trim_end()
 }
 
 /// A block's title without what pytest adds before the test's name.
@@ -330,7 +335,8 @@ fn from_block(title: &str, block: &str, place: &Place) -> Failure {
     let shown = message.strip_prefix("AssertionError: ").unwrap_or(&message);
     let mut failure = compose::failure(bare_title(title), kind, phase, shown);
     failure.kind_sure = sure;
-    failure.location = body.lines().filter_map(|line| place_of(line, place)).last();
+    let places = body.lines().filter_map(|line| place_of(line, place));
+    failure.location = places.last().or_else(|| syntax_place(body, place));
     failure.details = text::block(body, text::DETAILS);
     failure.stdout = text::block(output, text::DETAILS);
     compose::seal(failure)
@@ -376,6 +382,21 @@ fn place_of(line: &str, place: &Place) -> Option<Location> {
             column: None,
         },
     )
+}
+
+/// `E     File "/p/test_a.py", line 1`, as a syntax error has it.
+pub(crate) fn syntax_place(body: &str, place: &Place) -> Option<Location> {
+    let line = body
+        .lines()
+        .rfind(|line| line.contains("File \"") && line.contains("\", line "))?;
+    let (file, rest) = line.split_once("File \"")?.1.split_once("\", line ")?;
+    let file = place.path(file);
+    let line = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    place.context.is_user(&file).then_some(Location {
+        file,
+        line: line.parse().ok(),
+        column: None,
+    })
 }
 
 /// The title in a line of `=` or `_`.
