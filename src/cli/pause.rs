@@ -1,10 +1,23 @@
 //! `regreen pause`: has the daemon wait.
 
+use crate::cli::out;
+use crate::cli::remote;
+use std::path::PathBuf;
+
 /// Has the daemon wait.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The worktree, or a directory in it
+    #[arg(default_value = ".")]
+    path: PathBuf,
+}
 
 /// Runs the command and answers its exit code.
-pub fn run(_args: Args) -> anyhow::Result<u8> {
-    anyhow::bail!("`regreen pause` is not built yet")
+pub fn run(args: Args) -> anyhow::Result<u8> {
+    remote::with_daemon(&args.path, |client, project| async move {
+        client.pause(&project.id).await?;
+        let text = "paused: changes are noticed, but nothing is run until `regreen resume`";
+        out::tell(text);
+        Ok(())
+    })
 }

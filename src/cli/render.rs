@@ -115,7 +115,7 @@ fn name(failure: &Failure) -> String {
     }
 }
 
-fn failure(failure: &Failure, paint: Paint) -> String {
+pub fn failure(failure: &Failure, paint: Paint) -> String {
     let mut text = String::new();
     let label = match (failure.flaky, failure.kind) {
         (Some(true), _) => paint.style(Style::Warn, "FLAKY"),

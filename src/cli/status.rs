@@ -1,10 +1,141 @@
-//! `regreen status`: shows the verdict on a worktree.
+//! `regreen status`: shows the verdict on a worktree. Reads the status file; a daemon that is
+//! dead is seen by the time in it.
+
+use crate::cli::live;
+use crate::cli::out;
+use crate::cli::out::Paint;
+use crate::cli::out::Style;
+use crate::cli::remote;
+use crate::daemon::Handle;
+use crate::daemon::StatusPlace;
+use crate::model::EXIT_OK;
+use crate::model::EXIT_UNREACHABLE;
+use crate::model::HostEnv;
+use crate::model::Timestamp;
+use crate::model::status::Status;
+use crate::model::verdict_exit_code;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often `--follow` looks at the file.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Shows the verdict on a worktree.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The worktree, or a directory in it
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Prints the status file; with --follow one JSON line a change
+    #[arg(long)]
+    json: bool,
+    /// Prints where the status file lies, and nothing else
+    #[arg(long = "path", conflicts_with_all = ["json", "follow"])]
+    place: bool,
+    /// Goes on showing changes until interrupted
+    #[arg(long)]
+    follow: bool,
+    /// Exits with the verdict's code: 0 green, 100 red, 101 broken, 102 unknown
+    #[arg(long)]
+    exit_code: bool,
+}
 
 /// Runs the command and answers its exit code.
-pub fn run(_args: Args) -> anyhow::Result<u8> {
-    anyhow::bail!("`regreen status` is not built yet")
+pub fn run(args: Args) -> anyhow::Result<u8> {
+    let handle = Handle::local(HostEnv::capture());
+    let place = match handle.status_place(&args.path) {
+        Ok(place) => place,
+        Err(problem) => return Ok(remote::refused(&problem)),
+    };
+    let found = match place.read() {
+        Ok(found) => found,
+        Err(problem) => return Ok(remote::refused(&problem)),
+    };
+    if args.place {
+        let path = found.map_or_else(|| place.usual(), |(_, path)| path);
+        out::line(path.display())?;
+        return Ok(EXIT_OK);
+    }
+    if args.follow {
+        return remote::small_runtime()?.block_on(follow(&place, args.json));
+    }
+    let Some((status, _)) = found else {
+        out::tell(format!(
+            "regreen: `{}` is not watched; `regreen watch` watches it here, `regreen add` has \
+             the daemon watch it",
+            place.root.display()
+        ));
+        return Ok(EXIT_UNREACHABLE);
+    };
+    show(&status, place.now(), args.json)?;
+    Ok(match args.exit_code {
+        true => verdict_exit_code(status.verdict),
+        false => EXIT_OK,
+    })
+}
+
+fn show(status: &Status, now: Timestamp, json: bool) -> anyhow::Result<()> {
+    if json {
+        return out::json(status);
+    }
+    let paint = Paint::stdout();
+    for line in life(status, now, paint)
+        .into_iter()
+        .chain(live::text(status, now, paint))
+    {
+        out::line(line)?;
+    }
+    Ok(())
+}
+
+/// Whether somebody still keeps the status true.
+pub fn life(status: &Status, now: Timestamp, paint: Paint) -> Option<String> {
+    let text = match &status.daemon {
+        None => "no daemon watches this now; what follows is the last word of the one before",
+        Some(_) if status.daemon_is_dead(now) => {
+            "the daemon that wrote this is dead; start it again with `regreen daemon`, \
+             `regreen watch`, or `systemctl --user restart regreen`"
+        }
+        Some(_) => return None,
+    };
+    Some(paint.style(Style::Warn, text))
+}
+
+/// What is worth a line: everything but the time.
+pub fn essence(status: &Status) -> Status {
+    let mut essence = status.clone();
+    essence.updated_at = Timestamp::default();
+    essence.next_update_by = Timestamp::default();
+    essence
+}
+
+async fn follow(place: &StatusPlace, json: bool) -> anyhow::Result<u8> {
+    let mut ticks = tokio::time::interval(LOOK);
+    let mut shown: Option<Status> = None;
+    let mut told_dead = false;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = tokio::signal::ctrl_c() => return Ok(EXIT_OK),
+        }
+        // While it is replaced or not there yet: the next look will see it.
+        let Ok(Some((status, _))) = place.read() else {
+            continue;
+        };
+        let now = place.now();
+        let dead = status.daemon_is_dead(now);
+        if dead && !told_dead {
+            out::tell("regreen: the daemon is dead");
+        }
+        told_dead = dead;
+        let new = essence(&status);
+        if shown.as_ref() == Some(&new) {
+            continue;
+        }
+        match json {
+            true => out::line(serde_json::to_string(&status)?)?,
+            false => out::line(live::headline(&status, now, Paint::stdout()))?,
+        }
+        shown = Some(new);
+    }
 }

@@ -1,16 +1,28 @@
 //! The daemon: one hub that owns all state, the effects that carry out its decisions, and
 //! [`Handle`], the only door for the command line and the API.
 
+mod actor;
 mod direct;
+mod effects;
 mod handle;
 mod hub;
 mod instance;
+mod recover;
+mod site;
+mod start;
+mod statuses;
+mod systemd;
 
 pub use crate::run::OnceError;
 pub use direct::FixError;
 pub use direct::LoopWatch;
 pub use direct::ReportError;
+pub use direct::StatusPlace;
 pub use direct::TrustView;
 pub use handle::Handle;
 pub use instance::Instance;
 pub use instance::InstanceError;
+pub use start::Daemon;
+pub use start::Options;
+pub use start::StartError;
+pub use start::set_up;

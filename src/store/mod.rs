@@ -28,6 +28,7 @@ pub use retention::Removed;
 pub use schema::VERSION;
 pub use status_file::StatusFile;
 pub use status_file::StatusFileError;
+pub use status_file::read as read_status;
 pub use thread::Health;
 
 use crate::model::Event;

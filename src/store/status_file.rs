@@ -5,11 +5,13 @@
 //! without following links, its owner is checked, and everything happens below the descriptor.
 
 use rustix::fs::AtFlags;
+use rustix::fs::FileType;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::Read;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -46,6 +48,9 @@ pub struct StatusFile {
 }
 
 const NAME: &str = "status.json";
+
+/// No status file is larger; what is, is none.
+const MAX_BYTES: u64 = 16 << 20;
 
 impl StatusFile {
     /// In `<git dir>/regreen`, or, where that cannot be written, in `fallback` (made if
@@ -137,6 +142,46 @@ impl StatusFile {
         }
         Ok(())
     }
+}
+
+/// Reads a status file that lies in `dir`, without following a link at `dir` or at the file.
+/// `None` when there is none.
+///
+/// # Errors
+/// When there is something that is no status file of this user, or the system refuses.
+pub fn read(dir: &Path) -> Result<Option<Vec<u8>>, StatusFileError> {
+    let path = dir.join(NAME);
+    let io = |errno: Errno| StatusFileError::Io {
+        path: path.clone(),
+        source: errno.into(),
+    };
+    let planted = || StatusFileError::Planted { path: path.clone() };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = match rustix::fs::open(dir, flags | OFlags::DIRECTORY, Mode::empty()) {
+        Ok(opened) => opened,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP | Errno::NOTDIR) => return Err(planted()),
+        Err(errno) => return Err(io(errno)),
+    };
+    let file = match rustix::fs::openat(&opened, NAME, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP) => return Err(planted()),
+        Err(errno) => return Err(io(errno)),
+    };
+    let meta = rustix::fs::fstat(&file).map_err(io)?;
+    if !FileType::from_raw_mode(meta.st_mode).is_file() {
+        return Err(planted());
+    }
+    let mut text = Vec::new();
+    File::from(file)
+        .take(MAX_BYTES)
+        .read_to_end(&mut text)
+        .map_err(|source| StatusFileError::Io {
+            path: path.clone(),
+            source,
+        })?;
+    Ok(Some(text))
 }
 
 /// Opens `parent/name` as a directory of this user without following a link at `name`; makes

@@ -4,9 +4,11 @@
 mod config;
 mod fix;
 mod run;
+mod status;
 mod trust;
 
 pub use fix::FixError;
 pub use fix::LoopWatch;
 pub use run::ReportError;
+pub use status::StatusPlace;
 pub use trust::TrustView;

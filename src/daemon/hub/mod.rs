@@ -138,6 +138,15 @@ pub enum Input {
     /// Something else that happened to a project and is only to be journalled and shown
     /// (loops).
     Event(Event),
+    /// Something to tell the user, or no longer.
+    Noted {
+        /// The project.
+        project: ProjectId,
+        /// The note's code.
+        code: &'static str,
+        /// The note; absent when it is over.
+        note: Option<Note>,
+    },
     /// A part of regreen panicked.
     Panicked {
         /// In whose service, if that is known.
@@ -464,6 +473,31 @@ impl State {
         }
     }
 
+    fn noted(
+        &mut self,
+        out: &mut Out,
+        now: Timestamp,
+        id: &ProjectId,
+        code: &str,
+        note: Option<Note>,
+    ) {
+        let Some(project) = self.projects.get(id) else {
+            return;
+        };
+        let shown = project.fold.has_trouble(code);
+        let kind = match note {
+            Some(note) => EventKind::Trouble {
+                note,
+                blocks: false,
+            },
+            None if shown => EventKind::TroubleOver {
+                code: code.to_owned(),
+            },
+            None => return,
+        };
+        self.emit(out, now, id, kind);
+    }
+
     fn panicked(
         &mut self,
         out: &mut Out,
@@ -537,6 +571,11 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
             state.show(&event);
             out.events.push(event);
         }
+        Input::Noted {
+            project,
+            code,
+            note,
+        } => state.noted(&mut out, now, &project, code, note),
         Input::Panicked { project, message } => state.panicked(&mut out, now, project, message),
         Input::Closed { project } => state.closed(&mut out, now, &project),
         Input::Stop => state.stop(&mut out),

@@ -1,0 +1,176 @@
+//! What `watch` and `status` show of a status: one text for both, for a terminal and for a
+//! pipe.
+
+use crate::cli::out;
+use crate::cli::out::Paint;
+use crate::cli::out::Style;
+use crate::cli::render;
+use crate::model::Activity;
+use crate::model::Timestamp;
+use crate::model::Verdict;
+use crate::model::status::Status;
+use crate::model::status::SuiteStatus;
+
+/// Failures that are shown with everything that is known of them.
+const WHOLE: usize = 3;
+
+/// Failures that are at least named.
+const NAMED: usize = 10;
+
+/// The first line: the verdict, and how far it can be believed.
+pub fn headline(status: &Status, now: Timestamp, paint: Paint) -> String {
+    let (mark, style) = match status.verdict {
+        Verdict::Green => ("✓", Style::Good),
+        Verdict::Red => ("✗", Style::Bad),
+        Verdict::Broken => ("✗", Style::Bad),
+        Verdict::Unknown => ("?", Style::Warn),
+    };
+    let mut line = paint.style(style, format!("{mark} {}", status.verdict.as_str()));
+    if status.stale {
+        line.push_str(&paint.style(Style::Dim, " (stale)"));
+    }
+    let counts = status
+        .suites
+        .iter()
+        .fold((0, 0, 0), |(passed, failed, skipped), suite| {
+            let counts = suite.counts;
+            (
+                passed + counts.passed,
+                failed + counts.failed,
+                skipped + counts.skipped,
+            )
+        });
+    let words = [
+        (counts.1, "failed"),
+        (counts.0, "passed"),
+        (counts.2, "skipped"),
+    ];
+    for (number, word) in words {
+        if number > 0 {
+            line.push_str(&format!("  {number} {word}"));
+        }
+    }
+    if status.activity != Activity::Idle {
+        let what = paint.style(Style::Strong, status.activity.as_str());
+        line.push_str(&format!("  · {what}"));
+    }
+    if status.verdict != Verdict::Unknown {
+        let age = now.since(status.since).as_millis() as u64;
+        let text = format!("  · {} for {}", status.verdict.as_str(), out::duration(age));
+        line.push_str(&paint.style(Style::Dim, text));
+    }
+    line
+}
+
+/// One line a suite: verdict, progress or counts.
+fn suite_line(suite: &SuiteStatus, now: Timestamp, paint: Paint) -> String {
+    let style = match suite.verdict {
+        Verdict::Green => Style::Good,
+        Verdict::Red | Verdict::Broken => Style::Bad,
+        Verdict::Unknown => Style::Warn,
+    };
+    let mut line = format!(
+        "  {}  {}",
+        suite.name,
+        paint.style(style, suite.verdict.as_str())
+    );
+    let run = suite.run.as_ref();
+    match (suite.activity, run) {
+        (Activity::Running, Some(run)) => {
+            let total = run.total.map_or("?".to_owned(), |total| total.to_string());
+            line.push_str(&format!("  running {}/{total}", run.done));
+            if let Some(started) = run.started {
+                let elapsed = now.since(started).as_millis() as u64;
+                line.push_str(&format!("  {}", out::duration(elapsed)));
+            }
+        }
+        (Activity::Queued, _) => line.push_str("  queued"),
+        (_, run) => {
+            if let Some(reused) = &suite.reused_from {
+                let age = out::duration(reused.age_ms);
+                line.push_str(&format!("  known from {} ({age} ago)", reused.run));
+            } else if let Some(took) = run.and_then(|run| run.duration_ms) {
+                let counts = suite.counts;
+                line.push_str(&format!(
+                    "  {} passed, {} failed, {} skipped in {}",
+                    counts.passed,
+                    counts.failed,
+                    counts.skipped,
+                    out::duration(took)
+                ));
+            }
+        }
+    }
+    line
+}
+
+/// The whole text, a line an item.
+pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
+    let mut lines = vec![headline(status, now, paint)];
+    let branch = status.branch.as_deref().unwrap_or("(detached)");
+    let snapshot = status.snapshot.as_ref().map_or("", |id| id.as_str());
+    let dirty = if status.dirty {
+        ", uncommitted changes"
+    } else {
+        ""
+    };
+    let short: String = snapshot.chars().take(12).collect();
+    let about = format!("  {}  {branch}  {short}{dirty}", status.project);
+    lines.push(paint.style(Style::Dim, about));
+    for suite in &status.suites {
+        lines.push(suite_line(suite, now, paint));
+    }
+    for note in &status.notes {
+        let remedy = match &note.remedy {
+            Some(remedy) => format!(" — {remedy}"),
+            None => String::new(),
+        };
+        let text = format!("  ! {}{remedy}", note.message);
+        lines.push(paint.style(Style::Warn, text));
+    }
+    if let Some(reason) = &status.watch.degraded {
+        lines.push(paint.style(Style::Warn, format!("  ! watching is degraded: {reason}")));
+    }
+    for ignored in &status.ignored {
+        let text = format!("  ! regreen.toml is not trusted, left out: {ignored}");
+        lines.push(paint.style(Style::Warn, text));
+    }
+    lines.extend(failures(status, paint));
+    for test in &status.flaky {
+        lines.push(paint.style(Style::Warn, format!("  flaky: {}", test.id)));
+    }
+    lines
+}
+
+fn failures(status: &Status, paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (place, failure) in status.failures.iter().take(NAMED).enumerate() {
+        if place < WHOLE {
+            lines.push(String::new());
+            let whole = render::failure(&failure.failure, paint);
+            lines.extend(whole.trim_end().lines().map(str::to_owned));
+        } else {
+            let location = failure
+                .failure
+                .location
+                .as_ref()
+                .map_or_else(String::new, |place| match place.line {
+                    Some(line) => format!("  {}:{line}", place.file),
+                    None => format!("  {}", place.file),
+                });
+            let text = format!("  {}{location}", failure.failure.id);
+            lines.push(paint.style(Style::Bad, text));
+        }
+        if failure.stale {
+            lines.push(paint.style(Style::Dim, "    (seen before the last change)"));
+        }
+    }
+    let unnamed = status.failures.len().saturating_sub(NAMED) as u64 + status.more;
+    if unnamed > 0 {
+        lines.push(format!(
+            "  … and {}",
+            out::count(unnamed, "failure", "failures")
+        ));
+    }
+    lines
+}

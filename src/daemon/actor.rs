@@ -1,0 +1,454 @@
+//! A project's actor: does what the hub wants of a project, one thing after the other, so that
+//! nothing runs in a slot while it is written to. What blocks is done on a blocking thread.
+
+use crate::config::BackendName;
+use crate::daemon::hub::Input;
+use crate::daemon::hub::Opened;
+use crate::daemon::hub::SyncReport;
+use crate::daemon::site::Site;
+use crate::daemon::site::note;
+use crate::model::Counts;
+use crate::model::HostEnv;
+use crate::model::Note;
+use crate::model::Origin;
+use crate::model::Outcome;
+use crate::model::ProjectId;
+use crate::model::Report;
+use crate::model::RunId;
+use crate::model::SnapshotId;
+use crate::model::Source;
+use crate::run::Job;
+use crate::run::execute;
+use crate::run::history;
+use crate::sandbox::Backend;
+use crate::store::Store;
+use crate::telemetry;
+use crate::watch::WatchEvent;
+use crate::watch::Watcher;
+use regreen_parsers::TestEvent;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+/// Progress is told at most this often; failures are told at once.
+const PROGRESS: Duration = Duration::from_millis(100);
+
+/// Green runs that are remembered for reuse.
+const GREEN: u32 = 200;
+
+/// What the hub wants.
+#[derive(Debug)]
+pub(super) enum Wish {
+    Sync {
+        paths: Vec<PathBuf>,
+        rescan: bool,
+    },
+    Run {
+        run: RunId,
+        suite: String,
+        snapshot: SnapshotId,
+        stop: CancellationToken,
+    },
+}
+
+/// What every actor shares.
+pub(super) struct Shared {
+    pub host: Arc<HostEnv>,
+    pub store: Store,
+    pub shim: PathBuf,
+    pub inbox: mpsc::UnboundedSender<Input>,
+    pub bwrap: Arc<dyn Backend>,
+    pub none: Arc<dyn Backend>,
+}
+
+impl Shared {
+    pub fn tell(&self, input: Input) {
+        // Fails only once the hub is gone, and then nobody wants to know.
+        let _ = self.inbox.send(input);
+    }
+
+    fn backend(&self, name: BackendName) -> &dyn Backend {
+        match name {
+            BackendName::Bwrap => &*self.bwrap,
+            BackendName::None => &*self.none,
+        }
+    }
+}
+
+/// A project's actor. It ends when its wishes end, gives everything back and says so.
+pub(super) struct Actor {
+    shared: Arc<Shared>,
+    project: ProjectId,
+    path: PathBuf,
+    /// Gone after a panic in it; opened anew with the next wish.
+    site: Option<Site>,
+    watcher: Option<Watcher>,
+}
+
+impl Actor {
+    pub fn start(
+        shared: Arc<Shared>,
+        project: ProjectId,
+        path: PathBuf,
+    ) -> mpsc::UnboundedSender<Wish> {
+        let (wishes, inbox) = mpsc::unbounded_channel();
+        let span = tracing::info_span!("project", id = %project);
+        let actor = Actor {
+            shared,
+            project,
+            path,
+            site: None,
+            watcher: None,
+        };
+        tokio::spawn(actor.work(inbox).instrument(span));
+        wishes
+    }
+
+    async fn work(mut self, mut wishes: mpsc::UnboundedReceiver<Wish>) {
+        let result = self.open().await;
+        let project = self.project.clone();
+        self.shared.tell(Input::Opened { project, result });
+        while let Some(wish) = wishes.recv().await {
+            match wish {
+                Wish::Sync { paths, rescan } => self.sync(paths, rescan).await,
+                Wish::Run {
+                    run,
+                    suite,
+                    snapshot,
+                    stop,
+                } => {
+                    let span = tracing::info_span!("run", id = %run, suite);
+                    self.run(run, &suite, snapshot, stop).instrument(span).await;
+                }
+            }
+        }
+        let (site, watcher) = (self.site.take(), self.watcher.take());
+        // Ending a watcher joins its thread.
+        let gone = tokio::task::spawn_blocking(move || drop((watcher, site)));
+        if let Err(error) = gone.await {
+            tracing::error!(%error, "a project could not be given back in order");
+        }
+        let project = self.project.clone();
+        self.shared.tell(Input::Closed { project });
+    }
+
+    async fn open(&mut self) -> Result<Opened, Note> {
+        let (changes, events) = mpsc::channel(1024);
+        let (host, shim, path) = (
+            Arc::clone(&self.shared.host),
+            self.shared.shim.clone(),
+            self.path.clone(),
+        );
+        let work = move || {
+            let site = Site::open(&host, &shim, &path)?;
+            let trigger = site.config().trigger;
+            // Watched before the first look: what changes meanwhile is not missed.
+            let watcher = Watcher::start(site.worktree().clone(), trigger, changes)
+                .map_err(|e| note("watch", &e))?;
+            Ok((site, watcher))
+        };
+        let (site, watcher) = self.apart(work).await??;
+        let trigger = site.config().trigger;
+        self.site = Some(site);
+        self.watcher = Some(watcher);
+        let (shared, project) = (Arc::clone(&self.shared), self.project.clone());
+        tokio::spawn(forward(shared, project, events));
+        let green = match self.shared.store.green_runs(&self.project, GREEN).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "no earlier run can be reused"
+                );
+                Vec::new()
+            }
+        };
+        Ok(Opened {
+            trigger,
+            green: green
+                .into_iter()
+                .filter_map(|row| Some((row.key, row.id, row.ended?)))
+                .collect(),
+            notes: Vec::new(),
+        })
+    }
+
+    async fn sync(&mut self, paths: Vec<PathBuf>, rescan: bool) {
+        let result = match self.site.is_some() {
+            true => self.sync_once(paths, rescan).await,
+            false => match self.reopen().await {
+                Ok(()) => self.sync_once(Vec::new(), true).await,
+                Err(note) => Err(note),
+            },
+        };
+        let result = match result {
+            // Another tree is to be tested now, and other events count.
+            Ok(None) => match self.reopen().await {
+                Ok(()) => self.sync_once(Vec::new(), true).await,
+                Err(note) => Err(note),
+            },
+            other => other,
+        };
+        let result = result.and_then(|report| {
+            report.ok_or_else(|| Note::new("sync", "the trigger changes all the time"))
+        });
+        let project = self.project.clone();
+        self.shared.tell(Input::Synced { project, result });
+    }
+
+    /// Gives everything back and takes it anew: after a panic, or for another trigger.
+    async fn reopen(&mut self) -> Result<(), Note> {
+        let (site, watcher) = (self.site.take(), self.watcher.take());
+        self.apart(move || drop((watcher, site))).await?;
+        let opened = self.open().await?;
+        let project = self.project.clone();
+        let result = Ok(opened);
+        self.shared.tell(Input::Opened { project, result });
+        Ok(())
+    }
+
+    /// `None` when the configuration wants another trigger now.
+    async fn sync_once(
+        &mut self,
+        paths: Vec<PathBuf>,
+        rescan: bool,
+    ) -> Result<Option<Box<SyncReport>>, Note> {
+        let Some(mut site) = self.site.take() else {
+            return Err(Note::new("sync", "the project is not open"));
+        };
+        let trigger = site.config().trigger;
+        let started = Instant::now();
+        let (site, report) = self
+            .apart(move || {
+                let report = site.sync(&paths, rescan);
+                (site, report)
+            })
+            .await?;
+        let ms = started.elapsed().as_millis() as u64;
+        tracing::debug!(ms, rescan, ok = report.is_ok(), "synchronised");
+        let other = site.config().trigger != trigger;
+        self.site = Some(site);
+        match other {
+            true => Ok(None),
+            false => report.map(|report| Some(Box::new(report))),
+        }
+    }
+
+    async fn run(
+        &mut self,
+        run: RunId,
+        suite: &str,
+        snapshot: SnapshotId,
+        stop: CancellationToken,
+    ) {
+        let report = match self.job(&run, suite, &snapshot).await {
+            Ok((job, backend)) => self.execute(job, backend, stop).await,
+            Err(note) => broken(suite, &run, note),
+        };
+        tracing::info!(
+            outcome = report.outcome.as_str(),
+            complete = report.complete,
+            ms = report.run.duration_ms,
+            "run ended"
+        );
+        let report = Box::new(report);
+        self.shared.tell(Input::RunEnded { run, report });
+        self.mend().await;
+    }
+
+    async fn job(
+        &mut self,
+        run: &RunId,
+        suite: &str,
+        snapshot: &SnapshotId,
+    ) -> Result<(Job, BackendName), Note> {
+        let Some(site) = self.site.take() else {
+            return Err(Note::new("infra_error", "the project is not open"));
+        };
+        let (run, suite, snapshot) = (run.clone(), suite.to_owned(), snapshot.clone());
+        let (site, job) = self
+            .apart(move || {
+                let job = site.job(run, &suite, &snapshot);
+                (site, job)
+            })
+            .await?;
+        let backend = site.config().backend;
+        self.site = Some(site);
+        Ok((job?, backend))
+    }
+
+    async fn execute(&mut self, job: Job, backend: BackendName, stop: CancellationToken) -> Report {
+        let (events, incoming) = mpsc::channel(1024);
+        let (run, suite) = (job.run.clone(), job.suite.name.clone());
+        let (shared, told) = (Arc::clone(&self.shared), run.clone());
+        let telling = tokio::spawn(tell_events(shared, told, incoming));
+        let shared = Arc::clone(&self.shared);
+        // In a task of its own, so that a panic ends the run and not the project.
+        let task = tokio::spawn(
+            async move { execute(job, shared.backend(backend), events, stop).await }
+                .in_current_span(),
+        );
+        let report = match task.await {
+            Ok(report) => report,
+            Err(error) => {
+                let note = self.panicked(&error);
+                broken(&suite, &run, note)
+            }
+        };
+        // Ends by itself once the run's end of the channel is gone.
+        let _ = telling.await;
+        let worth = !matches!(
+            report.outcome,
+            Outcome::Interrupted | Outcome::InfraError | Outcome::UsageError
+        );
+        if worth {
+            let (state, project) = (self.shared.host.state_dir(), self.project.clone());
+            // Without it the next run only loses its early look.
+            let record = move || history::record(&state, &project, &suite, &run);
+            let _ = self.apart(record).await;
+        }
+        report
+    }
+
+    /// What tests did to the copied files is put back, after the verdict is out.
+    async fn mend(&mut self) {
+        let Some(mut site) = self.site.take() else {
+            return;
+        };
+        let done = self
+            .apart(move || {
+                let note = site.mend();
+                (site, note)
+            })
+            .await;
+        let Ok((site, result)) = done else {
+            return;
+        };
+        self.site = Some(site);
+        let note = result.unwrap_or_else(Some);
+        if let Some(note) = &note {
+            tracing::warn!(what = note.message, "drift");
+        }
+        self.shared.tell(Input::Noted {
+            project: self.project.clone(),
+            code: "drift",
+            note,
+        });
+    }
+
+    /// Does what blocks where it may. A panic there is told to the hub and becomes an error.
+    async fn apart<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Note> {
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(work))
+            .await
+            .map_err(|error| self.panicked(&error))
+    }
+
+    fn panicked(&self, error: &tokio::task::JoinError) -> Note {
+        let message = telemetry::last_panic().unwrap_or_else(|| error.to_string());
+        self.shared.tell(Input::Panicked {
+            project: Some(self.project.clone()),
+            message: message.clone(),
+        });
+        Note::new("infra_error", format!("regreen itself panicked: {message}"))
+    }
+}
+
+/// A report that says only that regreen failed.
+fn broken(suite: &str, run: &RunId, note: Note) -> Report {
+    let mut report = Report::new(suite, Source::Text, Outcome::InfraError);
+    report.run.id = Some(run.to_string());
+    report.run.suite = Some(suite.to_owned());
+    report.notes.push(note);
+    report
+}
+
+/// Hands on what a watcher says. Its first word is that nobody knows what happened before; the
+/// hub has the tree walked then in any case.
+async fn forward(shared: Arc<Shared>, project: ProjectId, mut events: mpsc::Receiver<WatchEvent>) {
+    let mut first = true;
+    while let Some(event) = events.recv().await {
+        let project = project.clone();
+        let was_first = std::mem::take(&mut first);
+        shared.tell(match event {
+            WatchEvent::Changed(change)
+                if was_first && change.rescan && change.origin == Origin::Rescan =>
+            {
+                continue;
+            }
+            WatchEvent::Changed(change) => Input::Changed {
+                project,
+                origin: change.origin,
+                paths: change.paths,
+                rescan: change.rescan,
+            },
+            WatchEvent::Degraded(reason) => Input::WatchMode {
+                project,
+                degraded: Some(reason),
+            },
+            WatchEvent::Recovered => Input::WatchMode {
+                project,
+                degraded: None,
+            },
+        });
+    }
+}
+
+/// Hands on what a run says: failures at once, progress now and then.
+async fn tell_events(shared: Arc<Shared>, run: RunId, mut events: mpsc::Receiver<TestEvent>) {
+    let mut counts = Counts::default();
+    let mut total = None;
+    let mut told = None::<Instant>;
+    let mut untold = false;
+    // The early look and the whole suite may both see a test fail.
+    let mut failed = HashSet::new();
+    loop {
+        let wait = told.map_or(PROGRESS, |at| PROGRESS.saturating_sub(at.elapsed()));
+        let event = match untold {
+            true => match tokio::time::timeout(wait, events.recv()).await {
+                Ok(event) => event,
+                Err(_) => {
+                    told = Some(Instant::now());
+                    untold = false;
+                    shared.tell(progress(&run, counts, total));
+                    continue;
+                }
+            },
+            false => events.recv().await,
+        };
+        match event {
+            None => break,
+            Some(TestEvent::Planned { total: known }) => total = Some(known),
+            Some(TestEvent::Passed { .. }) => counts = counts.plus(Counts::new(1, 0, 0)),
+            Some(TestEvent::Skipped { .. }) => counts = counts.plus(Counts::new(0, 0, 1)),
+            Some(TestEvent::Counts(known)) => counts = known,
+            Some(TestEvent::Failed(failure)) => {
+                if failed.insert((failure.target.clone(), failure.id.clone())) {
+                    counts = counts.plus(Counts::new(0, 1, 0));
+                }
+                let run = run.clone();
+                shared.tell(Input::TestFailed { run, failure });
+            }
+            Some(_) => continue,
+        }
+        untold = true;
+    }
+    shared.tell(progress(&run, counts, total));
+}
+
+fn progress(run: &RunId, counts: Counts, total: Option<u64>) -> Input {
+    Input::RunProgress {
+        run: run.clone(),
+        done: counts.total,
+        total: total.map(|total| total.max(counts.total)),
+        counts,
+    }
+}

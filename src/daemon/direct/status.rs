@@ -1,0 +1,86 @@
+//! `regreen status`: reads the status file; no daemon is asked.
+
+use crate::daemon::Handle;
+use crate::daemon::site;
+use crate::daemon::statuses;
+use crate::git::Worktree;
+use crate::model::Timestamp;
+use crate::model::status::Status;
+use crate::model::wire::Problem;
+use crate::run;
+use crate::store;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Where a project's status file can lie.
+#[derive(Debug, Clone)]
+pub struct StatusPlace {
+    /// The worktree.
+    pub root: PathBuf,
+    /// In the git directory, and where it lies when that cannot be written.
+    dirs: [PathBuf; 2],
+}
+
+impl StatusPlace {
+    /// The status, and the file that it stands in; the newer one if both exist. `None` when
+    /// nobody has watched the project yet.
+    ///
+    /// # Errors
+    /// When what lies there cannot be read.
+    pub fn read(&self) -> Result<Option<(Status, PathBuf)>, Problem> {
+        let mut newest: Option<(Status, PathBuf)> = None;
+        let mut wrong = None;
+        for dir in &self.dirs {
+            let path = dir.join("status.json");
+            match store::read_status(dir) {
+                Ok(None) => {}
+                Ok(Some(text)) => match serde_json::from_slice::<Status>(&text) {
+                    Ok(status) => {
+                        let newer =
+                            |(known, _): &(Status, PathBuf)| known.updated_at < status.updated_at;
+                        if newest.as_ref().is_none_or(newer) {
+                            newest = Some((status, path));
+                        }
+                    }
+                    Err(error) => {
+                        let text = format!("`{}` is no status file: {error}", path.display());
+                        wrong = Some(Problem::new(500, "status", text));
+                    }
+                },
+                Err(error) => {
+                    wrong = Some(Problem::new(500, "status", site::note("", &error).message));
+                }
+            }
+        }
+        match (newest, wrong) {
+            (None, Some(problem)) => Err(problem),
+            (newest, _) => Ok(newest),
+        }
+    }
+
+    /// The time on the wall.
+    pub fn now(&self) -> Timestamp {
+        run::now()
+    }
+
+    /// Where it lies if it lies where it should.
+    pub fn usual(&self) -> PathBuf {
+        self.dirs[0].join("status.json")
+    }
+}
+
+impl Handle {
+    /// Where the status file of the project at `path` can lie.
+    ///
+    /// # Errors
+    /// When the path is in no worktree.
+    pub fn status_place(&self, path: &Path) -> Result<StatusPlace, Problem> {
+        let worktree = Worktree::discover(path)
+            .map_err(|error| Problem::new(422, "not_a_worktree", site::note("", &error).message))?;
+        let fallback = statuses::fallback(&self.host().state_dir(), &worktree.id());
+        Ok(StatusPlace {
+            dirs: [worktree.git_dir.join("regreen"), fallback],
+            root: worktree.root,
+        })
+    }
+}

@@ -1,0 +1,290 @@
+//! A watched project's site: its worktree, its slot, its configuration, its suites and
+//! toolchains. Everything here blocks; the project's actor calls it where that is allowed.
+
+use crate::config::Config;
+use crate::daemon::hub::SuiteKey;
+use crate::daemon::hub::SyncReport;
+use crate::git::Head;
+use crate::git::Objects;
+use crate::git::Worktree;
+use crate::git::refuse_root;
+use crate::model::HostEnv;
+use crate::model::LeftOutFile;
+use crate::model::Note;
+use crate::model::ProjectId;
+use crate::model::RunId;
+use crate::model::SnapshotId;
+use crate::model::Suite;
+use crate::model::Trigger;
+use crate::run::Ground;
+use crate::run::Job;
+use crate::sandbox::Mount;
+use crate::sandbox::Place;
+use crate::sandbox::mirror::Mirror;
+use crate::sandbox::mirror::MirrorRules;
+use crate::sandbox::mirror::Synced;
+use crate::sandbox::slot::Purpose;
+use crate::sandbox::slot::Slots;
+use crate::sandbox::toolchain;
+use crate::sandbox::toolchain::Toolchains;
+use crate::suite;
+use crate::suite::Listing;
+use std::error::Error;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Names of drifted files that a note lists.
+const NAMES: usize = 5;
+
+/// A watched project's site.
+#[derive(Debug)]
+pub(super) struct Site {
+    host: Arc<HostEnv>,
+    shim: PathBuf,
+    project: ProjectId,
+    worktree: Worktree,
+    mirror: Mirror,
+    /// The configuration in force; the last good one while the files are broken.
+    config: Config,
+    suites: Vec<Suite>,
+    toolchains: Toolchains,
+    mounts: Vec<Mount>,
+    /// What the last synchronisation found.
+    last: Option<Last>,
+}
+
+/// What the last synchronisation found.
+#[derive(Debug)]
+struct Last {
+    synced: Synced,
+    head: Head,
+}
+
+impl Site {
+    /// Takes slot 0 of the worktree at `path`.
+    pub fn open(host: &Arc<HostEnv>, shim: &Path, path: &Path) -> Result<Site, Note> {
+        let worktree = Worktree::discover(path).map_err(|e| note("open", &e))?;
+        if let Some(reason) = refuse_root(&worktree.root, &host.home) {
+            let text = format!("`{}` is not watched: {reason}", worktree.root.display());
+            return Err(Note::new("open", text));
+        }
+        // A broken configuration must not keep the project from being watched: mending it is
+        // a change like any other.
+        let config = Config::load(host, Some(&worktree.root), &[])
+            .or_else(|_| Config::from_text(host, None, &[]))
+            .unwrap_or_default();
+        let slots = Slots::open(&host.cache_dir()).map_err(|e| note("open", &e))?;
+        let slot = slots
+            .lease(&worktree, Purpose::Watch, crate::run::now())
+            .map_err(|e| note("open", &e))?;
+        let objects = Objects::open(&host.state_dir(), &worktree).map_err(|e| note("open", &e))?;
+        let rules = rules(&config, &[]);
+        let mirror =
+            Mirror::open(worktree.clone(), objects, slot, rules).map_err(|e| note("open", &e))?;
+        let toolchains = toolchain::discover(host, &worktree.root);
+        Ok(Site {
+            host: Arc::clone(host),
+            shim: shim.to_owned(),
+            project: worktree.id(),
+            worktree,
+            mirror,
+            config,
+            suites: Vec::new(),
+            toolchains,
+            mounts: Vec::new(),
+            last: None,
+        })
+    }
+
+    pub fn worktree(&self) -> &Worktree {
+        &self.worktree
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Brings the slot up to date and looks at what it holds now.
+    pub fn sync(&mut self, paths: &[PathBuf], rescan: bool) -> Result<SyncReport, Note> {
+        let failed = |e: &dyn Error| note("sync", e);
+        let head = self.worktree.head().map_err(|e| failed(&e))?;
+        let synced = match self.config.trigger {
+            Trigger::Save if rescan => self.mirror.reconcile(),
+            Trigger::Save => self.mirror.sync(paths),
+            Trigger::Stage => return Err(Note::new("sync", "WIP")),
+            Trigger::Commit => {
+                let Some(tree) = &head.tree else {
+                    let text = "there is no commit yet, and commits are what is tested here";
+                    return Err(Note::new("sync", text));
+                };
+                self.mirror.populate_tree(tree)
+            }
+        }
+        .map_err(|e| failed(&e))?;
+        let touched = paths.iter().chain(&synced.changed).chain(&synced.removed);
+        let anew = rescan || self.last.is_none() || touched.into_iter().any(|path| concerns(path));
+        let suites = match anew {
+            true => self.look_again(),
+            false => Ok(()),
+        };
+        self.last = Some(Last { synced, head });
+        self.report(suites, rescan)
+    }
+
+    /// Reads configuration, suites and toolchains again.
+    fn look_again(&mut self) -> Result<(), Note> {
+        self.config = Config::load(&self.host, Some(&self.worktree.root), &[])
+            .map_err(|e| note("config", &e))?;
+        let root = match self.config.trigger {
+            Trigger::Save => self.worktree.root.as_path(),
+            Trigger::Stage | Trigger::Commit => self.mirror.tree(),
+        };
+        let listing = Listing::read(root).map_err(|e| note("config", &e))?;
+        self.suites = suite::suites(&listing, &self.config).map_err(|e| note("config", &e))?;
+        self.toolchains = toolchain::discover(&self.host, &self.worktree.root);
+        self.mounts = self
+            .toolchains
+            .prepare(&self.mirror.place())
+            .map_err(|e| note("config", &e))?;
+        Ok(())
+    }
+
+    fn report(&self, suites: Result<(), Note>, rescan: bool) -> Result<SyncReport, Note> {
+        let Some(last @ Last { synced, head }) = &self.last else {
+            return Err(Note::new("sync", "nothing was synchronised"));
+        };
+        let place = self.mirror.place();
+        let suites = suites.map(|()| {
+            self.suites
+                .iter()
+                .map(|suite| SuiteKey {
+                    name: suite.name.clone(),
+                    environment: None,
+                })
+                .collect()
+        });
+        let ignored = self
+            .config
+            .left_out
+            .iter()
+            .map(|it| format!("`{}`: {}", it.key, it.reason));
+        Ok(SyncReport {
+            snapshot: synced.snapshot.clone(),
+            branch: head.branch.clone(),
+            head: head.commit.clone(),
+            dirty: head.tree.as_ref() != Some(&synced.snapshot),
+            suites,
+            ignored: ignored.collect(),
+            left_out: synced
+                .left_out
+                .iter()
+                .map(|file| LeftOutFile {
+                    path: file.path.display().to_string(),
+                    reason: file.reason.clone(),
+                })
+                .collect(),
+            slot_bytes: 0,
+            notes: self.toolchains.notes.clone(),
+            rescan,
+        })
+    }
+
+    fn ground<'a>(&'a self, last: &'a Last, place: &'a Place) -> Ground<'a> {
+        Ground {
+            host: &self.host,
+            project: &self.project,
+            config: &self.config,
+            snapshot: &last.synced.snapshot,
+            commit: last.head.commit.as_deref(),
+            dirty: last.head.tree.as_ref() != Some(&last.synced.snapshot),
+            place,
+            synced: &last.synced,
+            toolchains: &self.toolchains,
+            mounts: &self.mounts,
+            shim: &self.shim,
+        }
+    }
+
+    /// The job of a run of a suite in the slot as it stands.
+    pub fn job(&self, run: RunId, suite: &str, snapshot: &SnapshotId) -> Result<Job, Note> {
+        let Some(last) = self
+            .last
+            .as_ref()
+            .filter(|it| it.synced.snapshot == *snapshot)
+        else {
+            let text = format!("the slot does not hold `{snapshot}`");
+            return Err(Note::new("infra_error", text));
+        };
+        let Some(suite) = self.suites.iter().find(|known| known.name == suite) else {
+            let text = format!("there is no suite `{suite}` any more");
+            return Err(Note::new("infra_error", text));
+        };
+        let slot = self.mirror.slot();
+        slot.empty_tmp().map_err(|e| note("infra_error", &e))?;
+        let place = self.mirror.place();
+        Ok(self
+            .ground(last, &place)
+            .job(run, suite, self.config.backend))
+    }
+
+    /// Looks at what a run did to the copied files, and puts it back; says what it was.
+    pub fn mend(&mut self) -> Result<Option<Note>, Note> {
+        let failed = |e: &dyn Error| note("drift", e);
+        let drift = self.mirror.drift().map_err(|e| failed(&e))?;
+        if drift.is_clean() {
+            return Ok(None);
+        }
+        self.mirror.repair(&drift).map_err(|e| failed(&e))?;
+        let mut names = drift.rewritten.iter().chain(&drift.removed);
+        let shown: Vec<String> = names
+            .by_ref()
+            .take(NAMES)
+            .map(|path| format!("`{}`", path.display()))
+            .collect();
+        let more = match names.count() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let text = format!(
+            "tests rewrote files of the copy: {}{more}",
+            shown.join(", ")
+        );
+        let remedy = "they were put back; `regreen slots` shows them and brings them over by name";
+        Ok(Some(Note::new("drift", text).remedy(remedy)))
+    }
+}
+
+fn rules(config: &Config, suites: &[Suite]) -> MirrorRules {
+    MirrorRules {
+        include: config.include.clone(),
+        carry: suites
+            .iter()
+            .flat_map(|suite| suite.carry.clone())
+            .collect(),
+        ..MirrorRules::default()
+    }
+}
+
+/// Whether a changed path may change what is tested, or how.
+fn concerns(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let manifest = matches!(
+        Path::new(name).extension().and_then(OsStr::to_str),
+        Some("toml" | "ini" | "cfg" | "lock")
+    );
+    let python_test = name.ends_with(".py") && name.contains("test");
+    manifest || python_test || matches!(name, "rust-toolchain" | ".python-version" | "pyvenv.cfg")
+}
+
+/// An error and its causes, as a note.
+pub(super) fn note(code: &str, error: &dyn Error) -> Note {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    Note::new(code, text)
+}
