@@ -74,7 +74,7 @@ impl Handle {
     }
 
     /// The store of the hub in this process.
-    pub(super) fn store(&self) -> Option<&Store> {
+    pub(super) fn hub_store(&self) -> Option<&Store> {
         self.port.as_ref().map(|port| &port.store)
     }
 
@@ -126,7 +126,7 @@ impl Handle {
     pub async fn add(&self, path: &Path, foreground: bool) -> Result<ProjectInfo, Problem> {
         let worktree = find(path, &self.host)?;
         let id = worktree.id();
-        let recovered = match self.store() {
+        let recovered = match self.hub_store() {
             Some(store) => recover::project(store, &id, &worktree.root).await,
             None => return Err(no_hub()),
         };
@@ -197,7 +197,7 @@ impl Handle {
     /// # Errors
     /// When there is none.
     pub async fn run_record(&self, run: &RunId) -> Result<RunRecord, Problem> {
-        let store = self.store().ok_or_else(no_hub)?;
+        let store = self.hub_store().ok_or_else(no_hub)?;
         let row = store
             .run(run)
             .await
