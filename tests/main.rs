@@ -29,3 +29,5 @@ mod sandbox;
 mod status_schema;
 #[path = "main/untouched.rs"]
 mod untouched;
+#[path = "main/watch.rs"]
+mod watch;

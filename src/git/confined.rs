@@ -176,11 +176,11 @@ fn read_all(file: File, cap: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Nothing is there, or something else than a directory stands in the way.
+/// Nothing is there, or something else than a directory (a link, say) stands in the way.
 fn absent(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
-        Some(Errno::NOENT | Errno::NOTDIR)
+        Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
     )
 }
 

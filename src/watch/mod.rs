@@ -2,7 +2,15 @@
 //!
 //! The notification is only a hint: whoever gets a change looks at the disk.
 
+mod batch;
+mod clock;
+mod dirs;
 mod error;
+mod filesystem;
+mod gitdir;
+mod poll;
+mod thread;
+mod tracked;
 mod watcher;
 
 pub mod debounce;

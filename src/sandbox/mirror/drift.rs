@@ -99,7 +99,7 @@ impl Scan<'_> {
     fn judge(&self, row: &Row) -> Result<Judged, MirrorError> {
         let rel = as_path(&row.path);
         let failed = || MirrorError::io("look at", rel);
-        let Some(stat) = self.tree.stat(rel).or_else(not_a_link).map_err(failed())? else {
+        let Some(stat) = self.tree.stat(rel).map_err(failed())? else {
             return Ok(Judged::Gone);
         };
         let stamp = Stamp::of(&stat);
@@ -135,14 +135,6 @@ enum Judged {
     Same(Stamp),
     Gone,
     Rewritten,
-}
-
-/// A directory that became a link: what was below is gone.
-fn not_a_link(error: std::io::Error) -> std::io::Result<Option<rustix::fs::Stat>> {
-    match rustix::io::Errno::from_io_error(&error) {
-        Some(rustix::io::Errno::LOOP) => Ok(None),
-        _ => Err(error),
-    }
 }
 
 const MANIFESTS: [&[u8]; 7] = [

@@ -102,7 +102,7 @@ impl Mirror {
             slot.clear_tree()?;
         }
         manifest.set_meta("root", &root)?;
-        let state = State {
+        let mut state = State {
             tree: match manifest.meta("tree")? {
                 Some(text) => Oid::from_str(&text).ok(),
                 None => None,
@@ -117,6 +117,12 @@ impl Mirror {
                 None => None,
             },
         };
+        let used = std::fs::read_dir(slot.tree()).is_ok_and(|mut names| names.next().is_some());
+        if !state.populated && used {
+            // The manifest was lost, or the first population did not end: builds may have seen
+            // what is there, so no time may go back.
+            (state.populated, state.dirty, state.tree) = (true, true, None);
+        }
         Ok(Mirror {
             source: open(&worktree.root)?,
             tree: open(slot.tree())?,

@@ -317,7 +317,9 @@ impl Slot {
             }
         }
         for name in size::names(&other.dir).map_err(SlotError::io("list", &other.dir))? {
-            if name != "lock" && name != "lease.json" && name != "tmp" && name != "staging" {
+            // SQLite makes its shared memory anew.
+            let own = ["lock", "lease.json", "tmp", "staging", "manifest.db-shm"];
+            if !own.iter().any(|own| name == *own) {
                 size::copy_all(&other.dir.join(&name), &self.dir.join(&name))
                     .map_err(SlotError::io("copy", &other.dir.join(&name)))?;
             }
