@@ -5,6 +5,8 @@
 //!
 //! Two ways in: [`parse`] takes everything that a finished run left behind, [`Live`] takes
 //! the bytes while they come and says at once what became known.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 
 pub mod cargo;
 mod compose;

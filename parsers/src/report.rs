@@ -486,3 +486,11 @@ impl Report {
             && self.counts.failed == 0
     }
 }
+
+/// The JSON Schema of [`Report`], as it is committed in `docs/schemas/report.schema.json`.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(Report);
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
