@@ -19,26 +19,46 @@ FRAMES = 30
 IDS = 200000
 
 _writer = None
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class _Writer:
-    """Numbers the records and writes each one whole."""
+    """Numbers the records and writes each one whole.
+
+    Writing costs more than anything else here, so that results of passed tests wait for the
+    next record that cannot: the beginning of the next test, a failure, the end.
+    """
 
     def __init__(self, path):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
         self.fd = os.open(path, flags, 0o600)
-        self.pid = os.getpid()
         self.number = 0
+        self.waiting = []
+        if hasattr(os, "register_at_fork"):
+            # A forked child inherits this object; its word is not the session's.
+            os.register_at_fork(after_in_child=self.close)
+
+    def close(self):
+        fd, self.fd, self.waiting = self.fd, -1, []
+        if fd >= 0:
+            os.close(fd)
 
     def write(self, kind, **record):
-        if os.getpid() != self.pid:
-            # A forked child has inherited this object; its word is not the session's.
-            return
         record = dict(n=self.number, k=kind, **record)
-        line = json.dumps(record, ensure_ascii=True, default=str).encode("ascii") + b"\n"
+        self.line(json.dumps(record, ensure_ascii=True, default=str))
+        self.flush()
+
+    def line(self, line):
+        self.waiting.append(line)
         self.number += 1
-        while line:
-            line = line[os.write(self.fd, line):]
+
+    def flush(self):
+        if self.fd < 0:
+            return
+        data = "\n".join(self.waiting).encode("ascii") + b"\n"
+        self.waiting = []
+        while data:
+            data = data[os.write(self.fd, data):]
 
 
 def _open():
@@ -260,9 +280,45 @@ def pytest_assertrepr_compare(config, op, left, right):
     return None
 
 
+# Phases of tests that have passed so far: a test that passes whole needs one record, not three.
+_passed = {}
+
+
 @_quietly
 def pytest_runtest_logstart(nodeid, location):
-    _write("start", id=nodeid, at=[str(location[0]), location[1]])
+    if _writer is not None:
+        _writer.line('{"n":%d,"k":"start","id":%s}' % (_writer.number, _quoted(nodeid)))
+        _writer.flush()
+
+
+def _plain(report):
+    """Whether nothing is to be said of a phase but that it passed."""
+    return (
+        report.outcome == "passed"
+        and report.when in ("setup", "call", "teardown")
+        and not hasattr(report, "wasxfail")
+        and not hasattr(report, "context")
+    )
+
+
+def _hold(report):
+    """Keeps a passed phase until more is known; says whether that was enough."""
+    phases = _passed.setdefault(report.nodeid, [])
+    phases.append((report.when, int(max(getattr(report, "duration", 0.0), 0.0) * 1000)))
+    if report.when != "teardown":
+        return True
+    if [when for when, _ in phases] != ["setup", "call", "teardown"]:
+        return False
+    del _passed[report.nodeid]
+    times = tuple(ms for _, ms in phases)
+    _writer.line('{"n":%d,"k":"pass","id":%s,"ms":[%d,%d,%d]}' % (_writer.number, _quoted(report.nodeid), *times))
+    return True
+
+
+def _release(nodeid):
+    """Writes what was held of a test that did not pass whole."""
+    for when, ms in _passed.pop(nodeid, []):
+        _write("report", id=nodeid, when=when, outcome="passed", ms=ms)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -300,6 +356,13 @@ def _subtest(report):
 
 @_quietly
 def pytest_runtest_logreport(report):
+    if _writer is None:
+        return
+    if _plain(report):
+        if not _hold(report):
+            _release(report.nodeid)
+        return
+    _release(report.nodeid)
     record = {
         "id": report.nodeid, "when": report.when, "outcome": report.outcome,
         "ms": int(max(getattr(report, "duration", 0.0), 0.0) * 1000),

@@ -168,7 +168,7 @@ fn event_streams() -> Vec<(Recording, String, Vec<String>)> {
             let lines = lines_of(&bytes);
             let has_tests = lines
                 .iter()
-                .any(|line| line.contains("\"test\"") || line.contains("\"report\""));
+                .any(|line| line.contains("\"test\"") || line.contains("\"start\""));
             if counts && has_tests {
                 found.push((recording.clone(), stream, lines));
             }

@@ -31,15 +31,15 @@ impl PytestRun {
         }
         let compose = Compose::new();
         if self.fed && self.session.began {
-            return self.from_records(compose, &end);
+            return self.read_records(compose, &end);
         }
         if let Some(document) = self.xml.take() {
-            return self.from_xml(compose, &document, &end);
+            return self.read_xml(compose, &document, &end);
         }
-        self.from_text(compose, &end)
+        self.read_text(compose, &end)
     }
 
-    fn from_records(mut self, mut compose: Compose, end: &End) -> Report {
+    fn read_records(mut self, mut compose: Compose, end: &End) -> Report {
         let (passed, failed, skipped) = self.session.tally();
         compose.counts.passed = passed;
         compose.counts.failed = failed;
@@ -288,14 +288,14 @@ impl PytestRun {
             })
     }
 
-    fn from_xml(self, mut compose: Compose, document: &junit::Document, end: &End) -> Report {
+    fn read_xml(self, mut compose: Compose, document: &junit::Document, end: &End) -> Report {
         let read = document.read(&self.place.context);
         junit::add(&mut compose, &read, "junit.xml");
         junit::settle_exit(&mut compose, end, &self.tail, "pytest");
         compose.finish("pytest", Source::Report, end)
     }
 
-    fn from_text(mut self, mut compose: Compose, end: &End) -> Report {
+    fn read_text(mut self, mut compose: Compose, end: &End) -> Report {
         let reader = std::mem::take(&mut self.text);
         let found = reader.finish(&self.place.context);
         for failure in found.failures {

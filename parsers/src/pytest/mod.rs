@@ -11,8 +11,9 @@
 //!
 //! It writes one JSON record a line to FILE (feed it as [`Stream::File`] with a name that ends
 //! in `.ndjson`), never to standard output. Each record has `n`, counted from 0, and `k`, its
-//! kind: `session` first, `collected` with the list of ids, `start`, `report`, `collect_error`,
-//! `conftest_error`, `internal_error`, `warning`, and `finish` with pytest's exit status last.
+//! kind: `session` first, `collected` with the list of ids, `start`, `report` (one phase of a
+//! test), `pass` (all three at once), `collect_error`, `conftest_error`, `internal_error`,
+//! `warning`, `ending` with pytest's exit status, and `finish` last.
 //! With xdist only the controller writes. The variable is taken out of the environment when the
 //! file is open, so that child processes do not inherit it.
 
@@ -155,6 +156,18 @@ impl PytestRun {
             Record::Start { id } => {
                 self.session.start(&id);
                 events.push(TestEvent::Started { target: None, id });
+            }
+            Record::Pass { id, ms } => {
+                for (when, ms) in ["setup", "call", "teardown"].into_iter().zip(ms) {
+                    let report = PhaseReport {
+                        id: id.clone(),
+                        when: when.to_owned(),
+                        outcome: "passed".to_owned(),
+                        ms,
+                        ..PhaseReport::default()
+                    };
+                    self.report(&report, events);
+                }
             }
             Record::Report(report) => self.report(&report, events),
             Record::CollectError {

@@ -32,6 +32,12 @@ pub(crate) enum Record {
     },
     /// A test begins.
     Start { id: String },
+    /// A test passed in all of its phases (setup, call, teardown; milliseconds).
+    Pass {
+        id: String,
+        #[serde(default)]
+        ms: Vec<u64>,
+    },
     /// A phase of a test ended.
     Report(Box<PhaseReport>),
     /// A file could not be collected.

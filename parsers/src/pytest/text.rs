@@ -335,8 +335,8 @@ fn from_block(title: &str, block: &str, place: &Place) -> Failure {
     let shown = message.strip_prefix("AssertionError: ").unwrap_or(&message);
     let mut failure = compose::failure(bare_title(title), kind, phase, shown);
     failure.kind_sure = sure;
-    let places = body.lines().filter_map(|line| place_of(line, place));
-    failure.location = places.last().or_else(|| syntax_place(body, place));
+    let mut places = body.lines().filter_map(|line| place_of(line, place));
+    failure.location = places.next_back().or_else(|| syntax_place(body, place));
     failure.details = text::block(body, text::DETAILS);
     failure.stdout = text::block(output, text::DETAILS);
     compose::seal(failure)
