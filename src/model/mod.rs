@@ -2,6 +2,7 @@
 
 mod budget;
 mod change;
+mod doctor;
 mod event;
 mod exit;
 mod fix;
@@ -17,6 +18,7 @@ pub mod wire;
 
 pub use budget::*;
 pub use change::*;
+pub use doctor::*;
 pub use event::*;
 pub use exit::*;
 pub use fix::*;

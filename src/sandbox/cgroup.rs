@@ -22,18 +22,35 @@ pub struct Delegated {
 }
 
 impl Delegated {
-    /// Takes over the group that this process is in, if it is writable, is not the machine's
-    /// own and holds nobody else. Moves this process into a group below it.
-    pub fn take() -> Option<Self> {
-        let path = own_path(&std::fs::read_to_string("/proc/self/cgroup").ok()?)?;
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let dir = mount_point(&mounts)?.join(path);
-        let own = std::process::id().to_string();
-        let members = std::fs::read_to_string(dir.join("cgroup.procs")).ok()?;
-        if members.split_ascii_whitespace().any(|pid| pid != own) {
-            return None;
+    /// The group that this process is in, if it is offered to regreen: writable, not the
+    /// machine's own, and holding nobody else.
+    ///
+    /// # Errors
+    /// Why not, in words for the user.
+    pub fn offered() -> Result<PathBuf, String> {
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mount = mount_point(&mounts).ok_or("control groups of version 2 are not mounted")?;
+        let path = own_path(&own).ok_or("this process is in no control group of its own")?;
+        let dir = mount.join(path);
+        let members = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+        let pid = std::process::id().to_string();
+        let shown = dir.display();
+        if members.split_ascii_whitespace().any(|member| member != pid) {
+            return Err(format!(
+                "the control group `{shown}` holds other processes too"
+            ));
         }
-        Delegated::within(dir, true).ok()
+        let control = dir.join("cgroup.subtree_control");
+        match rustix::fs::access(&control, rustix::fs::Access::WRITE_OK) {
+            Ok(()) => Ok(dir),
+            Err(_) => Err(format!("the control group `{shown}` is not delegated")),
+        }
+    }
+
+    /// Takes over the group that is offered. Moves this process into a group below it.
+    pub fn take() -> Option<Self> {
+        Delegated::within(Delegated::offered().ok()?, true).ok()
     }
 
     /// Uses `dir`, which must be writable. With `move_in` this process goes into a group below.

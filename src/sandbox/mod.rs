@@ -9,6 +9,7 @@ pub mod base;
 pub mod beneath;
 pub mod bwrap;
 pub mod cgroup;
+pub mod doctor;
 pub mod marker;
 pub mod mirror;
 pub mod mountpoint;

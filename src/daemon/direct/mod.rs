@@ -2,6 +2,7 @@
 //! `impl Handle` over the layer that does the work.
 
 mod config;
+mod doctor;
 mod fix;
 mod run;
 mod status;

@@ -59,7 +59,7 @@ pub enum AttackError {
 }
 
 impl Trap {
-    /// Lays out the bait in `dir`, which is used as home, slot and outside.
+    /// Lays out the bait in `dir`, which is used as slot and outside; the secret goes to `home`.
     ///
     /// # Errors
     /// [`AttackError::Bait`] where a file or a socket cannot be made.

@@ -86,6 +86,11 @@ impl CargoHome {
         home
     }
 
+    /// Whether a path lies in cargo's home, which says itself what is shown of it.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        path.starts_with(&self.dir)
+    }
+
     /// Makes and seeds the slot's own cargo home; answers the mounts.
     pub(super) fn prepare(&self, place: &Place) -> io::Result<Vec<Mount>> {
         let (base, relative) = self.in_slot(place);

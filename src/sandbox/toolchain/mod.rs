@@ -219,7 +219,9 @@ impl<'a> Found<'a> {
         toolchains.exposed.retain(|exposed| {
             let target = &exposed.mount.target;
             let held = |other: &PathBuf| target.starts_with(other) && target != other;
-            exposed.mount.source != *target || !all.iter().any(held)
+            let private = toolchains.cargo_home.as_ref();
+            let cargos = private.is_some_and(|home| home.holds(target));
+            !cargos && (exposed.mount.source != *target || !all.iter().any(held))
         });
         toolchains
     }
