@@ -74,7 +74,7 @@ fn a_broken_configuration() {
     for (text, place, hint) in [
         (
             "\n[limits]\nsilense = \"3s\"\n",
-            "line 3, column 1",
+            "regreen.toml:3:1",
             "silence",
         ),
         ("trigger = \"safe\"\n", "regreen.toml:1:11", "save"),
@@ -266,13 +266,25 @@ fn a_full_disk() {
     for below in [".cache", ".local/state"] {
         let home = Home::new();
         let project = home.fixture(GREEN);
-        project.write("large.bin", vec![7u8; 3 << 20]);
+        project.write("large.bin", noise(3 << 20));
         let place = home.path().join(below);
         let text = place.display();
         let mounts = format!("mount -t tmpfs -o size=64k,mode=700 tmpfs '{text}'");
         let ran = project.regreen(["run"]).behind(in_mounts(&mounts)).run();
         clear_about(&ran, &place, "no space");
     }
+}
+
+/// Bytes that do not compress.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let bytes = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    });
+    bytes.take(length).collect()
 }
 
 /// It failed as infrastructure does, naming the place and the cause.
