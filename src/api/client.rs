@@ -6,6 +6,8 @@ use crate::model::RunId;
 use crate::model::status::Status;
 use crate::model::wire::AcceptedRuns;
 use crate::model::wire::AddProject;
+use crate::model::wire::Collect;
+use crate::model::wire::Collected;
 use crate::model::wire::Health;
 use crate::model::wire::Problem;
 use crate::model::wire::ProjectInfo;
@@ -166,6 +168,15 @@ impl Client {
         self.call(Method::DELETE, &path, Bytes::new())
             .await
             .map(drop)
+    }
+
+    /// Removes what is no longer needed.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub async fn collect_garbage(&self, dry_run: bool) -> Result<Collected, ClientError> {
+        self.send(Method::POST, "/v1/gc", &Collect { dry_run })
+            .await
     }
 
     /// `GET` of any route.

@@ -8,6 +8,7 @@
 //! | `POST /v1/projects/{id}/pause`, `…/resume` | start no runs; start runs again |
 //! | `POST /v1/projects/{id}/runs` | run its suites, or one of them |
 //! | `GET, DELETE /v1/runs/{id}` | a run's record; end it |
+//! | `POST /v1/gc` | remove what is no longer needed |
 //!
 //! Errors are `application/problem+json` (RFC 9457) with a stable code and a remedy.
 

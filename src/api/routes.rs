@@ -6,6 +6,8 @@ use crate::model::RunId;
 use crate::model::status::Status;
 use crate::model::wire::AcceptedRuns;
 use crate::model::wire::AddProject;
+use crate::model::wire::Collect;
+use crate::model::wire::Collected;
 use crate::model::wire::Health;
 use crate::model::wire::Problem;
 use crate::model::wire::ProjectInfo;
@@ -35,6 +37,7 @@ pub(super) fn router(handle: Handle) -> Router {
         .route("/v1/projects/{id}/resume", post(resume))
         .route("/v1/projects/{id}/runs", post(start_runs))
         .route("/v1/runs/{id}", get(run).delete(cancel))
+        .route("/v1/gc", post(collect))
         .fallback(unknown)
         .with_state(handle)
 }
@@ -140,4 +143,9 @@ async fn cancel(
 ) -> Result<StatusCode, Refused> {
     handle.cancel(&RunId::new(id)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn collect(State(handle): State<Handle>, bytes: Bytes) -> Answered<Collected> {
+    let wish: Collect = body(&bytes)?;
+    Ok(Json(handle.collect_garbage(wish.dry_run).await?))
 }

@@ -17,6 +17,8 @@ pub use crate::run::OnceError;
 pub use direct::FixError;
 pub use direct::LoopWatch;
 pub use direct::ReportError;
+pub use direct::ServiceError;
+pub use direct::ServiceState;
 pub use direct::StatusPlace;
 pub use direct::TrustView;
 pub use handle::Handle;

@@ -159,6 +159,14 @@ pub struct RunRecord {
     pub directory: PathBuf,
 }
 
+/// `POST /v1/gc`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Collect {
+    /// Touch nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// What `regreen gc` removed, or would remove.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Collected {

@@ -4,12 +4,17 @@
 mod config;
 mod doctor;
 mod fix;
+mod gc;
+mod logs;
 mod run;
+mod service;
 mod status;
 mod trust;
 
 pub use fix::FixError;
 pub use fix::LoopWatch;
 pub use run::ReportError;
+pub use service::ServiceError;
+pub use service::ServiceState;
 pub use status::StatusPlace;
 pub use trust::TrustView;

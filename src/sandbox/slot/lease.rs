@@ -220,21 +220,32 @@ impl Slots {
     /// Removes slots that nobody uses, longest unused first, until `max_bytes` is kept; also
     /// those of worktrees that are gone. Answers what was removed.
     pub fn evict(&self, max_bytes: u64) -> Result<Vec<SlotInfo>, SlotError> {
-        let mut slots = self.list()?;
-        slots.sort_by_key(|slot| slot.lease.as_ref().map(|lease| lease.since));
-        let mut total: u64 = slots.iter().map(|slot| slot.bytes).sum();
         let mut removed = Vec::new();
-        for slot in slots {
-            let orphan = slot
-                .lease
-                .as_ref()
-                .is_none_or(|lease| !lease.root.join(".git").exists());
-            if !slot.in_use && (orphan || total > max_bytes) && self.remove(&slot)? {
-                total = total.saturating_sub(slot.bytes);
+        for slot in self.evictable(max_bytes)? {
+            if self.remove(&slot)? {
                 removed.push(slot);
             }
         }
         Ok(removed)
+    }
+
+    /// What [`Slots::evict`] would remove now.
+    pub fn evictable(&self, max_bytes: u64) -> Result<Vec<SlotInfo>, SlotError> {
+        let mut slots = self.list()?;
+        slots.sort_by_key(|slot| slot.lease.as_ref().map(|lease| lease.since));
+        let mut total: u64 = slots.iter().map(|slot| slot.bytes).sum();
+        slots.retain(|slot| {
+            let orphan = slot
+                .lease
+                .as_ref()
+                .is_none_or(|lease| !lease.root.join(".git").exists());
+            let goes = !slot.in_use && (orphan || total > max_bytes);
+            if goes {
+                total = total.saturating_sub(slot.bytes);
+            }
+            goes
+        });
+        Ok(slots)
     }
 }
 
