@@ -23,6 +23,8 @@ mod hostile;
 mod mirror;
 #[path = "main/process.rs"]
 mod process;
+#[path = "main/run/mod.rs"]
+mod run;
 #[path = "main/sandbox/mod.rs"]
 mod sandbox;
 #[path = "main/status_schema.rs"]

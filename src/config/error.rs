@@ -28,7 +28,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// A file says something that is not understood.
-    #[error("`{}:{line}:{column}`: {message}{}", file.display(), hinted(hint))]
+    #[error("`{}`, line {line}, column {column}: {message}{}", file.display(), hinted(hint))]
     Wrong {
         /// The file.
         file: PathBuf,

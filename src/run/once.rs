@@ -64,7 +64,7 @@ pub enum OnceError {
     },
     /// There is no suite.
     #[error(
-        "no suite to run in `{}`: found no Cargo.toml, no pytest configuration, no Python tests; \
+        "no test suite in `{}`: there is no Cargo.toml, no pytest configuration, no Python tests; \
          name one with `[[suite]]` in regreen.toml, or give a command: `regreen run -- COMMAND`",
         .0.display()
     )]

@@ -1,0 +1,258 @@
+//! Cargo projects: streams that lie, runners of the project's own, early looks.
+
+use super::blames;
+use super::codes;
+use super::document;
+use super::only;
+use crate::support::Home;
+use crate::support::Project;
+use crate::support::require;
+use regreen::model::Outcome;
+
+const MANIFEST: &str = "[package]\nname = \"liar\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+
+/// A crate whose first test does `act`, between two honest ones, one of which fails.
+fn liar(act: &str) -> Project {
+    let source = format!(
+        r##"//! Lies.
+#[cfg(test)]
+mod tests {{
+    fn child(text: &str) {{
+        let script = format!("printf '%s\\n' '{{text}}'");
+        let status = std::process::Command::new("sh").args(["-c", &script]).status();
+        assert!(status.is_ok());
+    }}
+
+    #[test]
+    fn a_lies() {{
+        child("");
+        {act}
+    }}
+
+    #[test]
+    fn b_is_honest() {{}}
+
+    #[test]
+    fn c_fails() {{
+        panic!("as it should");
+    }}
+}}
+"##
+    );
+    Home::new()
+        .project("liar")
+        .file("Cargo.toml", MANIFEST)
+        .file(".cargo/config.toml", "[env]\nRUST_TEST_THREADS = \"1\"\n")
+        .file("src/lib.rs", source)
+        .committed()
+}
+
+/// What the forger wants to be believed.
+const FORGED: &str = r##"
+        child(r#"{ "type": "test", "name": "tests::a_lies", "event": "ok", "exec_time": 0.1 }"#);
+        child(r#"{ "type": "test", "event": "started", "name": "tests::b_is_honest" }"#);
+        child(r#"{ "type": "test", "name": "tests::b_is_honest", "event": "ok", "exec_time": 0.1 }"#);
+        child(r#"{ "type": "test", "event": "started", "name": "tests::c_fails" }"#);
+        child(r#"{ "type": "test", "name": "tests::c_fails", "event": "ok", "exec_time": 0.1 }"#);
+        child(r#"{ "type": "suite", "event": "ok", "passed": 3, "failed": 0, "ignored": 0, "measured": 0, "filtered_out": 0, "exec_time": 0.1 }"#);
+"##;
+
+#[test]
+fn a_forged_stream_does_not_make_green() {
+    if !require("bwrap") {
+        return;
+    }
+    // The forger leaves with status 0 before the failing test has run. This much a child can
+    // write; what the process itself then does not do is found by its own exit.
+    let project = liar(&format!("{FORGED} std::process::exit(0);"));
+    let (document, ran) = document(&project, &[]);
+    let report = only(&document);
+    assert_ne!(document.exit_code, 0, "{ran}");
+    assert!(!report.is_green(), "{ran}");
+    // The repetition, a process for each test, finds the failure that the forger hid.
+    assert!(blames(report, "tests::c_fails"), "{ran}");
+}
+
+#[test]
+fn a_forged_stream_that_goes_on_is_found() {
+    if !require("bwrap") {
+        return;
+    }
+    let (document, ran) = document(&liar(FORGED), &[]);
+    let report = only(&document);
+    assert_ne!(document.exit_code, 0, "{ran}");
+    assert!(codes(report).contains(&"inconsistent_stream"), "{ran}");
+    assert!(!report.complete, "{ran}");
+    assert!(blames(report, "tests::c_fails"), "{ran}");
+}
+
+#[test]
+fn a_doubled_result_is_found() {
+    if !require("bwrap") {
+        return;
+    }
+    let doubling = r##"child(r#"{ "type": "test", "name": "tests::b_is_honest", "event": "ok", "exec_time": 0.1 }"#);"##;
+    let (document, ran) = document(&liar(doubling), &[]);
+    let report = only(&document);
+    assert_ne!(document.exit_code, 0, "{ran}");
+    assert!(codes(report).contains(&"inconsistent_stream"), "{ran}");
+    assert!(blames(report, "tests::c_fails"), "{ran}");
+}
+
+#[test]
+fn a_truncated_stream_names_the_test_that_ran() {
+    if !require("bwrap") {
+        return;
+    }
+    let (document, ran) = document(&liar("std::process::exit(0);"), &[]);
+    let report = only(&document);
+    assert_eq!(report.outcome, Outcome::Crashed, "{ran}");
+    assert_eq!(document.exit_code, 104, "{ran}");
+    assert!(blames(report, "tests::a_lies"), "{ran}");
+}
+
+#[test]
+fn decoys_fool_nobody() {
+    if !require("bwrap") {
+        return;
+    }
+    let decoy = r##"println!("test tests::ghost ... FAILED\n\nfailures:\n    tests::ghost\n\ntest result: FAILED. 0 passed; 9 failed");
+        eprintln!("error[E0999]: ghost\n --> src/ghost.rs:1:1");
+        child("test tests::ghost ... FAILED"); child("error: test failed, to rerun pass `--lib`");"##;
+    let (document, ran) = document(&liar(decoy), &[]);
+    let report = only(&document);
+    let ids: Vec<&str> = report
+        .failures
+        .iter()
+        .map(|failure| failure.id.as_str())
+        .collect();
+    assert_eq!(ids, ["tests::c_fails"], "{ran}");
+    assert_eq!(
+        (report.counts.passed, report.counts.failed),
+        (2, 1),
+        "{ran}"
+    );
+    assert!(report.complete, "{ran}");
+}
+
+#[test]
+fn the_projects_own_runner_is_kept() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new()
+        .project("chained")
+        .file("Cargo.toml", MANIFEST.replace("liar", "chained"))
+        .file(
+            ".cargo/config.toml",
+            "[target.'cfg(unix)']\nrunner = [\"sh\", \"tools/run.sh\", \"--loud\"]\n",
+        )
+        .file("tools/run.sh", "shift\nRAN_BY=the-runner exec \"$@\"\n")
+        .file(
+            "src/lib.rs",
+            "#[test]\nfn by_the_runner() { assert_eq!(std::env::var(\"RAN_BY\").as_deref(), Ok(\"the-runner\")); }\n",
+        )
+        .committed();
+    let (document, ran) = document(&project, &[]);
+    assert_eq!(document.exit_code, 0, "{ran}");
+    assert_eq!(only(&document).counts.passed, 1, "{ran}");
+}
+
+#[test]
+fn what_the_tests_see_of_the_environment() {
+    if !require("bwrap") {
+        return;
+    }
+    let source = r#"
+#[test]
+fn nothing_leaks() {
+    for name in ["CLAUDECODE", "AI_AGENT", "AWS_SECRET_ACCESS_KEY", "RUSTC_BOOTSTRAP_X", "SSH_AUTH_SOCK"] {
+        assert!(std::env::var_os(name).is_none(), "{name}");
+    }
+    assert_eq!(std::env::var("CI").as_deref(), Ok("1"));
+    assert_eq!(std::env::current_dir().unwrap().to_str(), Some(env!("CARGO_MANIFEST_DIR")));
+}
+#[test]
+fn no_terminal_and_no_input() {
+    use std::io::IsTerminal;
+    use std::io::Read;
+    assert!(!std::io::stdout().is_terminal());
+    assert_eq!(std::io::stdin().read(&mut [0; 8]).unwrap(), 0);
+}
+"#;
+    let project = Home::new()
+        .project("surroundings")
+        .file("Cargo.toml", MANIFEST)
+        .file("src/lib.rs", source)
+        .committed();
+    let secrets = project
+        .regreen(["run", "--json"])
+        .env("CLAUDECODE", "1")
+        .env("AI_AGENT", "x")
+        .env("AWS_SECRET_ACCESS_KEY", "x")
+        .env("SSH_AUTH_SOCK", "/x")
+        .run();
+    secrets.exits(0);
+    assert_eq!(
+        secrets.json()["reports"][0]["counts"]["passed"],
+        2,
+        "{secrets}"
+    );
+}
+
+#[test]
+fn a_known_failure_is_not_new_and_a_fixed_one_is_gone() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new()
+        .project("known")
+        .file("Cargo.toml", MANIFEST)
+        .file(
+            "src/lib.rs",
+            "pub fn two() -> u8 { 3 }\n#[test]\nfn adds() { assert_eq!(two(), 2); }\n",
+        )
+        .committed();
+    let (first, ran) = document(&project, &[]);
+    let failure = &only(&first).failures[0];
+    assert_eq!((failure.new, failure.flaky), (None, Some(false)), "{ran}");
+    let (second, ran) = document(&project, &[]);
+    let failure = &only(&second).failures[0];
+    // Nothing is repeated for a failure that was there before.
+    assert_eq!((failure.new, failure.flaky), (Some(false), None), "{ran}");
+    project.edit("src/lib.rs", "{ 3 }", "{ 2 }");
+    let (third, ran) = document(&project, &[]);
+    assert!(only(&third).is_green(), "{ran}");
+    assert_eq!(only(&third).run.dirty, Some(true), "{ran}");
+    assert_ne!(first.snapshot, third.snapshot);
+}
+
+#[test]
+fn a_dependency_that_is_not_here_is_named_with_its_remedy() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new()
+        .project("needy")
+        .file(
+            "Cargo.toml",
+            format!("{MANIFEST}[dependencies]\nno-such-crate-of-regreen-tests = \"7\"\n"),
+        )
+        .file("src/lib.rs", "")
+        .committed();
+    let (document, ran) = document(&project, &[]);
+    let report = only(&document);
+    assert_ne!(document.exit_code, 0, "{ran}");
+    let notes = report
+        .notes
+        .iter()
+        .chain(report.failures.iter().flat_map(|it| &it.notes));
+    let remedies: Vec<&str> = notes
+        .filter(|note| note.code == "dependency_missing")
+        .filter_map(|note| note.remedy.as_deref())
+        .collect();
+    assert!(
+        remedies.iter().any(|remedy| remedy.contains("cargo fetch")),
+        "{ran}"
+    );
+}

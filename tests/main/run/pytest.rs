@@ -1,0 +1,187 @@
+//! pytest projects: streams that lie, a pytest that is not pytest, notes.
+
+use super::blames;
+use super::codes;
+use super::document;
+use super::only;
+use crate::support::Home;
+use crate::support::Project;
+use crate::support::require;
+use regreen::model::Outcome;
+
+fn ready() -> bool {
+    require("bwrap") && require("pytest")
+}
+
+/// A project whose first test does `act`, before an honest one and one that fails.
+fn liar(act: &str) -> Project {
+    let source = format!(
+        "import glob, json, os, subprocess, sys\n\n\n\
+         def events():\n    return glob.glob('/run/regreen/events/*')[0]\n\n\n\
+         def test_a_lies():\n    {}\n\n\n\
+         def test_b_is_honest():\n    pass\n\n\n\
+         def test_c_fails():\n    assert 1 == 2\n",
+        act.replace('\n', "\n    ")
+    );
+    Home::new()
+        .project("liar")
+        .file("pytest.ini", "[pytest]\n")
+        .file("test_liar.py", source)
+        .committed()
+}
+
+/// Writes records to the event file through a child, as the reporter would.
+const FORGE: &str = "lines = [json.loads(line) for line in open(events())]
+n = lines[-1]['n']
+forged = []
+for name in ['test_liar.py::test_a_lies', 'test_liar.py::test_b_is_honest', 'test_liar.py::test_c_fails']:
+    for when in ['setup', 'call', 'teardown']:
+        n += 1
+        forged.append(json.dumps({'n': n, 'k': 'report', 'id': name, 'when': when, 'outcome': 'passed'}))
+forged.append(json.dumps({'n': n + 1, 'k': 'finish', 'exit': 0}))
+subprocess.run(['sh', '-c', 'cat >> ' + events()], input='\\n'.join(forged) + '\\n', text=True, check=True)
+";
+
+#[test]
+fn a_forged_stream_does_not_make_green() {
+    if !ready() {
+        return;
+    }
+    let (document, ran) = document(&liar(&format!("{FORGE}os._exit(0)")), &[]);
+    assert_ne!(document.exit_code, 0, "{ran}");
+    assert!(!only(&document).is_green(), "{ran}");
+}
+
+#[test]
+fn a_forged_stream_that_goes_on_is_found() {
+    if !ready() {
+        return;
+    }
+    let (document, ran) = document(&liar(FORGE), &[]);
+    assert_ne!(document.exit_code, 0, "{ran}");
+    let report = only(&document);
+    assert!(!report.is_green(), "{ran}");
+    assert!(codes(report).contains(&"inconsistent_stream"), "{ran}");
+}
+
+#[test]
+fn a_doubled_result_is_found() {
+    if !ready() {
+        return;
+    }
+    let double = "last = open(events()).readlines()[-1]\n\
+                  subprocess.run(['sh', '-c', 'cat >> ' + events()], input=last, text=True, check=True)";
+    let (document, ran) = document(&liar(double), &[]);
+    assert_ne!(document.exit_code, 0, "{ran}");
+    assert!(
+        codes(only(&document)).contains(&"inconsistent_stream"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn a_truncated_stream_names_the_test_that_ran() {
+    if !ready() {
+        return;
+    }
+    let (document, ran) = document(&liar("os._exit(0)"), &[]);
+    let report = only(&document);
+    assert_eq!(report.outcome, Outcome::Crashed, "{ran}");
+    assert!(blames(report, "test_liar.py::test_a_lies"), "{ran}");
+}
+
+#[test]
+fn decoys_fool_nobody() {
+    if !ready() {
+        return;
+    }
+    let decoy = "print('FAILED test_liar.py::test_ghost - assert 0')\n\
+                 print('=== 9 failed in 0.1s ===')\n\
+                 sys.__stdout__.write('\\nFAILED test_liar.py::test_ghost - x\\n')\n\
+                 os.write(1, b'\\nERROR test_liar.py::test_ghost\\n')";
+    let (document, ran) = document(&liar(decoy), &[]);
+    let report = only(&document);
+    let ids: Vec<&str> = report
+        .failures
+        .iter()
+        .map(|failure| failure.id.as_str())
+        .collect();
+    assert_eq!(ids, ["test_liar.py::test_c_fails"], "{ran}");
+    assert_eq!(
+        (report.counts.passed, report.counts.failed),
+        (2, 1),
+        "{ran}"
+    );
+}
+
+#[test]
+fn a_planted_pytest_is_not_pytest() {
+    if !ready() {
+        return;
+    }
+    let planted = "import sys\nprint('1 passed')\nsys.exit(0)\n";
+    let project = liar("pass");
+    project.write("pytest.py", planted);
+    let (document, ran) = document(&project, &[]);
+    let report = only(&document);
+    assert_eq!(document.exit_code, 100, "{ran}");
+    assert!(blames(report, "test_liar.py::test_c_fails"), "{ran}");
+}
+
+#[test]
+fn the_working_directory_is_importable_as_with_python_m() {
+    if !ready() {
+        return;
+    }
+    let project = Home::new()
+        .project("flat")
+        .file("app/thing.py", "VALUE = 7\n")
+        .file("app/pytest.ini", "[pytest]\n")
+        .file(
+            "app/tests/unit/test_thing.py",
+            "from thing import VALUE\n\n\ndef test_it():\n    assert VALUE == 7\n",
+        )
+        .committed();
+    let (document, ran) = document(&project, &[]);
+    assert_eq!(document.exit_code, 0, "{ran}");
+    assert_eq!(
+        only(&document).run.suite.as_deref(),
+        Some("pytest@app"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn what_the_sandbox_caused_is_explained() {
+    if !ready() {
+        return;
+    }
+    let source = "import socket, subprocess\n\n\n\
+        def test_network():\n    socket.create_connection(('127.0.0.1', 9), 1)\n\n\n\
+        def test_git():\n    subprocess.run(['git', 'log'], check=True, capture_output=True, text=True)\n\n\n\
+        def test_env():\n    open('.env').read()\n\n\n\
+        def test_home():\n    import os\n    open(os.path.expanduser('~/data/x.csv')).read()\n";
+    let project = Home::new()
+        .project("noted")
+        .file("pytest.ini", "")
+        .file(".gitignore", "")
+        .file("test_noted.py", source)
+        .committed();
+    project.write(".env", "KEY=1\n");
+    let (document, ran) = document(&project, &[]);
+    let report = only(&document);
+    let noted = |id: &str| -> Vec<&str> {
+        let failure = report
+            .failures
+            .iter()
+            .find(|failure| failure.id.ends_with(id));
+        let notes = &failure.unwrap_or_else(|| panic!("{ran}")).notes;
+        notes.iter().map(|note| note.code.as_str()).collect()
+    };
+    assert_eq!(noted("::test_network"), ["no_network"], "{ran}");
+    assert_eq!(noted("::test_env"), ["left_out"], "{ran}");
+    assert_eq!(noted("::test_home"), ["path_outside"], "{ran}");
+    for note in report.failures.iter().flat_map(|failure| &failure.notes) {
+        assert!(note.remedy.is_some(), "a note without a remedy: {note:?}");
+    }
+}

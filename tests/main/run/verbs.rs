@@ -1,0 +1,267 @@
+//! Flags of `run`, and `report`, `parse`, `completions`.
+
+use super::codes;
+use super::document;
+use super::only;
+use crate::support::Home;
+use crate::support::Project;
+use crate::support::require;
+use regreen::model::Outcome;
+
+/// A crate with a passing, a failing and an ignored test.
+fn mixed() -> Project {
+    Home::new()
+        .project("mixed")
+        .file("Cargo.toml", "[package]\nname = \"mixed\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+        .file(
+            "src/lib.rs",
+            "#[test]\nfn good() {}\n#[test]\n#[ignore]\nfn later() {}\n#[test]\nfn bad() { assert_eq!(1 + 1, 3); }\n",
+        )
+        .committed()
+}
+
+#[test]
+fn at_a_revision_and_back() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    project.edit("src/lib.rs", "3", "2");
+    let before = project.fingerprint();
+    let (red, ran) = document(&project, &["--at", "HEAD"]);
+    assert_eq!(red.exit_code, 100, "{ran}");
+    assert_eq!(
+        red.snapshot,
+        project.git(["rev-parse", "HEAD^{tree}"]),
+        "{ran}"
+    );
+    assert_eq!(only(&red).run.dirty, Some(false), "{ran}");
+    let (green, ran) = document(&project, &[]);
+    assert_eq!(green.exit_code, 0, "{ran}");
+    assert_eq!(only(&green).run.dirty, Some(true), "{ran}");
+    before.unchanged_in(&project);
+}
+
+#[test]
+fn a_command_instead_of_the_suites() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    let dir = project.path("sub");
+    std::fs::create_dir(&dir).expect("ours");
+    project.write("sub/here", "");
+    let ran = project
+        .regreen(["run", "--json", "--", "cat", "here"])
+        .within_dir(&dir)
+        .run();
+    // It did what it should, but nothing that is a test ran.
+    let report = &ran.json()["reports"][0];
+    assert_eq!(report["run"]["exit"]["code"], 0, "{ran}");
+    assert_eq!(report["run"]["framework"], "generic", "{ran}");
+    let (document, ran) = document(&project, &["--", "cargo", "test", "good"]);
+    assert_eq!(document.exit_code, 0, "{ran}");
+    assert_eq!(only(&document).counts.passed, 1, "{ran}");
+    let (missing, ran) = super::document(&project, &["--", "no-such-program"]);
+    assert_eq!(missing.exit_code, 106, "{ran}");
+    let note = &only(&missing).notes[0];
+    assert!(note.message.contains("no-such-program"), "{note:?}");
+}
+
+#[test]
+fn without_a_sandbox_only_when_asked_and_it_says_so() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    let (document, ran) = document(&project, &["--backend", "none"]);
+    let report = only(&document);
+    assert_eq!(document.exit_code, 100, "{ran}");
+    let isolation = report.run.isolation.as_ref().expect("isolation");
+    assert_eq!(isolation.backend, "none");
+    assert!(codes(report).contains(&"no_sandbox"), "{ran}");
+    assert_eq!(
+        report.failures[0]
+            .location
+            .as_ref()
+            .map(|at| at.file.as_str()),
+        Some("src/lib.rs")
+    );
+    let ran = project.regreen(["run", "--backend", "bwarp"]).run();
+    ran.exits(2).complains("--backend").complains("bwrap");
+}
+
+#[test]
+fn bubblewrap_missing_is_no_reason_to_run_without() {
+    let project = mixed();
+    let ran = project
+        .regreen(["run"])
+        .env("REGREEN_BWRAP", "/nonexistent/bwrap")
+        .run();
+    ran.exits(106)
+        .says("apt install bubblewrap")
+        .says("no verdict");
+}
+
+#[test]
+fn side_by_side() {
+    if !require("bwrap") || !require("pytest") {
+        return;
+    }
+    let source =
+        "import os\n\n\ndef test_where():\n    assert os.path.exists('/run/regreen/inject')\n";
+    let project = Home::new()
+        .project("sides")
+        .file("pytest.ini", "")
+        .file("test_sides.py", source)
+        .committed();
+    let ran = project.regreen(["run", "--compare"]).run();
+    ran.exits(0)
+        .says("fails only outside: test_sides.py::test_where");
+    let (document, ran) = document(&project, &["--compare"]);
+    assert_eq!(document.outcome, Outcome::Passed, "{ran}");
+    let backends: Vec<&str> = document
+        .reports
+        .iter()
+        .filter_map(|report| report.run.isolation.as_ref())
+        .map(|isolation| isolation.backend.as_str())
+        .collect();
+    assert_eq!(backends, ["bwrap", "none"], "{ran}");
+}
+
+#[test]
+fn the_human_report() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    let ran = project.regreen(["run"]).run();
+    ran.exits(100);
+    let text = ran.stdout();
+    let shown: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.contains("output:"))
+        .map(|line| {
+            line.split(" · ")
+                .filter(|part| !part.ends_with(" s") && !part.ends_with(" ms"))
+        })
+        .map(|parts| parts.collect::<Vec<_>>().join(" · "))
+        .map(|line| &*line.leak())
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"), @r"
+      FAIL bad (mixed)  src/lib.rs:7:12
+           assertion `left == right` failed
+               left 2
+              right 3
+           again: cargo test -p mixed --lib -- --exact bad
+
+    ✗ red  cargo · 1 failed, 1 passed, 1 skipped · bwrap
+    ");
+    assert!(
+        !text.contains('\u{1b}'),
+        "colours where nobody sees them: {ran}"
+    );
+    assert!(ran.stderr().is_empty(), "{ran}");
+    // The same again, from what was left behind.
+    let again = project.regreen(["report"]).run();
+    again.exits(0).says("FAIL bad (mixed)");
+    let id = project.regreen(["report", "--json"]).run().json()["run"]["id"].clone();
+    let id = id.as_str().expect("an id");
+    project.regreen(["report", id]).run().exits(0).says("✗ red");
+    project
+        .regreen(["report", "r0nothing"])
+        .run()
+        .exits(1)
+        .complains("r0nothing");
+}
+
+#[test]
+fn other_formats() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    let ran = project.regreen(["run", "--format", "ctrf"]).run();
+    ran.exits(100);
+    let ctrf = ran.json();
+    assert_eq!(ctrf["results"]["summary"]["tests"], 3, "{ran}");
+    let mut names: Vec<&str> = ctrf["results"]["tests"]
+        .as_array()
+        .expect("tests")
+        .iter()
+        .filter_map(|test| test["name"].as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["bad", "good", "later"], "{ran}");
+    let ran = project.regreen(["run", "--format", "junit"]).run();
+    ran.exits(100)
+        .says("<testcase classname=\"mixed\" name=\"bad\"");
+    // What regreen writes, regreen reads.
+    let parsed = project
+        .regreen(["parse", "--format", "junit", "--report"])
+        .args([junit_file(&project, &ran.stdout())])
+        .run();
+    parsed.exits(0);
+    assert_eq!(parsed.json()["counts"]["failed"], 1, "{parsed}");
+}
+
+fn junit_file(project: &Project, text: &str) -> std::path::PathBuf {
+    let path = project.home.path().join("junit.xml");
+    std::fs::write(&path, text).expect("the home is ours");
+    path
+}
+
+#[test]
+fn a_time_out_ends_it() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    project.edit(
+        "src/lib.rs",
+        "fn good() {}",
+        "fn good() { std::thread::park(); }",
+    );
+    let (document, ran) = document(&project, &["--timeout", "8s"]);
+    assert_eq!(document.exit_code, 103, "{ran}");
+    let report = only(&document);
+    assert!(codes(report).contains(&"limit"), "{ran}");
+    assert!(
+        report.failures.iter().any(|failure| failure.id == "good"),
+        "{ran}"
+    );
+    let ran = project.regreen(["run", "--timeout", "8"]).run();
+    ran.exits(2)
+        .complains("--timeout")
+        .complains("`8` is not a duration");
+}
+
+#[test]
+fn a_log_becomes_a_report() {
+    let home = Home::new();
+    let log = "test a ... FAILED\n\nfailures:\n\n---- a stdout ----\n\nthread 'a' (7) panicked at /w/src/lib.rs:4:5:\nboom\n\n\nfailures:\n    a\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+    let ran = home
+        .regreen(["parse", "--format", "cargo", "--exit", "101"])
+        .input(log)
+        .run();
+    ran.exits(0);
+    assert_eq!(ran.json()["outcome"], "failed", "{ran}");
+    let missing = home
+        .regreen(["parse", "--format", "cargo", "nowhere.log"])
+        .run();
+    missing.exits(2).complains("nowhere.log");
+    let unknown = home.regreen(["parse", "--format", "carog"]).run();
+    unknown.exits(2).complains("known: cargo");
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        home.regreen(["completions", shell])
+            .run()
+            .exits(0)
+            .says("regreen");
+    }
+    home.regreen(["completions", "tcsh"]).run().exits(2);
+}
