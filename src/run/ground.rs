@@ -74,7 +74,12 @@ impl Ground<'_> {
             writable: entry.writable,
             optional: false,
         });
-        let mounts = self.mounts.iter().cloned();
+        let (env, mounts) = match backend {
+            BackendName::Bwrap => (self.toolchains.env.clone(), self.mounts),
+            // What the user's own shell would have; the toolchains lie where they lie.
+            BackendName::None => (own_environment(host), &[][..]),
+        };
+        let mounts = mounts.iter().cloned();
         Job {
             run_dir: history::runs_dir(&state).join(run.as_str()),
             run,
@@ -83,7 +88,7 @@ impl Ground<'_> {
             commit: self.commit.map(str::to_owned),
             dirty: self.dirty,
             place: self.place.clone(),
-            env: self.toolchains.env.clone(),
+            env,
             mounts: mounts
                 .chain(self.synced.carried.iter().cloned())
                 .chain(configured)
@@ -189,4 +194,24 @@ impl Ground<'_> {
                 .remedy("name what the tests need in `include` of the user's config.toml"),
         ]
     }
+}
+
+/// The user's environment without what tells tools that an agent looks on.
+fn own_environment(host: &HostEnv) -> Vec<(String, String)> {
+    const AGENTS: [&str; 8] = [
+        "AI_AGENT",
+        "AGENT",
+        "CLAUDECODE",
+        "CLAUDE_CODE",
+        "CODEX_SANDBOX",
+        "CURSOR_AGENT",
+        "GEMINI_CLI",
+        "OPENCODE",
+    ];
+    let vars = host
+        .vars
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
+    vars.filter(|(name, _)| !AGENTS.contains(&name.as_str()) && !name.starts_with("REGREEN_"))
+        .collect()
 }

@@ -155,8 +155,8 @@ impl Paths {
         let mounts = spec.mounts.iter();
         let moved = mounts
             .map(|mount| (mount.target.as_path(), mount.source.as_path()))
+            // What is carried in stays where it is, also below the project's own path.
             .chain([place])
-            .filter(|(inside, outside)| inside != outside)
             .map(|(inside, outside)| (text(inside), text(outside)));
         let mut paths: Vec<_> = moved.collect();
         // The longest first: a mount in the project wins over the project.

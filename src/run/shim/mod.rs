@@ -9,6 +9,7 @@
 mod harness;
 mod isolated;
 mod pump;
+mod witness;
 
 use crate::model::EXIT_ERROR;
 use regreen_parsers::cargo::shim::Harness;
@@ -179,7 +180,12 @@ impl Target {
         } else {
             command.args(&args);
         }
-        pump::run(command, events, &stem, header)
+        // A runner of the project's own may be another process than the binary.
+        let carried = match harness == Harness::Libtest && self.chain.is_empty() {
+            true => pump::Carried::Witnessed,
+            false => pump::Carried::Plain,
+        };
+        pump::run(command, events, &stem, header, carried)
     }
 
     /// What the binary says that it will run.

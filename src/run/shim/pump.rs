@@ -1,12 +1,12 @@
 //! Carries what a test binary prints into its files, and learns how it ended.
 
+use crate::run::shim::witness;
 use regreen_parsers::cargo::shim::Header;
 use regreen_parsers::cargo::shim::Trailer;
 use rustix::event::PollFd;
 use rustix::event::PollFlags;
 use rustix::event::Timespec;
 use std::fs::File;
-use std::io::Read;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
@@ -48,12 +48,23 @@ impl Ended {
 }
 
 /// One stream of the binary on its way into files.
-struct Pipe<R> {
-    from: Option<R>,
+struct Pipe {
+    from: Option<OwnedFd>,
     to: Option<File>,
+    /// Only what this process writes belongs into the file; the rest is echoed.
+    only: Option<u32>,
     /// Whether the shim's own standard error gets it too.
     echo: bool,
     bytes: u64,
+}
+
+/// How standard output is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// Through a pipe: whoever has it may write.
+    Plain,
+    /// Through a socket that knows who writes: what the binary's children print is kept apart.
+    Witnessed,
 }
 
 /// Starts the command and carries its output until it has ended.
@@ -62,14 +73,22 @@ pub fn run(
     events: &Path,
     stem: &str,
     mut header: Header,
+    carried: Carried,
 ) -> std::io::Result<Ended> {
     // Made before the binary starts: if it cannot be made, nothing has run twice.
     let mut record = File::create(events.join(format!("{stem}.tmp")))?;
     let begun = Instant::now();
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let witnessed = match carried {
+        Carried::Witnessed => witness::pair().ok(),
+        Carried::Plain => None,
+    };
+    let (ours, theirs) = match witnessed {
+        Some((ours, theirs)) => (Some(ours), Stdio::from(theirs)),
+        None => (None, Stdio::piped()),
+    };
+    let mut child = command.stdout(theirs).stderr(Stdio::piped()).spawn()?;
+    // It holds the child's end of the socket.
+    drop(command);
     header.pid = child.id();
     let line = serde_json::to_string(&header).unwrap_or_default();
     // From here on the binary runs: what cannot be written is missed by the parser, which
@@ -80,13 +99,15 @@ pub fn run(
         events.join(format!("{stem}.events")),
     );
     let mut out = Pipe {
-        from: child.stdout.take().map(OwnedFd::from).map(File::from),
+        only: ours.is_some().then_some(child.id()),
+        from: ours.or_else(|| child.stdout.take().map(OwnedFd::from)),
         to: record.try_clone().ok(),
         echo: false,
         bytes: 0,
     };
     let mut err = Pipe {
-        from: child.stderr.take().map(OwnedFd::from).map(File::from),
+        only: None,
+        from: child.stderr.take().map(OwnedFd::from),
         to: File::create(events.join(format!("{stem}.stderr"))).ok(),
         echo: true,
         bytes: 0,
@@ -107,8 +128,8 @@ pub fn run(
 /// pipe open is not waited for: cargo would not wait for it either.
 fn carry(
     child: &mut std::process::Child,
-    out: &mut Pipe<File>,
-    err: &mut Pipe<File>,
+    out: &mut Pipe,
+    err: &mut Pipe,
 ) -> std::io::Result<ExitStatus> {
     let pid = rustix::process::Pid::from_child(child);
     let ended = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
@@ -148,26 +169,35 @@ fn carry(
     }
 }
 
-impl Pipe<File> {
+impl Pipe {
     /// Moves what is there; says whether there was anything.
     fn step(&mut self) -> bool {
         let mut buffer = [0; 1 << 16];
-        let read = match self.from.as_mut().map(|from| from.read(&mut buffer)) {
-            Some(Ok(read)) if read > 0 => read,
-            Some(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => return true,
+        let Some(from) = &self.from else { return false };
+        let read = match self.only {
+            Some(_) => witness::receive(from, &mut buffer),
+            None => rustix::io::retry_on_intr(|| rustix::io::read(from, &mut buffer))
+                .map(|read| (read, None))
+                .map_err(std::io::Error::from),
+        };
+        let (bytes, writer) = match read {
+            Ok((read, writer)) if read > 0 => (&buffer[..read], writer),
             _ => {
                 self.from = None;
                 return false;
             }
         };
-        self.bytes += read as u64;
-        if let Some(to) = &mut self.to
-            && to.write_all(&buffer[..read]).is_err()
-        {
-            self.to = None;
+        let foreign = self.only.is_some() && writer != self.only;
+        if !foreign {
+            self.bytes += bytes.len() as u64;
+            if let Some(to) = &mut self.to
+                && to.write_all(bytes).is_err()
+            {
+                self.to = None;
+            }
         }
-        if self.echo {
-            let _ = std::io::stderr().write_all(&buffer[..read]);
+        if self.echo || foreign {
+            let _ = std::io::stderr().write_all(bytes);
         }
         true
     }
