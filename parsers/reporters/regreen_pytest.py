@@ -19,7 +19,7 @@ FRAMES = 30
 IDS = 200000
 
 _writer = None
-_quoted = json.encoder.encode_basestring_ascii
+_quoted = json.encoder.encode_basestring
 
 
 class _Writer:
@@ -45,7 +45,7 @@ class _Writer:
 
     def write(self, kind, **record):
         record = dict(n=self.number, k=kind, **record)
-        self.line(json.dumps(record, ensure_ascii=True, default=str))
+        self.line(json.dumps(record, ensure_ascii=False, default=str))
         self.flush()
 
     def line(self, line):
@@ -55,7 +55,8 @@ class _Writer:
     def flush(self):
         if self.fd < 0:
             return
-        data = "\n".join(self.waiting).encode("ascii") + b"\n"
+        # Half a surrogate pair is a character for python and none for anybody else.
+        data = "\n".join(self.waiting).encode("utf-8", "replace") + b"\n"
         self.waiting = []
         while data:
             data = data[os.write(self.fd, data):]

@@ -56,7 +56,8 @@ impl Compose {
             self.outcome(outcome_of(&failure));
             return;
         }
-        self.failures.push(failure);
+        let number = self.failures.len();
+        self.failures.push(slim(failure, number));
     }
 
     /// Adds a failure and counts it as one failed test.
@@ -148,6 +149,24 @@ impl Compose {
         report.run.exit = end.exit;
         report
     }
+}
+
+/// After the first failures each further one keeps only the beginning and the end of what it
+/// says at length: nobody reads a thousand backtraces, and memory is bounded.
+pub(crate) fn slim(mut failure: Failure, number: usize) -> Failure {
+    const WHOLE: usize = 200;
+    const SLIM: usize = 2 * 1024;
+    if number >= WHOLE {
+        for long in [
+            &mut failure.details,
+            &mut failure.stdout,
+            &mut failure.stderr,
+        ] {
+            *long = long.take().map(|text| text::cap(&text, SLIM));
+        }
+        failure.frames.truncate(5);
+    }
+    failure
 }
 
 /// What a failure makes of the whole run.

@@ -11,6 +11,12 @@ use std::collections::BTreeSet;
 
 /// More distinct tests than this are not followed (only a hostile stream has them).
 const MOST_TESTS: usize = 500_000;
+/// A longer name is nobody's.
+const MOST_NAME: usize = 64 * 1024;
+/// The most that is kept of one failed test's output; after [`MOST_OUTPUTS`] in all much less.
+const MOST_OUTPUT: usize = 256 * 1024;
+/// The most that is kept of all outputs together.
+const MOST_OUTPUTS: usize = 32 * 1024 * 1024;
 /// More contradictions than this are not described.
 const MOST_FAULTS: usize = 5;
 
@@ -85,6 +91,7 @@ pub(crate) struct Stream {
     announced: Option<u64>,
     end: Option<SuiteEnd>,
     faults: Vec<String>,
+    kept: usize,
     /// Noise that is no result, for the message of a crash.
     pub noise: crate::text::Tail,
 }
@@ -144,6 +151,10 @@ impl Stream {
 
     fn test(&mut self, record: Record) -> Option<Step> {
         let name = record.name?;
+        if name.len() > MOST_NAME {
+            self.fault("a test with an endless name came".to_owned());
+            return None;
+        }
         if self.announced.is_none() {
             self.fault("a test came before the suite began".to_owned());
         }
@@ -158,7 +169,7 @@ impl Stream {
                 let timed_out = record.reason.as_deref() == Some("time limit exceeded");
                 Some(Step::Failed(Failed {
                     name,
-                    output: record.stdout.unwrap_or_default(),
+                    output: self.capped(record.stdout.unwrap_or_default()),
                     verdict: record
                         .message
                         .or(timed_out.then(|| "time limit exceeded".to_owned())),
@@ -176,6 +187,18 @@ impl Stream {
                 None
             }
         }
+    }
+
+    /// An output within what may be kept.
+    fn capped(&mut self, output: String) -> String {
+        let most = if self.kept < MOST_OUTPUTS {
+            MOST_OUTPUT
+        } else {
+            2048
+        };
+        let output = crate::text::cap(&output, most);
+        self.kept = self.kept.saturating_add(output.len());
+        output
     }
 
     fn started(&mut self, name: String) -> Option<Step> {

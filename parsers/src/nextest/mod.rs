@@ -19,6 +19,7 @@ mod finish;
 mod status;
 
 use crate::cargo::CargoRun;
+use crate::compose;
 use crate::context::Context;
 use crate::event::TestEvent;
 use crate::junit::Document;
@@ -33,6 +34,8 @@ use crate::text::Tail;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+/// More failures than this are only counted.
+const MOST_FAILURES: usize = 2_000;
 /// More tests than this are not followed.
 const MOST_TESTS: usize = 500_000;
 
@@ -180,7 +183,10 @@ impl NextestRun {
                 let seconds = record.exec_time.filter(|s| s.is_finite() && *s >= 0.0);
                 failure.duration_ms = seconds.map(|s| (s * 1000.0) as u64);
                 events.push(TestEvent::Failed(Box::new(failure.clone())));
-                self.failed.push(failure);
+                if self.failed.len() < MOST_FAILURES {
+                    let number = self.failed.len();
+                    self.failed.push(compose::slim(failure, number));
+                }
                 State::Failed
             }
             _ => return,

@@ -28,6 +28,7 @@ pub(crate) use failure::last_error;
 pub(crate) use place::Place;
 pub(crate) use text::syntax_place;
 
+use crate::compose;
 use crate::context::Context;
 use crate::event::TestEvent;
 use crate::junit::Document;
@@ -54,7 +55,9 @@ pub const REPORTER_NAME: &str = "regreen_pytest";
 pub const EVENTS_VARIABLE: &str = "REGREEN_EVENTS";
 
 /// More failures than this are not kept.
-const MOST_FAILURES: usize = 20_000;
+const MOST_FAILURES: usize = 2_000;
+/// A longer id is nobody's.
+const MOST_ID: usize = 64 * 1024;
 /// More warnings than this are not kept.
 const MOST_WARNINGS: usize = 200;
 
@@ -145,8 +148,11 @@ impl PytestRun {
             self.session.unreadable();
             return;
         };
-        if line.unfinished || line.cut() {
+        if line.unfinished || line.cut() || record.id().len() > MOST_ID {
             self.session.unreadable();
+            if record.id().len() > MOST_ID {
+                return;
+            }
         }
         self.session.number(number.n);
         self.session.take(&record);
@@ -213,7 +219,8 @@ impl PytestRun {
             let failure = failure::of(report, &self.place);
             events.push(TestEvent::Failed(Box::new(failure.clone())));
             if self.failures.len() < MOST_FAILURES {
-                self.failures.push(failure);
+                let number = self.failures.len();
+                self.failures.push(compose::slim(failure, number));
             } else {
                 self.more_failures += 1;
             }

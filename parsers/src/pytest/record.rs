@@ -88,6 +88,17 @@ pub(crate) enum Record {
     Other,
 }
 
+impl Record {
+    /// The id of what the record is about; empty if it is about none.
+    pub fn id(&self) -> &str {
+        match self {
+            Record::Start { id } | Record::Pass { id, .. } | Record::CollectError { id, .. } => id,
+            Record::Report(report) => &report.id,
+            _ => "",
+        }
+    }
+}
+
 /// How one phase of one test ended.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct PhaseReport {
