@@ -34,9 +34,7 @@ pub fn report(report: &Report, paint: Paint) -> String {
             name(failure)
         );
     }
-    for note in &report.notes {
-        text.push_str(&self::note(note, "", paint));
-    }
+    text.push_str(&notes(&report.notes, "", paint));
     text.push_str(&headline(report, paint));
     if !report.is_green()
         && let Some(log) = &report.raw_log
@@ -159,9 +157,7 @@ pub fn failure(failure: &Failure, paint: Paint) -> String {
             let _ = writeln!(text, "       {}{line}", paint.style(Style::Good, lead));
         }
     }
-    for note in &failure.notes {
-        text.push_str(&self::note(note, "     ", paint));
-    }
+    text.push_str(&notes(&failure.notes, "     ", paint));
     if !failure.rerun.is_empty() {
         let again = format!("       again: {}", shell(&failure.rerun));
         let _ = writeln!(text, "{}", paint.style(Style::Dim, again));
@@ -242,14 +238,22 @@ fn frames(failure: &Failure, paint: Paint) -> String {
     text
 }
 
-fn note(note: &Note, indent: &str, paint: Paint) -> String {
-    let mut text = format!(
-        "{indent}  {} {}\n",
-        paint.style(Style::Warn, "note"),
-        note.message
-    );
-    if let Some(remedy) = &note.remedy {
-        let _ = writeln!(text, "{indent}       → {remedy}");
+/// Notes one by one; what several advise is said once, after the last of them.
+fn notes(notes: &[Note], indent: &str, paint: Paint) -> String {
+    let mut text = String::new();
+    for (at, note) in notes.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "{indent}  {} {}",
+            paint.style(Style::Warn, "note"),
+            note.message
+        );
+        let next = notes.get(at + 1).and_then(|note| note.remedy.as_ref());
+        if let Some(remedy) = &note.remedy
+            && next != Some(remedy)
+        {
+            let _ = writeln!(text, "{indent}       → {remedy}");
+        }
     }
     text
 }

@@ -207,6 +207,9 @@ fn other(event: &TestEvent) -> Option<Other> {
 }
 
 fn conclude(args: &Args, document: &RunDocument, others: &[Vec<Other>]) -> anyhow::Result<()> {
+    if !args.for_people() {
+        tell_what_was_left_out(document);
+    }
     if args.json {
         out::json(document)?;
     } else if let Some(format) = args.format {
@@ -219,6 +222,23 @@ fn conclude(args: &Args, document: &RunDocument, others: &[Vec<Other>]) -> anyho
         out::print(comparison(&document.reports))?;
     }
     Ok(())
+}
+
+/// What people have to know even where a program reads the result.
+fn tell_what_was_left_out(document: &RunDocument) {
+    let notes = document.reports.iter().flat_map(|report| &report.notes);
+    let mut told: Vec<&str> = Vec::new();
+    for note in notes.filter(|note| {
+        matches!(
+            note.code.as_str(),
+            "untrusted_config" | "left_out" | "no_sandbox"
+        )
+    }) {
+        if !told.contains(&note.message.as_str()) {
+            out::tell(format!("regreen: {}", note.message));
+            told.push(&note.message);
+        }
+    }
 }
 
 fn refuse(args: &Args, error: &OnceError) -> anyhow::Result<u8> {

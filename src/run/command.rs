@@ -103,7 +103,7 @@ pub fn plan(suite: &Suite, inside: &Inside, facts: &Facts, part: Part<'_>) -> Pl
             env.push(("CARGO_TERM_COLOR".into(), "never".into()));
             env.push(("NEXTEST_EXPERIMENTAL_LIBTEST_JSON".into(), "1".into()));
             env.push(("RUST_BACKTRACE".into(), "1".into()));
-            nextest(argv)
+            nextest(argv, inside)
         }
         Framework::Pytest => {
             env.extend(pytest_env(suite, inside));
@@ -205,6 +205,16 @@ fn triples(facts: &Facts) -> Vec<String> {
     triples
 }
 
+/// The name of nextest's configuration among what is injected.
+pub const NEXTEST_CONFIG: &str = "nextest.toml";
+
+/// Nextest's configuration: a JUnit file among the events, with the output of tests that
+/// passed, which shows whether the harness said so.
+pub fn nextest_config(events: &Path) -> String {
+    let path = toml::Value::String(events.join("nextest.xml").to_string_lossy().into_owned());
+    format!("[profile.default.junit]\npath = {path}\nstore-success-output = true\n")
+}
+
 /// Adds what makes cargo go through to the end and speak JSON.
 fn cargo(argv: Vec<String>) -> Vec<String> {
     let verb = verb(&argv, &["test", "t"]);
@@ -222,7 +232,8 @@ fn cargo(argv: Vec<String>) -> Vec<String> {
     insert(argv, verb + 1, added)
 }
 
-fn nextest(argv: Vec<String>) -> Vec<String> {
+/// Adds what makes nextest go through to the end and speak JSON and JUnit.
+fn nextest(argv: Vec<String>, inside: &Inside) -> Vec<String> {
     let Some(verb) = verb(&argv, &["run", "r"]) else {
         return argv;
     };
@@ -236,6 +247,8 @@ fn nextest(argv: Vec<String>) -> Vec<String> {
     if !has("--message-format") {
         added.push("--message-format=libtest-json-plus".to_owned());
     }
+    let config = inside.inject.join(NEXTEST_CONFIG);
+    added.push(format!("--tool-config-file=regreen:{}", config.display()));
     insert(argv, verb + 1, added)
 }
 

@@ -268,6 +268,16 @@ impl<'a> Execution<'a> {
             .map_err(SandboxError::Start)?;
         self.attempts += 1;
         let inside = Inside::usual(&self.job.place.root);
+        // Without a sandbox the file's own text has to name the host's path.
+        let named = if self.sandboxed() {
+            &inside.events
+        } else {
+            &events_dir
+        };
+        let config = command::nextest_config(named);
+        self.dir
+            .inject_file(command::NEXTEST_CONFIG, &config)
+            .map_err(SandboxError::Start)?;
         let mut plan = command::plan(&self.job.suite, &inside, &self.job.facts, part);
         if !self.sandboxed() {
             // What the tests print are then the paths of the copy.

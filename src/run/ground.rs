@@ -151,22 +151,19 @@ impl Ground<'_> {
             let message = "there was no sandbox: the tests could do whatever the user can";
             notes.push(Note::new("no_sandbox", message));
         }
-        if !self.config.left_out.is_empty() {
-            let keys: Vec<&str> = self
-                .config
-                .left_out
-                .iter()
-                .map(|it| it.key.as_str())
-                .collect();
+        let left_out = self.config.left_out.iter().map(|setting| {
+            let line = setting
+                .line
+                .map_or(String::new(), |line| format!(", line {line}"));
             let message = format!(
-                "regreen.toml is not trusted, so this was left out: {}",
-                keys.join(", ")
+                "regreen.toml{line}: `{}` was left out: {}",
+                setting.key, setting.reason
             );
-            notes
-                .push(Note::new("untrusted_config", message).remedy(
-                    "read it, then run `regreen trust`, or set it in your own config.toml",
-                ));
-        }
+            Note::new("untrusted_config", message).remedy(
+                "read the file, then run `regreen trust`, or set it in your own config.toml",
+            )
+        });
+        notes.extend(left_out);
         notes
     }
 

@@ -44,6 +44,11 @@ impl RunDir {
         self.path.join("inject")
     }
 
+    /// Writes one more file to be injected.
+    pub fn inject_file(&self, name: &str, text: &str) -> std::io::Result<()> {
+        std::fs::write(self.inject().join(name), text)
+    }
+
     /// A fresh directory for the events of one attempt, mounted writable.
     pub fn events(&self, attempt: u32) -> std::io::Result<PathBuf> {
         let path = self.path.join(format!("events.{attempt}"));

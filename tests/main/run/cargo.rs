@@ -282,3 +282,35 @@ fn a_dependency_that_is_not_here_is_named_with_its_remedy() {
         "{ran}"
     );
 }
+
+#[test]
+fn nextest_where_it_is_configured() {
+    if !require("bwrap") {
+        return;
+    }
+    let home = Home::new();
+    if home.program("cargo-nextest", ["--version"]).run().code() != Some(0) {
+        crate::support::say("SKIPPED nextest_where_it_is_configured: cargo-nextest is not here");
+        return;
+    }
+    let project = home
+        .project("nexted")
+        .file("Cargo.toml", MANIFEST)
+        .file(".config/nextest.toml", "")
+        .file(
+            "src/lib.rs",
+            "#[test]\nfn good() {}\n#[test]\n#[ignore]\nfn later() {}\n#[test]\nfn bad() { assert_eq!(1 + 1, 3); }\n\
+             #[test]\nfn leaves() { std::process::exit(0); }\n",
+        )
+        .committed();
+    let (document, ran) = document(&project, &[]);
+    let report = only(&document);
+    assert_eq!(report.run.framework, "nextest", "{ran}");
+    assert_ne!(document.exit_code, 0, "{ran}");
+    assert!(blames(report, "bad") && blames(report, "leaves"), "{ran}");
+    assert_eq!(
+        (report.counts.passed, report.counts.skipped),
+        (1, 1),
+        "{ran}"
+    );
+}
