@@ -36,6 +36,7 @@ impl Context {
                 return normal(path);
             }
             return match path.strip_prefix(root) {
+                Some("") => String::new(),
                 Some(rest) if rest.starts_with('/') => normal(rest.trim_start_matches('/')),
                 _ => normal(path),
             };
@@ -109,6 +110,8 @@ mod tests {
             context.relative("/home/u/pp/src/lib.rs"),
             "/home/u/pp/src/lib.rs"
         );
+        assert_eq!(context.relative("/home/u/p"), "");
+        assert_eq!(context.relative("/home/u/p/"), "");
         assert_eq!(context.relative("./tests/../a.py"), "a.py");
         assert_eq!(context.relative("../x/a.py"), "../x/a.py");
     }

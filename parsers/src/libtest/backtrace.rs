@@ -156,4 +156,15 @@ note: Some details are omitted, run with `RUST_BACKTRACE=full` for a verbose bac
             ]
         );
     }
+
+    #[test]
+    fn a_package_at_the_root_has_paths_from_the_root() {
+        let block = "stack backtrace:\n   3: demo::helper\n             at ./src/lib.rs:11:21\n";
+        let package = Package::new(Context::rooted("/p"), "/p");
+        let frames = frames(block, &package);
+        assert_eq!(
+            (frames[0].file.as_str(), frames[0].user),
+            ("src/lib.rs", true)
+        );
+    }
 }
