@@ -302,9 +302,13 @@ fn a_project_cannot_name_what_is_mounted() {
         "rust-toolchain.toml",
         &format!("[toolchain]\npath = \"{}\"\n", ssh.display()),
     );
-    let config = format!("home = {}\nversion = 3.11\n", ssh.display());
+    // A directory of secrets that happens to hold something called python.
+    program(files.home(), ".config/tool/bin/python3");
+    let tool = files.home().join(".config/tool/bin");
+    let config = format!("home = {}\nversion = 3.11\n", tool.display());
     write(&project, ".venv/pyvenv.cfg", &config);
-    program(&project, ".venv/bin/python");
+    std::fs::create_dir_all(project.join(".venv/bin")).expect("ours");
+    symlink(tool.join("python3"), project.join(".venv/bin/python")).expect("ours");
     symlink(ssh.join("id_rsa"), project.join(".venv/bin/python3")).expect("ours");
     write(&project, ".python-version", "../../.ssh\n");
     write(files.home(), ".pyenv/versions/3.11.7/bin/python3", "");
