@@ -304,6 +304,7 @@ fn a_project_cannot_name_what_is_mounted() {
     );
     // A directory of secrets that happens to hold something called python.
     program(files.home(), ".config/tool/bin/python3");
+    write(files.home(), ".config/tool/lib/python/readme", "no library");
     let tool = files.home().join(".config/tool/bin");
     let config = format!("home = {}\nversion = 3.11\n", tool.display());
     write(&project, ".venv/pyvenv.cfg", &config);
