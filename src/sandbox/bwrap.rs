@@ -358,6 +358,13 @@ fn started(errno: rustix::io::Errno) -> SandboxError {
 fn options_file(options: &[OsString]) -> Result<OwnedFd, SandboxError> {
     let mut bytes = Vec::new();
     for option in options {
+        // The options are told apart by NUL: one in a variable of an untrusted configuration
+        // would smuggle in options of its own.
+        if option.as_bytes().contains(&0) {
+            let reason = "a NUL byte in the command's environment or in a path";
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
+            return Err(SandboxError::Start(error));
+        }
         bytes.extend_from_slice(option.as_bytes());
         bytes.push(0);
     }

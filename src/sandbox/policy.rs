@@ -247,6 +247,18 @@ pub fn check_root(root: &Path, home: &Path) -> Result<(), SandboxError> {
 /// # Errors
 /// [`SandboxError::Mount`] with the first missing source.
 pub fn check_sources(spec: &Spec) -> Result<(), SandboxError> {
+    let plain = |path: &Path| {
+        path.is_absolute() && path.components().all(|part| part != Component::ParentDir)
+    };
+    if let Some(mount) = spec.mounts.iter().find(|mount| !plain(&mount.target)) {
+        return Err(SandboxError::Mount {
+            path: mount.source.clone(),
+            reason: format!(
+                "its place `{}` is not absolute and plain",
+                mount.target.display()
+            ),
+        });
+    }
     let place = &spec.place;
     let needed = spec.mounts.iter().filter(|mount| !mount.optional);
     let sources = [&place.tree, &place.home, &place.tmp]

@@ -192,3 +192,54 @@ fn a_child_survives_the_thread_that_asked_and_dies_with_the_process() {
         state().is_none().then_some(())
     });
 }
+
+/// The main program of the next test: adopts orphans, and has a child that makes one.
+#[test]
+fn role_of_a_main() {
+    if std::env::var_os("REGREEN_TEST_MAIN").is_none() {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        regreen::process::adopt_orphans().expect("the role is given");
+        for _ in 0..20 {
+            // The grandchild outlives its parent by a moment, and ends as an orphan.
+            let (status, _) = output(shell("(setsid sleep 0.2 >/dev/null 2>&1 &) ; exit 3")).await;
+            assert_eq!(
+                status,
+                Status::Exited(3),
+                "known children are left to their waiters"
+            );
+        }
+    });
+    println!("ready");
+    let _ = std::io::stdin().read(&mut [0]);
+}
+
+#[test]
+fn orphans_are_adopted_and_reaped() {
+    let own = std::env::current_exe().expect("this binary");
+    let mut main = command(own)
+        .args(["--exact", "process::role_of_a_main", "--nocapture"])
+        .env("REGREEN_TEST_MAIN", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(main.stdout.take().expect("piped")).lines();
+    let ready = lines.any(|line| line.is_ok_and(|line| line.contains("ready")));
+    assert!(ready, "its assertions held");
+    let children = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", main.id())).expect("it lives");
+        tasks
+            .flatten()
+            .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+            .map(|line| line.split_ascii_whitespace().count())
+            .sum::<usize>()
+    };
+    until("the last orphan's end", Duration::from_secs(10), || {
+        (children() == 0).then_some(())
+    });
+    main.kill().expect("ours");
+    main.wait().expect("ours");
+}

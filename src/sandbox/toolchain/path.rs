@@ -38,7 +38,9 @@ pub(super) fn search_path(found: &mut Found<'_>, python: &Python) -> OsString {
     dirs.extend(SYSTEM.iter().map(PathBuf::from));
     let mut unique: Vec<PathBuf> = Vec::new();
     for dir in dirs {
-        if !unique.contains(&dir) && dir.is_dir() {
+        // A colon cannot be said in PATH; a project's own directory may hold one.
+        let sayable = std::env::join_paths([&dir]).is_ok();
+        if sayable && !unique.contains(&dir) && dir.is_dir() {
             unique.push(dir);
         }
     }

@@ -14,11 +14,14 @@ use regreen::sandbox::Backend;
 use regreen::sandbox::SandboxError;
 use regreen::sandbox::Spec;
 use regreen::sandbox::bwrap::Bwrap;
+use regreen::sandbox::bwrap::Options;
+use regreen::sandbox::cgroup::Delegated;
 use regreen::sandbox::marker;
 use regreen::sandbox::none::NoSandbox;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -156,6 +159,9 @@ async fn dropping_the_handle_kills() {
     let running = lab.backend().start(lab.spec(["sh", "-c", &script])).await;
     let mut running = running.expect("it starts");
     running.output.recv().await.expect("it says `on`");
+    until("the stray's start", Duration::from_secs(10), || {
+        (sleepers(seconds(4)).len() == 1).then_some(())
+    });
     drop(running);
     until("the sandbox's end", Duration::from_secs(10), || {
         sleepers(seconds(4)).is_empty().then_some(())
@@ -464,4 +470,43 @@ fn nothing_survives_the_daemon() {
     assert!(!swept.killed.is_empty(), "{swept:?}");
     gone(seconds(9));
     assert_eq!(marker::sweep(&bare.markers), marker::Swept::default());
+}
+
+/// A real control group of version 2, where this user may make one. A control group that is
+/// delegated with controllers needs a systemd; see docs/not-tested.md.
+#[tokio::test]
+async fn a_control_group_ends_with_its_run() {
+    let mount = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+        .map(std::path::Path::new)
+        .into_iter()
+        .find(|dir| dir.join("cgroup.procs").exists());
+    let dir = mount.map(|mount| mount.join(format!("regreen-test-{}", std::process::id())));
+    let Some(dir) = dir.filter(|dir| std::fs::create_dir(dir).is_ok()) else {
+        crate::support::say("SKIPPED: no control group can be made here");
+        return;
+    };
+    if require("bwrap") {
+        let delegated = Delegated::within(dir.clone(), false).expect("it is ours");
+        let options = Options {
+            cgroup: Some(Arc::new(delegated)),
+            ..Options::default()
+        };
+        let lab = Lab::new();
+        let backend = Bwrap::new(&lab.host, options);
+        let script = format!("{}; echo on; sleep 1", stray(seconds(6)));
+        let running = backend.start(lab.spec(["sh", "-c", &script])).await;
+        let running = running.expect("it starts");
+        let group = std::fs::read_dir(&dir).expect("ours").flatten();
+        let groups: Vec<_> = group.filter(|entry| entry.path().is_dir()).collect();
+        assert_eq!(groups.len(), 1, "one group a run");
+        let members = std::fs::read_to_string(groups[0].path().join("cgroup.procs"));
+        assert!(
+            !members.expect("readable").is_empty(),
+            "the sandbox is in it"
+        );
+        let seen = follow(running).await;
+        assert_eq!(seen.ended.not_started, None, "{seen:?}");
+        assert!(!groups[0].path().exists(), "the group is gone with the run");
+    }
+    std::fs::remove_dir(&dir).expect("nothing is left in it");
 }

@@ -225,3 +225,32 @@ async fn starting_takes_milliseconds() {
     ));
     assert!(ended < std::time::Duration::from_secs(2), "{ended:?}");
 }
+
+/// bubblewrap's options are told apart by NUL, and a configuration may hold any character.
+#[tokio::test]
+async fn a_variable_cannot_smuggle_options_in() {
+    let lab = Lab::new();
+    let mut spec = lab.spec(["cat", "/host/etc/shadow"]);
+    let value = "x\0--ro-bind\0/\0/host\0--setenv\0A\0B";
+    spec.env.push(("SMUGGLED".into(), value.into()));
+    match lab.backend().start(spec).await {
+        Err(SandboxError::Start(error)) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        }
+        // Where there is no bubblewrap nothing is smuggled either.
+        Err(SandboxError::Unavailable { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    let mut spec = lab.spec(["true"]);
+    spec.mounts = vec![Mount {
+        source: "/".into(),
+        target: "/srv/../host".into(),
+        writable: false,
+        optional: false,
+    }];
+    let refused = lab.backend().start(spec).await;
+    assert!(
+        matches!(refused, Err(SandboxError::Mount { .. })),
+        "{refused:?}"
+    );
+}
