@@ -15,6 +15,7 @@ use crate::model::Outcome;
 use crate::model::ProjectId;
 use crate::model::Report;
 use crate::model::RunId;
+use crate::model::RunKey;
 use crate::model::SnapshotId;
 use crate::model::Source;
 use crate::run::Job;
@@ -88,6 +89,8 @@ pub(super) struct Actor {
     /// Gone after a panic in it; opened anew with the next wish.
     site: Option<Site>,
     watcher: Option<Watcher>,
+    /// Snapshots that some suite was green on.
+    green: Arc<HashSet<SnapshotId>>,
 }
 
 impl Actor {
@@ -104,6 +107,7 @@ impl Actor {
             path,
             site: None,
             watcher: None,
+            green: Arc::default(),
         };
         tokio::spawn(actor.work(inbox).instrument(span));
         wishes
@@ -168,6 +172,7 @@ impl Actor {
                 Vec::new()
             }
         };
+        self.green = Arc::new(green.iter().map(|row| row.key.snapshot.clone()).collect());
         Ok(Opened {
             trigger,
             green: green
@@ -223,9 +228,10 @@ impl Actor {
         };
         let trigger = site.config().trigger;
         let started = Instant::now();
+        let green = Arc::clone(&self.green);
         let (site, report) = self
             .apart(move || {
-                let report = site.sync(&paths, rescan);
+                let report = site.sync(&paths, rescan, |snapshot| green.contains(snapshot));
                 (site, report)
             })
             .await?;
@@ -256,9 +262,45 @@ impl Actor {
             ms = report.run.duration_ms,
             "run ended"
         );
+        let is_green = report.is_green();
         let report = Box::new(report);
+        let ended = run.clone();
         self.shared.tell(Input::RunEnded { run, report });
+        if is_green {
+            self.digest(ended, suite, snapshot).await;
+        }
         self.mend().await;
+    }
+
+    /// Finds out what else than its snapshot a green run's verdict depends on, after it is out.
+    async fn digest(&mut self, run: RunId, suite: &str, snapshot: SnapshotId) {
+        let Some(site) = self.site.take() else {
+            return;
+        };
+        let name = suite.to_owned();
+        let done = self
+            .apart(move || {
+                let environment = site.environment(&name);
+                (site, environment)
+            })
+            .await;
+        let Ok((site, environment)) = done else {
+            return;
+        };
+        self.site = Some(site);
+        let Some(environment) = environment else {
+            return;
+        };
+        Arc::make_mut(&mut self.green).insert(snapshot.clone());
+        self.shared.tell(Input::Digested {
+            project: self.project.clone(),
+            run,
+            key: RunKey {
+                snapshot,
+                suite: suite.to_owned(),
+                environment: Some(environment),
+            },
+        });
     }
 
     async fn job(

@@ -8,6 +8,7 @@ use crate::git::Head;
 use crate::git::Objects;
 use crate::git::Worktree;
 use crate::git::refuse_root;
+use crate::model::EnvironmentHash;
 use crate::model::HostEnv;
 use crate::model::LeftOutFile;
 use crate::model::Note;
@@ -107,7 +108,15 @@ impl Site {
     }
 
     /// Brings the slot up to date and looks at what it holds now.
-    pub fn sync(&mut self, paths: &[PathBuf], rescan: bool) -> Result<SyncReport, Note> {
+    ///
+    /// `may_be_known` says of a snapshot whether an earlier run may answer for it; only then,
+    /// and on a rescan, it is worth finding out what else its verdict depends on.
+    pub fn sync(
+        &mut self,
+        paths: &[PathBuf],
+        rescan: bool,
+        may_be_known: impl FnOnce(&SnapshotId) -> bool,
+    ) -> Result<SyncReport, Note> {
         let failed = |e: &dyn Error| note("sync", e);
         let head = self.worktree.head().map_err(|e| failed(&e))?;
         let synced = match self.config.trigger {
@@ -129,8 +138,9 @@ impl Site {
             true => self.look_again(),
             false => Ok(()),
         };
+        let digest = rescan || may_be_known(&synced.snapshot);
         self.last = Some(Last { synced, head });
-        self.report(suites, rescan)
+        self.report(suites, rescan, digest)
     }
 
     /// Reads configuration, suites and toolchains again.
@@ -151,17 +161,21 @@ impl Site {
         Ok(())
     }
 
-    fn report(&self, suites: Result<(), Note>, rescan: bool) -> Result<SyncReport, Note> {
-        let Some(last @ Last { synced, head }) = &self.last else {
+    fn report(
+        &self,
+        suites: Result<(), Note>,
+        rescan: bool,
+        digest: bool,
+    ) -> Result<SyncReport, Note> {
+        let Some(Last { synced, head }) = &self.last else {
             return Err(Note::new("sync", "nothing was synchronised"));
         };
-        let place = self.mirror.place();
         let suites = suites.map(|()| {
             self.suites
                 .iter()
                 .map(|suite| SuiteKey {
                     name: suite.name.clone(),
-                    environment: None,
+                    environment: digest.then(|| self.environment(&suite.name)).flatten(),
                 })
                 .collect()
         });
@@ -189,6 +203,15 @@ impl Site {
             notes: self.toolchains.notes.clone(),
             rescan,
         })
+    }
+
+    /// What else than the snapshot a verdict on a suite depends on.
+    pub fn environment(&self, suite: &str) -> Option<EnvironmentHash> {
+        let last = self.last.as_ref()?;
+        let suite = self.suites.iter().find(|known| known.name == suite)?;
+        let place = self.mirror.place();
+        self.ground(last, &place)
+            .environment(suite, self.config.backend)
     }
 
     fn ground<'a>(&'a self, last: &'a Last, place: &'a Place) -> Ground<'a> {

@@ -182,6 +182,13 @@ pub enum EventKind {
         #[serde(default)]
         notes: Vec<Note>,
     },
+    /// What else than its snapshot a green run's verdict depends on.
+    RunDigested {
+        /// The run.
+        run: RunId,
+        /// The rest of its key.
+        environment: EnvironmentHash,
+    },
     /// A newer snapshot took a run's place.
     RunSuperseded {
         /// The run.

@@ -4,6 +4,7 @@ use crate::config::BackendName;
 use crate::config::Config;
 use crate::config::NetworkAccess;
 use crate::git::Confined;
+use crate::model::EnvironmentHash;
 use crate::model::Framework;
 use crate::model::HostEnv;
 use crate::model::Note;
@@ -14,6 +15,7 @@ use crate::model::Suite;
 use crate::run::Job;
 use crate::run::command::Facts;
 use crate::run::history;
+use crate::run::reuse;
 use crate::run::runners;
 use crate::run::select;
 use crate::run::select::Early;
@@ -64,16 +66,7 @@ impl Ground<'_> {
         let host = self.host;
         let state = host.state_dir();
         let previous = history::previous(&state, self.project, &suite.name);
-        let network = match (backend, self.config.network) {
-            (BackendName::None, _) | (_, NetworkAccess::Host) => Network::Host,
-            (BackendName::Bwrap, NetworkAccess::None) => Network::None,
-        };
-        let configured = self.config.mounts.iter().map(|entry| Mount {
-            source: entry.source.clone(),
-            target: entry.target.clone().unwrap_or_else(|| entry.source.clone()),
-            writable: entry.writable,
-            optional: false,
-        });
+        let network = self.network(backend);
         let (env, mounts) = match backend {
             BackendName::Bwrap => (self.toolchains.env.clone(), self.mounts),
             // What the user's own shell would have; the toolchains lie where they lie.
@@ -91,7 +84,7 @@ impl Ground<'_> {
             env,
             mounts: mounts
                 .chain(self.synced.carried.iter().cloned())
-                .chain(configured)
+                .chain(self.configured())
                 .collect(),
             facts: self.facts(suite, network, host),
             network,
@@ -101,6 +94,44 @@ impl Ground<'_> {
             notes: self.notes(backend),
             notes_if_red: self.left_out(),
         }
+    }
+
+    /// What else than the snapshot a verdict on the suite depends on; `None` when that cannot be
+    /// determined. Reads the stat of every entry of what is carried in: not for a save's way.
+    pub fn environment(&self, suite: &Suite, backend: BackendName) -> Option<EnvironmentHash> {
+        let network = self.network(backend);
+        let carried: Vec<Mount> = self
+            .synced
+            .carried
+            .iter()
+            .cloned()
+            .chain(self.configured())
+            .collect();
+        reuse::environment_hash(reuse::Surroundings {
+            suite,
+            programs: &self.toolchains.programs,
+            env: &self.toolchains.env,
+            carried: &carried,
+            facts: &self.facts(suite, network, self.host),
+            network,
+            backend: backend.as_str(),
+        })
+    }
+
+    fn network(&self, backend: BackendName) -> Network {
+        match (backend, self.config.network) {
+            (BackendName::None, _) | (_, NetworkAccess::Host) => Network::Host,
+            (BackendName::Bwrap, NetworkAccess::None) => Network::None,
+        }
+    }
+
+    fn configured(&self) -> impl Iterator<Item = Mount> {
+        self.config.mounts.iter().map(|entry| Mount {
+            source: entry.source.clone(),
+            target: entry.target.clone().unwrap_or_else(|| entry.source.clone()),
+            writable: entry.writable,
+            optional: false,
+        })
     }
 
     /// What to look at before the whole suite.

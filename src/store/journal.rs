@@ -87,6 +87,11 @@ fn fold(
             params![run.as_str(), at.millis()],
         ),
         EventKind::RunFinished { run, .. } => finished(connection, project, run, at, kind),
+        EventKind::RunDigested { run, environment } => execute(
+            connection,
+            "UPDATE runs SET environment = ?2 WHERE id = ?1",
+            params![run.as_str(), environment.as_str()],
+        ),
         EventKind::RunSuperseded { run } => ended(connection, run, at, RunState::Superseded),
         EventKind::RunCancelled { run } => ended(connection, run, at, RunState::Cancelled),
         EventKind::RunLost { run } => ended(connection, run, at, RunState::Lost),

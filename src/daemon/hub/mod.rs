@@ -26,6 +26,7 @@ use crate::model::Origin;
 use crate::model::ProjectId;
 use crate::model::Report;
 use crate::model::RunId;
+use crate::model::RunKey;
 use crate::model::SnapshotId;
 use crate::model::Timestamp;
 use crate::model::status::DaemonStatus;
@@ -134,6 +135,15 @@ pub enum Input {
         run: RunId,
         /// Its report.
         report: Box<Report>,
+    },
+    /// What else than its snapshot a green run's verdict depends on.
+    Digested {
+        /// The project.
+        project: ProjectId,
+        /// The run.
+        run: RunId,
+        /// Its whole key.
+        key: RunKey,
     },
     /// Something else that happened to a project and is only to be journalled and shown
     /// (loops).
@@ -567,6 +577,7 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
         } => state.progress(&mut out, now, run, done, total, counts),
         Input::TestFailed { run, failure } => state.test_failed(&mut out, now, run, failure),
         Input::RunEnded { run, report } => state.run_ended(&mut out, now, &run, &report),
+        Input::Digested { project, run, key } => state.digested(&mut out, now, &project, run, key),
         Input::Event(event) => {
             state.show(&event);
             out.events.push(event);

@@ -268,8 +268,15 @@ impl Project {
 
     /// The same key did not come out green: it never answers for a run again.
     pub fn forget_green(&mut self, key: &RunKey) {
-        self.green.retain(|(known, ..)| known != key);
+        self.green.retain(|(known, ..)| !is_same(known, key));
     }
+}
+
+/// Whether two keys are the same as far as is known: what a verdict depends on besides the
+/// snapshot is not found out on a save's way.
+pub(super) fn is_same(a: &RunKey, b: &RunKey) -> bool {
+    let unknown = a.environment.is_none() || b.environment.is_none();
+    a.suite == b.suite && a.snapshot == b.snapshot && (unknown || a.environment == b.environment)
 }
 
 impl State {

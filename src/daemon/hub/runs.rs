@@ -10,6 +10,7 @@ use crate::model::Failure;
 use crate::model::ProjectId;
 use crate::model::Report;
 use crate::model::RunId;
+use crate::model::RunKey;
 use crate::model::TestRef;
 use crate::model::Timestamp;
 use crate::model::Verdict;
@@ -99,12 +100,36 @@ impl State {
             true => project.settle(request.key.clone()),
             false => project.unsettle(request.key.clone()),
         }
-        match report.is_green() {
-            true => project.remember_green(request.key.clone(), run.clone(), now),
-            false => project.forget_green(&request.key),
+        if !report.is_green() {
+            project.forget_green(&request.key);
         }
         self.emit(out, now, &id, finished(run, report, stale));
         self.want_again(out, now, &request);
+    }
+
+    /// From now on a green run can answer for its key.
+    pub(super) fn digested(
+        &mut self,
+        out: &mut Out,
+        now: Timestamp,
+        id: &ProjectId,
+        run: RunId,
+        key: RunKey,
+    ) {
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        if let Some(attempt) = project.attempts.get_mut(&key.suite)
+            && attempt.key.snapshot == key.snapshot
+        {
+            attempt.key.environment.clone_from(&key.environment);
+        }
+        let environment = key.environment.clone();
+        project.remember_green(key, run.clone(), now);
+        if let Some(environment) = environment {
+            let kind = EventKind::RunDigested { run, environment };
+            self.emit(out, now, id, kind);
+        }
     }
 
     /// A run whose end says nothing about the project is wanted again, a few times.

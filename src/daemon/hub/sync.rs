@@ -5,6 +5,7 @@ use crate::daemon::hub::State;
 use crate::daemon::hub::SyncReport;
 use crate::daemon::hub::project::Attempt;
 use crate::daemon::hub::project::Phase;
+use crate::daemon::hub::project::is_same;
 use crate::model::Asker;
 use crate::model::EventKind;
 use crate::model::Note;
@@ -228,7 +229,9 @@ impl State {
             return;
         };
         let attempt = project.attempts.get(&key.suite);
-        if attempt.is_some_and(|last| last.key == key && (last.settled || last.tries >= TRIES)) {
+        if attempt
+            .is_some_and(|last| is_same(&last.key, &key) && (last.settled || last.tries >= TRIES))
+        {
             return;
         }
         if let Some((_, from, ended)) = project.green_run(&key).cloned() {
@@ -291,7 +294,7 @@ impl crate::daemon::hub::project::Project {
     /// A run of this key ended without a verdict.
     pub(super) fn unsettle(&mut self, key: RunKey) {
         let tries = match self.attempts.get(&key.suite) {
-            Some(last) if last.key == key => last.tries + 1,
+            Some(last) if is_same(&last.key, &key) => last.tries + 1,
             _ => 1,
         };
         let attempt = Attempt {

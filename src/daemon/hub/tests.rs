@@ -231,10 +231,11 @@ impl World {
                 self.put(Input::Synced { project, result });
             }
             Going::Run {
+                project,
                 run,
+                suite,
                 tree,
                 cancelled,
-                ..
             } => {
                 let report = match (cancelled, tree % 2) {
                     (true, _) => report(Outcome::Interrupted, 0, 0),
@@ -242,7 +243,20 @@ impl World {
                     _ => report(Outcome::Failed, 2, 1),
                 };
                 let report = Box::new(report);
+                let is_green = report.is_green();
+                let ended = run.clone();
                 self.put(Input::RunEnded { run, report });
+                if is_green {
+                    self.put(Input::Digested {
+                        project,
+                        run: ended,
+                        key: RunKey {
+                            snapshot: SnapshotId::new(tree.to_string()),
+                            suite,
+                            environment: Some(crate::model::EnvironmentHash::new("e")),
+                        },
+                    });
+                }
             }
         }
     }
@@ -287,7 +301,8 @@ fn synced(tree: u32, rescan: bool) -> SyncReport {
             .iter()
             .map(|name| SuiteKey {
                 name: (*name).to_owned(),
-                environment: Some(crate::model::EnvironmentHash::new("e")),
+                // Only looked for where an earlier run may answer.
+                environment: (tree % 2 == 0).then(|| crate::model::EnvironmentHash::new("e")),
             })
             .collect()),
         ignored: Vec::new(),
