@@ -103,7 +103,7 @@ fn cargo_configuration_runs_inside_only() {
 }
 
 #[test]
-fn a_planted_toolchain_runs_inside_only_and_convinces_nobody() {
+fn a_planted_toolchain_runs_inside_at_most_and_convinces_nobody() {
     if !require("bwrap") {
         return;
     }
@@ -123,9 +123,16 @@ fn a_planted_toolchain_runs_inside_only_and_convinces_nobody() {
     if std::env::var_os("RUSTUP_TOOLCHAIN").is_none() {
         bites(&project, &["cargo", "--version"]);
     }
-    let document = is_harmless(&project);
-    assert_ne!(
-        document.exit_code, 0,
+    believes_no_impostor(&is_harmless(&project), 3);
+}
+
+/// Either it is not green, or the real tools ran and counted the real tests.
+#[track_caller]
+fn believes_no_impostor(document: &RunDocument, truly: u64) {
+    let counted = document.reports.iter().map(|report| report.counts.passed);
+    let counted: u64 = counted.sum();
+    assert!(
+        document.exit_code != 0 || counted == truly,
         "an impostor was believed: {document:#?}"
     );
 }
