@@ -77,7 +77,7 @@ fn a_broken_configuration() {
         ("debounce = \n", 1, 12, "regreen.toml"),
     ] {
         project.write("regreen.toml", text);
-        for verb in [&["run"][..], &["watch"], &["config", "check"]] {
+        for verb in [&["run"][..], &["config", "check"]] {
             let ran = project.regreen(verb).run();
             ran.exits(2).complains("regreen.toml").complains(hint);
             let told = ran.stderr();
@@ -91,6 +91,35 @@ fn a_broken_configuration() {
             );
         }
     }
+}
+
+/// Who watches waits for the file to be mended, and says so where people and programs look.
+#[test]
+fn a_configuration_that_breaks_while_it_is_watched() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new().fixture(GREEN);
+    let watch = project.regreen(["watch"]).start();
+    assert_eq!(project.settled()["verdict"], "green");
+    project.write("regreen.toml", "[limits]\nsilense = \"3s\"\n");
+    let status = project.status_until("a note on the configuration", |status| {
+        let notes = status["notes"].to_string();
+        notes.contains("silense") && notes.contains("silence")
+    });
+    assert_ne!(
+        (&status["verdict"], &status["stale"]),
+        (&"green".into(), &false.into()),
+        "green, about a tree that was not tested: {status:#}"
+    );
+    project.write("regreen.toml", "[limits]\nsilence = \"2m\"\n");
+    let status = project.settled();
+    assert_eq!(status["verdict"], "green", "{status:#}");
+    assert!(
+        !status["notes"].to_string().contains("silense"),
+        "{status:#}"
+    );
+    watch.interrupt().exits(0).says("silense");
 }
 
 #[test]

@@ -288,9 +288,11 @@ fn a_project_that_asks_for_everything_gets_nothing() {
     let watch = project.regreen(["watch"]).start();
     let status = project.status_until("what was left out", |status| {
         let left_out = status["ignored"].to_string();
+        let ended = status["activity"] == "idle" && status["isolation"].is_object();
         ["backend", "network", "mounts", "pass_env"]
             .iter()
             .all(|key| left_out.contains(key))
+            && ended
     });
     assert_eq!(status["isolation"]["backend"], "bwrap", "{status:#}");
     watch.interrupt();
