@@ -82,7 +82,7 @@ impl GenericRun {
             _ => self.lines.feed(bytes),
         };
         for line in whole {
-            self.line(&line.text());
+            self.line(&line.shown());
         }
         Vec::new()
     }
@@ -157,7 +157,7 @@ impl GenericRun {
             .into_iter()
             .flatten()
         {
-            self.line(&line.text());
+            self.line(&line.shown());
         }
         let mut compose = Compose::new();
         std::mem::take(&mut self.warnings)

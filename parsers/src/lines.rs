@@ -20,6 +20,20 @@ impl Line {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
+    /// The line as text for people: nothing that is meant for them is as long as this.
+    pub fn shown(&self) -> String {
+        const MOST: usize = 256 * 1024;
+        String::from_utf8_lossy(&self.bytes[..self.bytes.len().min(MOST)]).into_owned()
+    }
+
+    /// The line as it is if it may hold a record, else as it is shown.
+    pub fn record_or_shown(&self) -> String {
+        match memchr::memmem::find(&self.bytes, b"\"type\"") {
+            Some(_) => self.text(),
+            None => self.shown(),
+        }
+    }
+
     /// Whether the line was too long to be kept whole.
     pub fn cut(&self) -> bool {
         let kept = self.bytes.len() as u64;
@@ -38,7 +52,7 @@ impl Lines {
     /// Takes more bytes, returns the lines that are whole now.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Vec<Line> {
         let mut whole = Vec::new();
-        while let Some(at) = bytes.iter().position(|byte| *byte == b'\n') {
+        while let Some(at) = memchr::memchr(b'\n', bytes) {
             self.keep(&bytes[..at]);
             self.length += 1;
             whole.push(self.take(false));

@@ -61,12 +61,13 @@ fn an_endless_line_and_an_endless_log_are_bounded() {
 #[test]
 fn many_loud_failures_give_a_report_that_can_be_read() {
     let mut live = Live::new(Format::Libtest, Context::default());
-    let out = "y".repeat(1 << 20);
+    let (loud, quiet) = ("y".repeat(1 << 20), "y".repeat(1 << 14));
     live.feed(
         Stream::Stdout,
         b"{ \"type\": \"suite\", \"event\": \"started\", \"test_count\": 300 }\n",
     );
     for i in 0..300 {
+        let out = if i % 20 == 0 { &loud } else { &quiet };
         live.feed(
             Stream::Stdout,
             format!("{{ \"type\": \"test\", \"event\": \"started\", \"name\": \"t{i}\" }}\n")

@@ -95,7 +95,7 @@ impl Binary {
     }
 
     fn line(&mut self, line: &Line) -> Option<Step> {
-        let text = line.text();
+        let text = line.record_or_shown();
         if !self.headed {
             self.headed = true;
             self.header = serde_json::from_str::<Header>(&text)

@@ -29,7 +29,7 @@ impl CargoRun {
             self.log_line(&line, &mut events);
         }
         if let Some(line) = self.stderr.finish() {
-            self.error_line(&text::clean(&line.text()));
+            self.error_line(&text::clean(&line.shown()));
         }
         if let Some(section) = self.reader.close() {
             self.sections.push((self.current.clone(), section));

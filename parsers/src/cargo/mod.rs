@@ -172,7 +172,7 @@ impl CargoRun {
             Stream::Stderr => {
                 self.tail.feed(bytes);
                 for line in self.stderr.feed(bytes) {
-                    self.error_line(&text::clean(&line.text()));
+                    self.error_line(&text::clean(&line.shown()));
                 }
             }
             Stream::Stdout | Stream::Log => {
@@ -292,7 +292,7 @@ impl CargoRun {
                 return;
             }
         }
-        let raw = line.text();
+        let raw = line.record_or_shown();
         if self.inline_line(&raw, events) {
             return;
         }

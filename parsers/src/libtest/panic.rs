@@ -29,8 +29,42 @@ static HEADER: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant pattern")
 });
 
+/// Before Rust 1.73 the message stood in the header, in single quotes.
+static OLD: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?ms)^thread '([^'\n]*)' panicked at '(.*?)', ([^\s:']+):(\d+):(\d+)$")
+        .expect("a constant pattern")
+});
+
 /// Every panic that was printed in `output`, in order.
 pub(crate) fn all(output: &str) -> Vec<Panic> {
+    let mut panics = new_style(output);
+    if panics.is_empty() {
+        panics = old_style(output);
+    }
+    panics
+}
+
+fn old_style(output: &str) -> Vec<Panic> {
+    OLD.captures_iter(output)
+        .filter_map(|found| {
+            let whole = found.get(0)?;
+            let rest = output.get(whole.end()..)?;
+            let (_, used, _) = message(rest);
+            Some(Panic {
+                thread: found.get(1)?.as_str().to_owned(),
+                file: found.get(3)?.as_str().to_owned(),
+                line: found.get(4)?.as_str().parse().ok()?,
+                column: found.get(5)?.as_str().parse().ok()?,
+                message: found.get(2)?.as_str().to_owned(),
+                start: whole.start(),
+                end: whole.end() + used,
+                closed: true,
+            })
+        })
+        .collect()
+}
+
+fn new_style(output: &str) -> Vec<Panic> {
     let headers: Vec<_> = HEADER.captures_iter(output).collect();
     let starts: Vec<usize> = headers
         .iter()
@@ -144,6 +178,25 @@ mod tests {
         assert_eq!(
             decisive(&panics, "tests::x").map(|p| p.message.as_str()),
             Some("other")
+        );
+    }
+
+    #[test]
+    fn the_old_way_is_read_too() {
+        let output = "thread 'tests::a' panicked at 'assertion failed: `(left == right)`
+  left: `1`,
+ right: `2`: why', src/lib.rs:9:5
+note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+";
+        let panics = all(output);
+        assert_eq!(
+            (panics.len(), panics[0].line, panics[0].file.as_str()),
+            (1, 9, "src/lib.rs")
+        );
+        let sides = crate::libtest::sides::of(&panics[0].message).expect("two sides");
+        assert_eq!(
+            (sides.left.as_deref(), sides.right.as_deref()),
+            (Some("1"), Some("2"))
         );
     }
 }

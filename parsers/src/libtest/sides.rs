@@ -20,6 +20,14 @@ fn standard(message: &str) -> Option<Diff> {
     let left_at = message[..right_at].rfind("\n  left: ")?;
     let left = message[left_at + 9..right_at].trim_end_matches([',', '\n']);
     let right = message[right_at + 9..].trim_end();
+    // Before Rust 1.73 the sides stood in backticks, and the message behind them.
+    if message.starts_with("assertion failed: `(left") {
+        let right = right.rsplit_once("`: ").map_or(right, |(side, _)| side);
+        return Some(with_unified(
+            left.trim_matches('`'),
+            right.trim_matches('`'),
+        ));
+    }
     Some(with_unified(left, right))
 }
 

@@ -136,7 +136,7 @@ impl NextestRun {
     }
 
     fn text_line(&mut self, line: &Line) {
-        let text = crate::text::clean(&line.text());
+        let text = crate::text::clean(&line.shown());
         if !self.reader.line(&text) {
             let mut bytes = text.into_bytes();
             bytes.push(b'\n');

@@ -27,7 +27,7 @@ impl PytestRun {
             .into_iter()
             .flatten()
         {
-            self.text.line(&line.text());
+            self.text.line(&line.shown());
         }
         let compose = Compose::new();
         if self.fed && self.session.began {

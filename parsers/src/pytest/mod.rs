@@ -127,14 +127,14 @@ impl PytestRun {
                 self.live = true;
                 self.error_tail.feed(bytes);
                 for line in self.errors.feed(bytes) {
-                    self.text.line(&line.text());
+                    self.text.line(&line.shown());
                 }
             }
             Stream::Stdout | Stream::Log => {
                 self.live |= stream == Stream::Stdout;
                 self.tail.feed(bytes);
                 for line in self.output.feed(bytes) {
-                    self.text.line(&line.text());
+                    self.text.line(&line.shown());
                 }
             }
         }
