@@ -127,6 +127,9 @@ fn gates(text: &mut String, answers: &[crate::model::GateAnswer]) {
 
 fn failures(text: &mut String, reports: &[Report], room: usize) {
     text.push_str("## What fails\n\n");
+    if reports.iter().all(Report::is_green) {
+        text.push_str("Nothing: the tests are green.\n");
+    }
     let mut shown = 0;
     for report in reports.iter().filter(|report| !report.is_green()) {
         let suite = report.run.suite.as_deref().unwrap_or("tests");

@@ -63,6 +63,8 @@ pub struct FixRequest {
 pub enum TurnClass {
     /// Everything is green now.
     Fixed,
+    /// Everything seemed green, and a gate said no.
+    Refused,
     /// Less fails, or it comes further.
     Progress,
     /// Nothing was changed.
@@ -88,6 +90,7 @@ impl TurnClass {
     pub fn as_str(self) -> &'static str {
         match self {
             TurnClass::Fixed => "fixed",
+            TurnClass::Refused => "refused",
             TurnClass::Progress => "progress",
             TurnClass::NoEdit => "no_edit",
             TurnClass::NoProgress => "no_progress",

@@ -20,7 +20,10 @@ use crate::iteration::gate::Repeat;
 use crate::iteration::gate::is_test_file;
 use crate::iteration::gate::judge;
 use crate::iteration::inventory::Inventory;
+use crate::iteration::inventory::Ran;
+use crate::iteration::inventory::stable;
 use crate::iteration::machine::LoopInput;
+use crate::iteration::progress::key_of;
 use crate::model::GateAnswer;
 use crate::model::Limits;
 use crate::model::LoopLine;
@@ -180,7 +183,7 @@ impl Question {
         facts.head = fresh.inventory;
         facts.repeats.push(repeat(&fresh.tests.reports));
         while green && !cut && facts.repeats.len() < REPEATS {
-            let again = self.repeated();
+            let again = self.repeated(&facts.head);
             let seen = self.run(room, again, tree, grounds, watch, stop).await?;
             cut |= seen.tests.cut;
             facts.repeats.push(repeat(&seen.tests.reports));
@@ -230,13 +233,19 @@ impl Question {
 
     /// What is run again: the fixed tests one by one where that is possible and they are few,
     /// the suites otherwise.
-    fn repeated(&self) -> Vec<Suite> {
+    fn repeated(&self, head: &Inventory) -> Vec<Suite> {
         let mut again = Vec::new();
         for report in &self.failing {
             let suite = report.run.suite.as_deref().unwrap_or_default();
             let suite = self.suites.iter().find(|one| one.name == suite);
             for failure in &report.failures {
+                let there = |suite: &Suite| {
+                    let key = key_of(&suite.name, failure);
+                    head.that(Ran::Passed).any(|one| stable(one) == key)
+                };
                 match suite {
+                    // What is gone is the inventory's business.
+                    Some(suite) if !failure.rerun.is_empty() && !there(suite) => {}
                     Some(suite) if !failure.rerun.is_empty() => again.push(Suite {
                         command: failure.rerun.clone(),
                         dir: PathBuf::new(),

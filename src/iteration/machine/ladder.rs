@@ -56,7 +56,7 @@ pub(super) fn climb(state: &mut LoopState, class: TurnClass) -> Option<(StopReas
         state.ladder.crashes = 0;
     }
     match class {
-        TurnClass::Fixed => return None,
+        TurnClass::Fixed | TurnClass::Refused => return None,
         TurnClass::Progress => progress(state),
         // The turn was paid and nobody is to blame: on, with the budget one turn smaller.
         TurnClass::Interrupted => state.told = vec![Told::Interrupted],

@@ -263,6 +263,7 @@ fn gated(
 
 fn refused(state: &mut LoopState, answers: Vec<GateAnswer>) -> Vec<LoopEffect> {
     let why = named(&answers, GateVerdict::Fail);
+    state.judged = Some((state.spend.iterations, TurnClass::Refused));
     if state.gate_told {
         return stop(
             state,
@@ -271,7 +272,15 @@ fn refused(state: &mut LoopState, answers: Vec<GateAnswer>) -> Vec<LoopEffect> {
         );
     }
     state.gate_told = true;
-    state.tip_refused = true;
+    let lost = answers
+        .iter()
+        .any(|answer| answer.gate == Gate::Inventory && answer.verdict == GateVerdict::Fail);
+    if lost {
+        // What was removed cannot be put right from where it is gone.
+        state.tip.clone_from(&state.best);
+    } else {
+        state.tip_refused = true;
+    }
     let no = answers
         .into_iter()
         .filter(|answer| answer.verdict == GateVerdict::Fail)

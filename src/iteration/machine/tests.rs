@@ -57,13 +57,17 @@ fn nothing() -> Turn {
     }
 }
 
-fn gates(integrity: GateVerdict) -> Vec<GateAnswer> {
+fn gates(verdict: GateVerdict) -> Vec<GateAnswer> {
+    gates_with(Gate::Integrity, verdict)
+}
+
+fn gates_with(one: Gate, verdict: GateVerdict) -> Vec<GateAnswer> {
     Gate::ALL
         .iter()
         .map(|gate| GateAnswer {
             gate: *gate,
-            verdict: if *gate == Gate::Integrity {
-                integrity
+            verdict: if *gate == one {
+                verdict
             } else {
                 GateVerdict::Pass
             },
@@ -423,6 +427,19 @@ fn an_agent_that_mends_its_ways_after_a_gate_passes() {
     let (reason, world) = run(vec![refused, edit(2, 0)]);
     assert_eq!(reason, StopReason::Passed);
     assert!(matches!(world.told[1][..], [Told::Gates(_)]));
+}
+
+#[test]
+fn after_a_lost_test_it_goes_on_from_where_the_test_still_is() {
+    let lost = Turn {
+        gates: gates_with(Gate::Inventory, GateVerdict::Fail),
+        ..edit(1, 0)
+    };
+    let (reason, world) = run(vec![lost.clone()]);
+    assert_eq!(reason, StopReason::GateFailed);
+    assert_eq!(world.played, 2);
+    assert_eq!(world.best(), "0");
+    assert_eq!(run(vec![lost, edit(2, 0)]).0, StopReason::Passed);
 }
 
 #[test]
