@@ -13,6 +13,8 @@ mod bad_input;
 mod contract;
 #[path = "main/e2e.rs"]
 mod e2e;
+#[path = "main/fix/mod.rs"]
+mod fix;
 #[path = "main/fixtures.rs"]
 mod fixtures;
 #[path = "main/harness.rs"]

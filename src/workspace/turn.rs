@@ -220,7 +220,12 @@ fn transcript(
     path: &Path,
     said: mpsc::Sender<AgentEvent>,
 ) -> Result<(mpsc::Sender<AgentEvent>, tokio::task::JoinHandle<()>), WorkspaceError> {
-    let mut file = File::create(path).map_err(WorkspaceError::io("make", path))?;
+    // Appended: a turn that was begun twice would show.
+    let mut file = File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(WorkspaceError::io("make", path))?;
     let (sender, mut receiver) = mpsc::channel::<AgentEvent>(64);
     let task = tokio::spawn(async move {
         let mut left = TRANSCRIPT;

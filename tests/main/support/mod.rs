@@ -43,5 +43,6 @@ pub use require::say;
 pub use toolchain::as_ordinary_user;
 pub use toolchain::pytest_venv;
 pub use toolchain::repository;
+pub use wait::for_end_of;
 pub use wait::until;
 pub use wait::until_changed;

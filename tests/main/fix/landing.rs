@@ -1,0 +1,181 @@
+//! `loops apply`: nothing lands unproved, and what is refused changes nothing.
+
+use crate::fix::adder;
+use crate::fix::agent;
+use crate::fix::fix;
+use crate::fix::report;
+use crate::support::Project;
+use crate::support::require;
+
+/// A loop that passed.
+fn passed() -> Option<Project> {
+    if !require("bwrap") {
+        return None;
+    }
+    let project = adder();
+    let ran = fix(&project, "fixes", &[]);
+    assert_eq!(report(&ran)["stop_reason"], "passed", "{ran}");
+    Some(project)
+}
+
+#[track_caller]
+fn is_clean(project: &Project) {
+    assert_eq!(project.git(["status", "--porcelain"]), "");
+}
+
+#[test]
+fn what_passed_lands_on_a_clean_checkout() {
+    let Some(project) = passed() else { return };
+    let tip = project.git(["rev-parse", "main"]);
+    let ran = project.regreen(["loops", "apply", "--json"]).run();
+    ran.exits(0);
+    let report = report(&ran);
+    assert_eq!(report["landing"], "applied");
+    assert_eq!(
+        report["applied"],
+        project.git(["rev-parse", "main"]).as_str()
+    );
+    assert_eq!(project.git(["rev-parse", "main~1"]), tip);
+    assert!(project.read("src/lib.rs").contains("left + right"));
+    is_clean(&project);
+    project
+        .regreen(["loops", "apply"])
+        .run()
+        .exits(1)
+        .complains("was applied already");
+}
+
+#[test]
+fn fix_can_land_by_itself() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let ran = fix(&project, "fixes", &["--apply"]);
+    assert_eq!(report(&ran)["landing"], "applied", "{ran}");
+    assert!(project.read("src/lib.rs").contains("left + right"));
+    is_clean(&project);
+}
+
+#[test]
+fn a_branch_that_moved_gets_the_commits_on_top() {
+    let Some(project) = passed() else { return };
+    project.write("notes.txt", "meanwhile\n");
+    let moved = project.commit("meanwhile");
+    project.regreen(["loops", "apply"]).run().exits(0);
+    assert_eq!(project.git(["rev-parse", "main~1"]), moved);
+    assert!(project.read("src/lib.rs").contains("left + right"));
+    assert_eq!(project.read("notes.txt"), "meanwhile\n");
+    is_clean(&project);
+}
+
+#[test]
+fn what_is_red_on_the_moved_branch_is_refused() {
+    let Some(project) = passed() else { return };
+    // Merges without a conflict, and another test fails with it.
+    project.write(
+        "tests/more.rs",
+        "#[test]\nfn subtracts() {\n    assert_eq!(adder::add(2, 2), 0);\n}\n",
+    );
+    project.commit("another opinion");
+    let before = project.fingerprint();
+    project
+        .regreen(["loops", "apply"])
+        .run()
+        .exits(1)
+        .complains("nothing was applied")
+        .complains("fresh_run");
+    before.unchanged_in(&project);
+}
+
+#[test]
+fn a_conflict_is_refused_and_names_the_file() {
+    let Some(project) = passed() else { return };
+    project.edit("src/lib.rs", "left - right", "left - right - 0");
+    project.commit("the same line");
+    let before = project.fingerprint();
+    project
+        .regreen(["loops", "apply"])
+        .run()
+        .exits(1)
+        .complains("conflicts with `main`")
+        .complains("src/lib.rs");
+    before.unchanged_in(&project);
+}
+
+#[test]
+fn a_dirty_path_is_refused_and_another_one_is_not() {
+    let Some(project) = passed() else { return };
+    project.write("scratch.txt", "mine\n");
+    project.edit("src/lib.rs", "Adds numbers", "Adds up numbers");
+    let before = project.fingerprint();
+    project
+        .regreen(["loops", "apply"])
+        .run()
+        .exits(1)
+        .complains("`src/lib.rs` would be overwritten");
+    before.unchanged_in(&project);
+    project.git(["checkout", "-q", "--", "src/lib.rs"]);
+    project.regreen(["loops", "apply"]).run().exits(0);
+    assert_eq!(project.read("scratch.txt"), "mine\n");
+    assert_eq!(project.git(["status", "--porcelain"]), "?? scratch.txt");
+}
+
+#[test]
+fn a_branch_that_is_not_checked_out_moves_without_touching_files() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    project.git(["branch", "other"]);
+    let text = agent("fixes");
+    let args = ["fix", "other", "--json", "--agent-command", &text];
+    let ran = project.regreen(args).run();
+    assert_eq!(report(&ran)["branch"], "other", "{ran}");
+    project.write("src/lib.rs", "not even Rust");
+    project.regreen(["loops", "apply"]).run().exits(0);
+    assert_eq!(project.read("src/lib.rs"), "not even Rust");
+    let text = project.git(["show", "other:src/lib.rs"]);
+    assert!(text.contains("left + right"), "{text}");
+}
+
+#[test]
+fn what_needs_approval_waits_for_it() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let ran = fix(&project, "adds-a-build-script", &[]);
+    assert_eq!(report(&ran)["stop_reason"], "needs_approval", "{ran}");
+    project
+        .regreen(["loops", "apply"])
+        .run()
+        .exits(1)
+        .complains("needs approval");
+    project.regreen(["loops", "approve"]).run().exits(0);
+    project.regreen(["loops", "apply"]).run().exits(0);
+    assert_eq!(project.read("build.rs"), "fn main() {}\n");
+
+    let project = adder();
+    fix(&project, "adds-a-build-script", &[]);
+    project.regreen(["loops", "reject"]).run().exits(0);
+    project
+        .regreen(["loops", "apply"])
+        .run()
+        .exits(1)
+        .complains("was rejected");
+}
+
+#[test]
+fn what_did_not_pass_is_not_applied() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    fix(&project, "deletes-the-test", &[]);
+    project
+        .regreen(["loops", "apply"])
+        .run()
+        .exits(1)
+        .complains("only what passed is applied");
+}
