@@ -104,7 +104,8 @@ fn an_agent_that_only_talks_is_not_believed() {
 
 #[test]
 fn an_agent_that_deletes_the_test_is_told_once() {
-    let Some((_, report)) = ends("deletes-the-test", &[], "gate_failed", 112, 2) else {
+    // The directory lives as long as the project's home does.
+    let Some((_project, report)) = ends("deletes-the-test", &[], "gate_failed", 112, 2) else {
         return;
     };
     assert_eq!(last_class(&report), "refused");

@@ -18,17 +18,13 @@ fn agent(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// `cargo-assertion` without what is only for the fixtures' own test.
+/// `fixtures/projects/cargo-assertion`: one test of two fails.
 fn adder() -> Project {
     fixture("cargo-assertion")
 }
 
 fn fixture(name: &str) -> Project {
-    let project = Home::new().fixture(name);
-    std::fs::remove_file(project.path("expected.toml")).expect("every fixture has one");
-    project.git(["add", "--all"]);
-    project.git(["commit", "-q", "--amend", "-m", "red"]);
-    project
+    Home::new().fixture(name)
 }
 
 /// Runs `regreen fix` with an agent of the fixtures.
