@@ -102,7 +102,7 @@ fn kill_9_at_any_moment_pays_no_turn_twice_and_loses_nothing() {
         let report = report(&ran);
         assert_eq!(
             report["stop_reason"], "passed",
-            "after {kills} kills: {ran}"
+            "after {kills} kills: {report:#}\n{ran}"
         );
         let starts = starts(directory(&report));
         assert_eq!(report["spend"]["iterations"], starts.len(), "{report:#}");
