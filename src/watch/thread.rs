@@ -320,7 +320,9 @@ impl Listener {
 
     fn reload_tracked(&mut self) {
         let index = self.worktree.index_path();
-        let Some(dirs) = self.tracked.reload(&index, &mut self.rules) else {
+        let reloaded = self.tracked.reload(&index, &mut self.rules);
+        crate::git::give_back_memory();
+        let Some(dirs) = reloaded else {
             return;
         };
         for dir in dirs {

@@ -192,6 +192,7 @@ impl Mirror {
         self.manifest.begin()?;
         let put = same.iter().try_for_each(|row| self.manifest.put(row));
         self.manifest.commit()?;
+        crate::git::give_back_memory();
         put.map(|()| drift)
     }
 

@@ -2,7 +2,6 @@
 
 use crate::git::Edit;
 use crate::git::EntryMode;
-use crate::git::GitError;
 use crate::git::Oid;
 use crate::model::SnapshotId;
 use crate::sandbox::mirror::LeftOut;
@@ -19,7 +18,7 @@ impl Mirror {
     pub(crate) fn finish(&mut self, batch: &mut Batch) -> Result<Synced, MirrorError> {
         let tree = self.new_tree(batch)?;
         let snapshot = self.fold(tree)?;
-        if !batch.changed.is_empty() || !batch.removed.is_empty() {
+        if batch.first || !batch.changed.is_empty() || !batch.removed.is_empty() {
             self.state.generation += 1;
         }
         self.state.tree = Some(tree);
@@ -76,22 +75,33 @@ impl Mirror {
             .collect())
     }
 
-    fn new_tree(&self, batch: &mut Batch) -> Result<Oid, MirrorError> {
+    /// Applies the edits so far, so that they need no memory.
+    pub(crate) fn flush_edits(&self, batch: &mut Batch) {
         let edits = std::mem::take(&mut batch.edits);
-        if let Some(tree) = self.state.tree {
-            match self.objects.edit_tree(Some(tree), &edits) {
-                Ok(tree) => return Ok(tree),
-                // The user's repository was cleaned of a tree that the last one shared.
-                Err(error) => tracing::info!(%error, "the snapshot is made anew"),
+        if batch.rebuild {
+            return;
+        }
+        match self.objects.edit_tree(batch.tree, &edits) {
+            Ok(tree) => batch.tree = Some(tree),
+            // The user's repository was cleaned of a tree that the last one shared.
+            Err(error) => {
+                tracing::info!(%error, "the snapshot is made anew");
+                batch.rebuild = true;
             }
         }
-        drop(edits);
-        self.tree_of_rows().map_err(MirrorError::from)
     }
 
-    fn tree_of_rows(&self) -> Result<Oid, GitError> {
-        let mut edits = Vec::new();
-        let read = self.manifest.each(&mut |row| {
+    fn new_tree(&self, batch: &mut Batch) -> Result<Oid, MirrorError> {
+        self.flush_edits(batch);
+        match batch.tree.filter(|_| !batch.rebuild) {
+            Some(tree) => Ok(tree),
+            None => self.tree_of_rows(),
+        }
+    }
+
+    fn tree_of_rows(&self) -> Result<Oid, MirrorError> {
+        let (mut tree, mut edits) = (None, Vec::new());
+        self.manifest.each(&mut |row| {
             if row.is_there() || row.has(SKIPPED) {
                 let kind = if row.is_there() { row.kind } else { 0o100_644 };
                 edits.push(Edit {
@@ -99,16 +109,12 @@ impl Mirror {
                     path: row.path,
                 });
             }
+            if edits.len() >= 8_192 {
+                tree = Some(self.objects.edit_tree(tree, &std::mem::take(&mut edits))?);
+            }
             Ok(())
-        });
-        match read {
-            Ok(()) => self.objects.edit_tree(None, &edits),
-            Err(MirrorError::Git(error)) => Err(error),
-            Err(error) => Err(GitError::Format {
-                path: self.slot.dir().to_owned(),
-                reason: error.to_string(),
-            }),
-        }
+        })?;
+        Ok(self.objects.edit_tree(tree, &edits)?)
     }
 
     /// The tree as git would have it: a submodule whose content is a commit's is a link to

@@ -211,6 +211,34 @@ impl Manifest {
         self.each_where("1", &[], visit)
     }
 
+    /// Every path after one, in byte order, until the visitor answers `false`. Answers whether
+    /// the end was reached.
+    pub fn each_after(
+        &self,
+        after: &[u8],
+        visit: &mut dyn FnMut(Row) -> Result<bool>,
+    ) -> Result<bool> {
+        let sql = format!("SELECT {COLUMNS} FROM file WHERE path > ?1 ORDER BY path");
+        let mut statement = self.db.prepare_cached(&sql).map_err(self.broken())?;
+        let mut rows = statement.query([after]).map_err(self.broken())?;
+        while let Some(row) = rows.next().map_err(self.broken())? {
+            if !visit(read_row(row).map_err(self.broken())?)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> Result<bool> {
+        let found = self
+            .db
+            .query_row("SELECT 1 FROM file LIMIT 1", [], |_| Ok(()))
+            .optional()
+            .map_err(self.broken())?;
+        Ok(found.is_none())
+    }
+
     /// Everything below a directory, itself not included.
     pub fn below(&self, dir: &[u8]) -> Result<Vec<Row>> {
         let mut from = dir.to_vec();

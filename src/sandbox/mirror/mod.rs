@@ -160,6 +160,7 @@ impl Mirror {
     /// Walks the whole worktree and brings everything up to date.
     pub fn reconcile(&mut self) -> Result<Synced, MirrorError> {
         self.transact(&mut |mirror, batch| {
+            batch.large = true;
             mirror.sync_all(batch)?;
             Ok(Held::Worktree)
         })
@@ -170,6 +171,7 @@ impl Mirror {
     pub fn populate_tree(&mut self, tree: &SnapshotId) -> Result<Synced, MirrorError> {
         let tree = crate::git::worktree::parse_oid(tree.as_str(), &self.worktree.root)?;
         self.transact(&mut |mirror, batch| {
+            batch.large = true;
             mirror.take_tree(batch, tree)?;
             Ok(Held::Tree(Some(tree)))
         })
@@ -218,6 +220,8 @@ impl Mirror {
         let mut batch = Batch {
             first: !self.state.populated,
             distrust: self.state.dirty && self.state.populated,
+            tree: self.state.tree,
+            rebuild: self.state.tree.is_none() && !self.manifest.is_empty()?,
             ..Batch::default()
         };
         self.manifest.set_meta("dirty", "1")?;
@@ -238,6 +242,9 @@ impl Mirror {
         }
         // The rows of what was written are true either way.
         self.manifest.commit()?;
+        if batch.large {
+            crate::git::give_back_memory();
+        }
         done
     }
 }

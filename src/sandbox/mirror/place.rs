@@ -39,6 +39,12 @@ use std::time::UNIX_EPOCH;
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub edits: Vec<Edit>,
+    /// The tree with the edits so far.
+    pub tree: Option<Oid>,
+    /// The tree has to be made from the rows in the end, whatever the edits are.
+    pub rebuild: bool,
+    /// Much was looked at: memory is given back at the end.
+    pub large: bool,
     pub changed: Vec<PathBuf>,
     pub removed: Vec<PathBuf>,
     /// The slot was empty before: times are kept.
@@ -202,7 +208,8 @@ impl Mirror {
             row.slot = self.install(batch, rel, &incoming, old.as_ref())?;
             row.generation = self.state.generation + 1;
         }
-        if !same || mode_changed {
+        // In a new slot it would be everything.
+        if !batch.first && (!same || mode_changed) {
             batch.changed.push(rel.to_owned());
         }
         if old
@@ -506,6 +513,10 @@ impl Mirror {
     /// Commits now and then, so that a kill in a long first population loses little.
     pub(crate) fn count(&mut self, batch: &mut Batch) -> Result<(), MirrorError> {
         batch.pending += 1;
+        if batch.edits.len() >= 8_192 {
+            batch.large = true;
+            self.flush_edits(batch);
+        }
         if batch.pending < 4_096 {
             return Ok(());
         }

@@ -18,7 +18,8 @@ pub struct LeftOut {
 pub struct Synced {
     /// The state that the slot holds.
     pub snapshot: SnapshotId,
-    /// Paths whose content or mode changed in the slot, new ones included, sorted.
+    /// Paths whose content or mode changed in the slot, new ones included, sorted. Empty if
+    /// the slot is new (`first`): then it is everything.
     pub changed: Vec<PathBuf>,
     /// Paths that are gone, sorted.
     pub removed: Vec<PathBuf>,

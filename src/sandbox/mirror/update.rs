@@ -282,64 +282,55 @@ impl Mirror {
         if batch.first {
             self.seed(&walked.caches)?;
         }
-        let rows = self.compare(batch, &walked.files, &listed)?;
-        for (path, row) in rows {
-            let found = walked.files.find(&path);
-            match (listed.find(&path), row) {
-                (Some(entry), old) => {
-                    self.take_listed(batch, &path, entry, old, Seen::Walked(found.copied()))?;
+        let mut cursor = Cursor::default();
+        while !cursor.done {
+            for (path, row) in self.compare(batch, &walked.files, &listed, &mut cursor)? {
+                let found = walked.files.find(&path);
+                match (listed.find(&path), row) {
+                    (Some(entry), old) => {
+                        let seen = Seen::Walked(found.copied());
+                        self.take_listed(batch, &path, entry, old, seen)?;
+                    }
+                    (None, Some(row)) if row.has(TRACKED) => self.untrack(batch, row)?,
+                    (None, old) if found.is_some() => {
+                        self.bring_or_vanish(batch, &path, None, old)?;
+                    }
+                    (None, old) => self.vanish(batch, &path, None, old)?,
                 }
-                (None, Some(row)) if row.has(TRACKED) => self.untrack(batch, row)?,
-                (None, old) if found.is_some() => {
-                    self.bring_or_vanish(batch, &path, None, old)?;
-                }
-                (None, old) => self.vanish(batch, &path, None, old)?,
             }
         }
         Ok(())
     }
 
-    /// The paths where walk, index and manifest do not agree.
+    /// The next paths, from where the cursor stands, where walk, index and manifest do not
+    /// agree. A few thousand at a time: memory stays small whatever happened.
     fn compare(
         &self,
         batch: &Batch,
         found: &Table<Found>,
         listed: &Table<Listed>,
+        cursor: &mut Cursor,
     ) -> Result<Vec<(Vec<u8>, Option<Row>)>, MirrorError> {
         let mut differing = Vec::new();
-        let (mut f, mut l) = (0, 0);
-        // What walk and index have before `until`, and the manifest does not.
-        let catch_up = |f: &mut usize, l: &mut usize, until: Option<&[u8]>| {
-            let mut new: Vec<Vec<u8>> = Vec::new();
-            let before = |path: &[u8]| until.is_none_or(|until| path < until);
-            while let Some((path, _)) = found.get(*f).filter(|it| before(it.0)) {
-                new.push(path.to_vec());
-                *f += 1;
+        let after = cursor.after.clone();
+        let ended = self.manifest.each_after(&after, &mut |row| {
+            cursor.new_before(Some(&row.path), found, listed, &mut differing);
+            if differing.len() >= CHUNK {
+                // This row is met again.
+                return Ok(false);
             }
-            let middle = new.len();
-            while let Some((path, _)) = listed.get(*l).filter(|it| before(it.0)) {
-                if new[..middle]
-                    .binary_search_by(|it| it.as_slice().cmp(path))
-                    .is_err()
-                {
-                    new.push(path.to_vec());
-                }
-                *l += 1;
-            }
-            new
-        };
-        self.manifest.each(&mut |row| {
-            let new = catch_up(&mut f, &mut l, Some(&row.path));
-            differing.extend(new.into_iter().map(|path| (path, None)));
-            let seen = at(found, &mut f, &row.path);
-            let entry = at(listed, &mut l, &row.path);
+            let seen = at(found, &mut cursor.found, &row.path);
+            let entry = at(listed, &mut cursor.listed, &row.path);
+            cursor.after.clone_from(&row.path);
             if batch.distrust || !agrees(&row, seen, entry) {
                 differing.push((row.path.clone(), Some(row)));
             }
-            Ok(())
+            Ok(differing.len() < CHUNK)
         })?;
-        let new = catch_up(&mut f, &mut l, None);
-        differing.extend(new.into_iter().map(|path| (path, None)));
+        if ended {
+            cursor.new_before(None, found, listed, &mut differing);
+            cursor.done = differing.len() < CHUNK;
+        }
         Ok(differing)
     }
 
@@ -354,6 +345,43 @@ impl Mirror {
             self.manifest.carry(dir.as_os_str().as_bytes(), writable)?;
         }
         Ok(())
+    }
+}
+
+/// So many differing paths are held at once.
+const CHUNK: usize = 2_048;
+
+/// How far a comparison has come.
+#[derive(Default)]
+struct Cursor {
+    found: usize,
+    listed: usize,
+    /// The last path that was dealt with.
+    after: Vec<u8>,
+    done: bool,
+}
+
+impl Cursor {
+    /// What walk or index have before `until`, and the manifest does not.
+    fn new_before(
+        &mut self,
+        until: Option<&[u8]>,
+        found: &Table<Found>,
+        listed: &Table<Listed>,
+        differing: &mut Vec<(Vec<u8>, Option<Row>)>,
+    ) {
+        while differing.len() < CHUNK {
+            let before = |path: &&[u8]| until.is_none_or(|until| *path < until);
+            let walked = found.get(self.found).map(|it| it.0).filter(before);
+            let entry = listed.get(self.listed).map(|it| it.0).filter(before);
+            let Some(path) = walked.into_iter().chain(entry).min() else {
+                return;
+            };
+            self.found += usize::from(walked == Some(path));
+            self.listed += usize::from(entry == Some(path));
+            self.after = path.to_vec();
+            differing.push((path.to_vec(), None));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod filters;
 mod hazards;
 mod hostile;
+mod large;
 mod loops;
 mod population;
 mod random;
