@@ -1,4 +1,4 @@
-//! A worktree of 100,000 files (10,000 in the fast tier): what a save costs there, and how
+//! A worktree of 100,000 files (3,000 in the fast tier): what a save costs there, and how
 //! much memory knowing it takes. Bounds are wide; `benches/` has the figures.
 
 use crate::mirror::Rig;
@@ -59,7 +59,7 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> (T, Duration) {
 
 #[test]
 fn a_save_in_a_large_tree_costs_little() {
-    let files = if full_tier() { 100_000 } else { 10_000 };
+    let files = if full_tier() { 100_000 } else { 3_000 };
     let project = large(files);
     say(&format!("{files} files, PSS before {} kB", pss()));
     let mut rig = Rig::new(project);
@@ -76,7 +76,7 @@ fn a_save_in_a_large_tree_costs_little() {
     assert!(again.changed.is_empty());
     let mut times = Vec::new();
     for round in 0..40 {
-        let number = round * 37 % 5_000;
+        let number = round * 37 % 3_000;
         let path = format!("src/m{}/d{}/f{number}.py", number % 50, (number / 50) % 100);
         rig.project.write(&path, format!("N = -{round}\n"));
         let start = Instant::now();
