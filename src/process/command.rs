@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub struct Command {
     /// The program's absolute path; no search takes place.
     pub program: PathBuf,
+    /// What it sees as its own name; the program's path when absent.
+    pub name: Option<OsString>,
     /// Its arguments, without the program's own name.
     pub args: Vec<OsString>,
     /// The whole environment.
@@ -54,6 +56,7 @@ impl Command {
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Command {
             program: program.into(),
+            name: None,
             args: Vec::new(),
             env: Vec::new(),
             cwd: PathBuf::from("/"),

@@ -106,6 +106,9 @@ fn fork(command: Command) -> io::Result<Child> {
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    if let Some(name) = &command.name {
+        std_command.arg0(name);
+    }
     let setup = Setup {
         keep: command.keep.iter().map(AsRawFd::as_raw_fd).collect(),
         rlimits: command.rlimits,

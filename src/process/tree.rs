@@ -40,7 +40,8 @@ impl Tree {
         }
     }
 
-    /// Counts in processes that left the tree but still carry this `NAME=value`.
+    /// Counts in processes that left the tree but still carry this `NAME=value` in their
+    /// environment, or this word as their own name.
     pub fn with_token(mut self, variable: &OsStr) -> Self {
         self.token = Some(variable.as_bytes().to_vec());
         self
@@ -98,10 +99,10 @@ impl Tree {
         self.among(Some(self.leader.as_raw_nonzero().get()))
     }
 
-    /// The living processes that carry the token, and what came of them; the leader's pid counts
-    /// for nothing.
-    pub fn token_members(&self) -> Vec<Pid> {
-        self.among(None)
+    /// The living processes that carry a token, and what came of them, whoever started them.
+    pub fn of_token(token: &OsStr) -> Vec<Pid> {
+        let tree = Tree::new(Pid::INIT).with_token(token);
+        tree.among(None)
     }
 
     fn among(&self, leader: Option<i32>) -> Vec<Pid> {
@@ -116,8 +117,16 @@ impl Tree {
         let Some(token) = &self.token else {
             return false;
         };
-        std::fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == token))
+        let holds = |file: &str, most: usize| {
+            std::fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|text| {
+                text.split(|byte| *byte == 0)
+                    .take(most)
+                    .any(|entry| entry == token)
+            })
+        };
+        // The environment of a process that changed its user namespace cannot be read; its name
+        // can.
+        holds("environ", usize::MAX) || holds("cmdline", 1)
     }
 }
 

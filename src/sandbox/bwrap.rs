@@ -32,6 +32,7 @@ use crate::sandbox::base::Base;
 use crate::sandbox::cgroup::Delegated;
 use crate::sandbox::cgroup::Group;
 use crate::sandbox::marker::Marker;
+use crate::sandbox::marker::token;
 use crate::sandbox::mountpoint;
 use crate::sandbox::oom;
 use crate::sandbox::policy;
@@ -163,10 +164,14 @@ impl Bwrap {
         mountpoint::ensure(&spec, &self.home)?;
         let filter = self.filter().await?;
         let oom_before = oom::kills();
-        let launch = Launch::begin(self, &spec).await?;
-        let (launch, first) = launch.first_process().await?;
         let group = self.group(&spec.limits);
-        let marker = self.prepare(first, &spec.limits, group.as_ref());
+        let name = token();
+        let marker = Marker::leave(&self.markers, &name, group.as_ref().map(Group::path))
+            .inspect_err(|error| tracing::warn!(%error, "no marker for this sandbox"))
+            .ok();
+        let launch = Launch::begin(self, &spec, name).await?;
+        let (launch, first) = launch.first_process().await?;
+        prepare(first, &spec.limits, group.as_ref());
         let guard = Guard {
             first: rustix::process::pidfd_open(first, PidfdFlags::empty()).ok(),
             group,
@@ -189,24 +194,21 @@ impl Bwrap {
             .inspect_err(|error| tracing::warn!(%error, "no control group for this run"))
             .ok()
     }
+}
 
-    /// Limits, group and marker of the sandbox's first process, while it waits at the gate.
-    fn prepare(&self, first: Pid, limits: &Limits, group: Option<&Group>) -> Option<Marker> {
-        let most = processes(limits);
-        let limit = Rlimit {
-            current: Some(most),
-            maximum: Some(most),
-        };
-        // Counted per user namespace, so it has to be set inside; lowering is always allowed.
-        if let Err(error) = rustix::process::prlimit(Some(first), Resource::Nproc, limit) {
-            tracing::debug!(%error, "the limit on processes was not set");
-        }
-        if let Some(Err(error)) = group.map(|group| group.add(first)) {
-            tracing::warn!(%error, "the sandbox is not in its control group");
-        }
-        Marker::leave(&self.markers, first, None, group.map(Group::path))
-            .inspect_err(|error| tracing::warn!(%error, "no marker for this sandbox"))
-            .ok()
+/// Limits and group of the sandbox's first process, while it waits at the gate.
+fn prepare(first: Pid, limits: &Limits, group: Option<&Group>) {
+    let most = processes(limits);
+    let limit = Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    // Counted per user namespace, so it has to be set inside; lowering is always allowed.
+    if let Err(error) = rustix::process::prlimit(Some(first), Resource::Nproc, limit) {
+        tracing::debug!(%error, "the limit on processes was not set");
+    }
+    if let Some(Err(error)) = group.map(|group| group.add(first)) {
+        tracing::warn!(%error, "the sandbox is not in its control group");
     }
 }
 
@@ -299,7 +301,7 @@ struct Launch {
 }
 
 impl Launch {
-    async fn begin(bwrap: &Bwrap, spec: &Spec) -> Result<Self, SandboxError> {
+    async fn begin(bwrap: &Bwrap, spec: &Spec, name: String) -> Result<Self, SandboxError> {
         let program = bwrap.program.as_ref();
         let program = program.ok_or_else(|| Machine::read().missing())?;
         let (gate, seccomp) = Gate::new().map_err(SandboxError::Start)?;
@@ -314,6 +316,9 @@ impl Launch {
         };
         let options = options_file(&policy::options(spec, &context))?;
         let command = Command {
+            // By this name the processes are found again if regreen dies before bubblewrap has
+            // asked to die with it.
+            name: Some(name.into()),
             args: arguments(&options, &spec.argv),
             keep: vec![options, seccomp, report],
             input: spec.stdin.clone().map_or(Input::Null, Input::Bytes),

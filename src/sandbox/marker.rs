@@ -11,6 +11,8 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 /// Ending of the files' names.
 const ENDING: &str = "sandbox";
@@ -42,11 +44,22 @@ impl Name {
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     owner: Name,
-    leader: Name,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
+    token: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cgroup: Option<PathBuf>,
+}
+
+/// A word that names one sandbox of this process: it goes into the marker and into the processes
+/// themselves.
+pub(super) fn token() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let own = rustix::process::getpid();
+    let started = start_time(own).unwrap_or_default();
+    format!(
+        "regreen-sandbox-{}-{started}-{number}",
+        own.as_raw_nonzero()
+    )
 }
 
 /// A marker file; removed when dropped.
@@ -56,26 +69,20 @@ pub struct Marker {
 }
 
 impl Marker {
-    /// Leaves a marker in `dir` for a process and what comes of it: `token` is the variable
-    /// that its children carry, `cgroup` the group that they are in, where there is one.
+    /// Leaves a marker in `dir`, before anything is started: `token` is what the processes will
+    /// carry, as a variable or as their name, `cgroup` the group that they will be in.
     ///
     /// # Errors
-    /// If the file cannot be written, or the process is gone already.
-    pub fn leave(
-        dir: &Path,
-        leader: Pid,
-        token: Option<&str>,
-        cgroup: Option<&Path>,
-    ) -> io::Result<Self> {
-        let gone = || io::Error::from(io::ErrorKind::NotFound);
+    /// If the file cannot be written.
+    pub fn leave(dir: &Path, token: &str, cgroup: Option<&Path>) -> io::Result<Self> {
+        let own = Name::of(rustix::process::getpid());
         let content = Content {
-            owner: Name::of(rustix::process::getpid()).ok_or_else(gone)?,
-            leader: Name::of(leader).ok_or_else(gone)?,
-            token: token.map(str::to_owned),
+            owner: own.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?,
+            token: token.to_owned(),
             cgroup: cgroup.map(Path::to_owned),
         };
-        let name = format!("{}-{}.{ENDING}", content.leader.pid, content.leader.started);
-        let path = dir.join(name);
+        let name = token.rsplit('=').next().unwrap_or(token);
+        let path = dir.join(format!("{name}.{ENDING}"));
         let text = serde_json::to_vec(&content)?;
         if let Err(error) = std::fs::write(&path, &text) {
             if error.kind() != io::ErrorKind::NotFound {
@@ -132,21 +139,8 @@ pub fn sweep(dir: &Path) -> Swept {
 }
 
 fn reap(content: &Content, swept: &mut Swept) {
-    let Some(leader) = Pid::from_raw(content.leader.pid) else {
-        return;
-    };
-    let alive = content.leader.alive();
-    let mut tree = Tree::new(leader);
-    if let Some(token) = &content.token {
-        tree = tree.with_token(OsStr::new(token));
-    }
-    // A dead leader's pid may be somebody else's by now; only its token still names its own.
-    let members = match (alive, &content.token) {
-        (Some(_), _) => tree.members(),
-        (None, Some(_)) => tree.token_members(),
-        (None, None) => Vec::new(),
-    };
-    for pid in members {
+    // Pids are given away again; the token names its own and nobody else.
+    for pid in Tree::of_token(OsStr::new(&content.token)) {
         if rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok() {
             swept.killed.push(pid.as_raw_nonzero().get());
         }
@@ -166,22 +160,20 @@ fn boot_id() -> String {
 mod tests {
     use super::*;
 
-    fn marker_of(dir: &Path, owner: Name, leader: Name) {
+    fn marker_of(dir: &Path, owner: Name) {
         let content = Content {
             owner,
-            leader,
-            token: None,
+            token: "regreen-sandbox-of-nobody".into(),
             cgroup: None,
         };
         let text = serde_json::to_vec(&content).expect("plain data");
-        std::fs::write(dir.join("1-1.sandbox"), text).expect("written");
+        std::fs::write(dir.join("1.sandbox"), text).expect("written");
     }
 
     #[test]
     fn a_living_owner_keeps_its_own() {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let marker = Marker::leave(dir.path(), rustix::process::getpid(), None, None)
-            .expect("a marker for ourselves");
+        let marker = Marker::leave(dir.path(), &token(), None).expect("a marker of our own");
         assert_eq!(sweep(dir.path()), Swept::default());
         assert!(marker.path.exists());
         drop(marker);
@@ -189,15 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_that_was_given_away_again_is_spared() {
+    fn an_owner_whose_pid_was_given_away_again_is_dead() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let own = Name::of(rustix::process::getpid()).expect("we live");
         let other_start = Name {
             started: own.started + 1,
             ..own.clone()
         };
-        marker_of(dir.path(), other_start.clone(), other_start);
-        // Killing the wrong process would end this very test.
+        marker_of(dir.path(), other_start);
         let expected = Swept {
             killed: vec![],
             markers: 1,
@@ -207,7 +198,7 @@ mod tests {
             boot: "another".into(),
             ..own
         };
-        marker_of(dir.path(), other_boot.clone(), other_boot);
+        marker_of(dir.path(), other_boot);
         assert_eq!(sweep(dir.path()), expected);
     }
 }

@@ -22,11 +22,10 @@ use crate::sandbox::Spec;
 use crate::sandbox::bwrap::lost;
 use crate::sandbox::bwrap::supervision;
 use crate::sandbox::marker::Marker;
+use crate::sandbox::marker::token;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +57,7 @@ impl NoSandbox {
         let (program, args) = argv
             .split_first()
             .ok_or_else(|| SandboxError::Start(std::io::Error::other("the command is empty")))?;
-        let token = format!("{TOKEN}={}-{}", std::process::id(), next());
+        let token = format!("{TOKEN}={}", token());
         let (name, value) = token.split_once('=').unwrap_or((TOKEN, ""));
         let command = Command {
             args: args.iter().map(Into::into).collect(),
@@ -73,9 +72,9 @@ impl NoSandbox {
             ..Command::new(search(program, &env)?)
         }
         .env(name, value);
+        let marker = Marker::leave(&self.markers, &token, None).ok();
         let child = Spawner::global().spawn(command).await;
         let child = child.map_err(SandboxError::Start)?;
-        let marker = Marker::leave(&self.markers, child.pid(), Some(&token), None).ok();
         let stop = CancellationToken::new();
         let tree = Tree::new(child.pid()).with_token(OsStr::new(&token));
         let terms = supervision(tree, &spec.limits, stop.clone());
@@ -122,11 +121,6 @@ impl Backend for NoSandbox {
     fn start(&self, spec: Spec) -> BoxFuture<'_, Result<Running, SandboxError>> {
         Box::pin(NoSandbox::start(self, spec))
     }
-}
-
-fn next() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn conclude(ending: &Ending) -> Ended {
