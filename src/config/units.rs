@@ -28,8 +28,8 @@ const TIMES: [(&str, u64); 5] = [
 
 const SIZES: [(&str, u64); 9] = [
     ("B", 1),
-    ("kB", 1_000),
     ("KB", 1_000),
+    ("kB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
     ("KiB", 1 << 10),
@@ -123,15 +123,11 @@ impl fmt::Display for Time {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = ["TiB", "GiB", "MiB", "KiB", "GB", "MB", "kB", "B"];
-        for name in units {
-            let factor = SIZES.iter().find(|(unit, _)| *unit == name);
-            if let Some((_, factor)) = factor
-                && self.0 >= *factor
-                && self.0.is_multiple_of(*factor)
-            {
-                return write!(f, "{}{name}", self.0 / factor);
-            }
+        let whole = SIZES
+            .iter()
+            .filter(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
+        if let Some((name, factor)) = whole.max_by_key(|(_, factor)| *factor) {
+            return write!(f, "{}{name}", self.0 / factor);
         }
         write!(f, "{}B", self.0)
     }

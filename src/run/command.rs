@@ -323,7 +323,7 @@ fn is_python(program: Option<&String>) -> bool {
 }
 
 /// The command without any selection of tests: what a rerun begins with.
-fn tool(suite: &Suite) -> Vec<String> {
+pub fn tool(suite: &Suite) -> Vec<String> {
     let argv = &suite.command;
     match suite.framework {
         Framework::Cargo | Framework::Nextest => cargo_tool(suite),

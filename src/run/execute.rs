@@ -39,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 
 /// All repetitions of single tests together take at most this long.
 const REPETITIONS: Duration = Duration::from_secs(60);
+/// Tests that are run one by one after a stream contradicted itself, at most.
+const MOST_ALONE: usize = 200;
 /// An early look takes at most this long; then the whole suite is due.
 const EARLY: Duration = Duration::from_secs(60);
 
@@ -231,8 +233,33 @@ impl<'a> Execution<'a> {
         first: &Attempted,
         wall: Duration,
     ) -> Result<Attempted, SandboxError> {
-        let _ = first;
-        self.attempt(Part::Isolated, Tell::All, wall).await
+        if self.job.suite.framework != Framework::Pytest {
+            // Cargo's shim knows the list of each binary and takes it apart itself; nextest has
+            // a process for each test anyway.
+            return self.attempt(Part::Isolated, Tell::All, wall).await;
+        }
+        let mut sum = self.attempt(Part::Whole, Tell::All, wall).await?;
+        let tool = command::tool(&self.job.suite);
+        let ids: Vec<&String> = first.seen.iter().map(|(_, id)| id).collect();
+        if tool.is_empty() || ids.len() > MOST_ALONE {
+            return Ok(sum);
+        }
+        let begun = Instant::now();
+        let mut parts = Vec::new();
+        for id in ids {
+            let left = wall.saturating_sub(begun.elapsed());
+            if self.stop.is_cancelled() || left.is_zero() {
+                return Ok(sum);
+            }
+            let argv: Vec<String> = tool.iter().chain([id]).cloned().collect();
+            parts.push(
+                self.attempt(Part::Rerun(&argv), Tell::Nothing, left)
+                    .await?
+                    .report,
+            );
+        }
+        flaky::take_over(&mut sum.report, parts);
+        Ok(sum)
     }
 
     /// Runs failures that appeared again, each alone.

@@ -1,5 +1,6 @@
 //! Which failures are run again alone before they are blamed, and what that proves. Pure.
 
+use crate::model::Counts;
 use crate::model::Failure;
 use crate::model::FailureKind;
 use crate::model::Note;
@@ -79,11 +80,123 @@ pub fn settle(report: &mut Report, proofs: &[(usize, bool)]) {
     }
 }
 
+/// Puts what each test came to alone in the place of what a stream said that contradicted
+/// itself. Nobody can vouch for the list of tests, so the run stays incomplete.
+pub fn take_over(report: &mut Report, parts: Vec<Report>) {
+    report.counts = Counts::default();
+    report.failures.clear();
+    report.complete = false;
+    let mut outcomes = Vec::new();
+    for part in parts {
+        // A ghost: the stream named a test that does not exist.
+        if matches!(part.outcome, Outcome::UsageError | Outcome::NoTests) {
+            continue;
+        }
+        report.counts = report.counts.plus(part.counts);
+        report.failures.extend(part.failures);
+        outcomes.push(part.outcome);
+    }
+    report.outcome = Outcome::worst(outcomes).unwrap_or(Outcome::NoTests);
+}
+
 /// Marks what did not fail in the run before.
 pub fn mark_new(report: &mut Report, before: Option<&BTreeSet<Key>>) {
     let Some(before) = before else { return };
     for failure in &mut report.failures {
         let key = (failure.target.clone(), failure.id.clone());
         failure.new = Some(!before.contains(&key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Phase;
+    use crate::model::Source;
+
+    fn failing(ids: &[&str], kind: FailureKind) -> Report {
+        let mut report = Report::new("cargo", Source::Events, Outcome::Failed);
+        report.counts = Counts::new(0, ids.len() as u64, 0);
+        report.failures = ids
+            .iter()
+            .map(|id| Failure {
+                id: (*id).to_owned(),
+                target: Some("t".to_owned()),
+                kind,
+                kind_sure: true,
+                phase: Phase::Call,
+                location: None,
+                test_location: None,
+                message: "m".to_owned(),
+                details: None,
+                diff: None,
+                frames: Vec::new(),
+                code: None,
+                suggestion: None,
+                stdout: None,
+                stderr: None,
+                duration_ms: None,
+                fingerprint: "f".to_owned(),
+                new: None,
+                flaky: None,
+                rerun: vec!["cargo".to_owned(), "test".to_owned()],
+                notes: Vec::new(),
+            })
+            .collect();
+        report
+    }
+
+    #[test]
+    fn only_what_appeared_and_can_be_repeated_is_repeated() {
+        let mut report = failing(&["a", "b", "c"], FailureKind::Assertion);
+        let before = BTreeSet::from([(Some("t".to_owned()), "b".to_owned())]);
+        mark_new(&mut report, Some(&before));
+        report.failures[2].rerun.clear();
+        assert_eq!(candidates(&report), [0]);
+        assert!(candidates(&failing(&["a"], FailureKind::CompileError)).is_empty());
+        let many: Vec<String> = (0..=MOST).map(|number| number.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(candidates(&failing(&many, FailureKind::Panic)).is_empty());
+        let mut ended = failing(&["a"], FailureKind::Timeout);
+        ended.outcome = Outcome::Timeout;
+        assert!(candidates(&ended).is_empty());
+    }
+
+    #[test]
+    fn a_pass_alone_is_a_label_and_no_pass() {
+        let mut report = failing(&["a", "b"], FailureKind::Panic);
+        settle(&mut report, &[(0, true), (1, false)]);
+        assert_eq!(report.failures[0].flaky, Some(true));
+        assert_eq!(report.failures[1].flaky, Some(false));
+        assert_eq!((report.counts.flaky, report.counts.failed), (1, 2));
+        assert_eq!(report.outcome, Outcome::Failed);
+        // An incomplete repetition proves nothing.
+        let mut repetition = Report::new("cargo", Source::Events, Outcome::Passed);
+        repetition.counts = Counts::new(1, 0, 0);
+        assert_eq!(passed_alone(&repetition), None);
+        repetition.complete = true;
+        assert_eq!(passed_alone(&repetition), Some(true));
+    }
+
+    #[test]
+    fn tests_run_alone_never_make_green() {
+        let mut green = Report::new("pytest", Source::Events, Outcome::Passed);
+        green.complete = true;
+        green.counts = Counts::new(1, 0, 0);
+        let ghost = Report::new("pytest", Source::Events, Outcome::UsageError);
+        let mut report = failing(&["forged"], FailureKind::Panic);
+        report.complete = true;
+        take_over(&mut report, vec![green.clone(), ghost, green.clone()]);
+        assert_eq!((report.counts.passed, report.failures.len()), (2, 0));
+        assert_eq!(report.outcome, Outcome::Passed);
+        assert!(!report.is_green());
+        take_over(
+            &mut report,
+            vec![green, failing(&["c"], FailureKind::Panic)],
+        );
+        assert_eq!(
+            (report.outcome, report.failures.len()),
+            (Outcome::Failed, 1)
+        );
     }
 }

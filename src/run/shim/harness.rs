@@ -34,16 +34,7 @@ fn contains_mark(mut file: impl Read) -> std::io::Result<bool> {
 }
 
 fn find(haystack: &[u8]) -> bool {
-    let mut rest = haystack;
-    while let Some(at) = rest.iter().position(|byte| *byte == MARK[0]) {
-        // `_` is rare enough in machine code that this is a scan for one byte.
-        rest = &rest[at..];
-        if rest.starts_with(MARK) {
-            return true;
-        }
-        rest = &rest[1..];
-    }
-    false
+    memchr::memmem::find(haystack, MARK).is_some()
 }
 
 #[cfg(test)]

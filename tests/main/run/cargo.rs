@@ -246,6 +246,15 @@ fn a_known_failure_is_not_new_and_a_fixed_one_is_gone() {
     let failure = &only(&second).failures[0];
     // Nothing is repeated for a failure that was there before.
     assert_eq!((failure.new, failure.flaky), (Some(false), None), "{ran}");
+    // It was looked at first, alone, before the whole suite.
+    let log = only(&second).raw_log.as_deref().expect("a log");
+    let log = std::fs::read_to_string(log).expect("it is there");
+    let starts: Vec<bool> = log
+        .lines()
+        .filter(|line| line.starts_with(r#"{"regreen":"target""#))
+        .map(|line| line.contains(r#""args":["--exact","adds"]"#))
+        .collect();
+    assert_eq!(starts, [true, false], "{log}");
     project.edit("src/lib.rs", "{ 3 }", "{ 2 }");
     let (third, ran) = document(&project, &[]);
     assert!(only(&third).is_green(), "{ran}");

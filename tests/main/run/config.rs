@@ -282,3 +282,25 @@ fn schemas_are_committed() {
         }
     }
 }
+
+#[test]
+fn every_key_is_documented_with_its_default() {
+    let home = Home::new();
+    let shown = home.regreen(["config", "show", "--json"]).run().json();
+    let path = crate::support::repository().join("docs/configuration.md");
+    let text = std::fs::read_to_string(path).expect("it is committed");
+    for row in shown["values"].as_array().expect("rows") {
+        let key = row["key"].as_str().expect("text");
+        let value = row["value"].as_str().expect("text");
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{key}` |")))
+            .unwrap_or_else(|| panic!("docs/configuration.md does not explain `{key}`"));
+        let default = line.split(" | ").nth(1).expect("a second column");
+        assert_eq!(
+            default.trim_matches('`'),
+            value,
+            "`{key}` in docs/configuration.md"
+        );
+    }
+}

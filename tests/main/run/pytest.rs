@@ -62,6 +62,8 @@ fn a_forged_stream_that_goes_on_is_found() {
     let report = only(&document);
     assert!(!report.is_green(), "{ran}");
     assert!(codes(report).contains(&"inconsistent_stream"), "{ran}");
+    // Alone, in a process of its own, the test fails as it should.
+    assert!(blames(report, "test_liar.py::test_c_fails"), "{ran}");
 }
 
 #[test]
