@@ -11,6 +11,8 @@ mod support;
 mod bad_input;
 #[path = "main/contract.rs"]
 mod contract;
+#[path = "main/daemon.rs"]
+mod daemon;
 #[path = "main/e2e.rs"]
 mod e2e;
 #[path = "main/fix/mod.rs"]
@@ -31,6 +33,8 @@ mod run;
 mod sandbox;
 #[path = "main/status_schema.rs"]
 mod status_schema;
+#[path = "main/systemd.rs"]
+mod systemd;
 #[path = "main/untouched.rs"]
 mod untouched;
 #[path = "main/watch.rs"]

@@ -7,7 +7,6 @@ use crate::daemon::recover;
 use crate::daemon::site;
 use crate::git::Worktree;
 use crate::git::refuse_root;
-use crate::model::Event;
 use crate::model::HostEnv;
 use crate::model::ProjectId;
 use crate::model::RunId;
@@ -76,14 +75,6 @@ impl Handle {
     /// The store of the hub in this process.
     pub(super) fn hub_store(&self) -> Option<&Store> {
         self.port.as_ref().map(|port| &port.store)
-    }
-
-    /// Something that happened beside the hub (in a loop) and belongs into journal and status.
-    pub(super) fn tell(&self, event: Event) {
-        if let Some(port) = &self.port {
-            // Fails only once the hub is gone, and then nobody wants to know.
-            let _ = port.inbox.send(Input::Event(event));
-        }
     }
 
     /// Who is there.

@@ -7,6 +7,7 @@ mod effects;
 mod handle;
 mod hub;
 mod instance;
+mod loops;
 mod recover;
 mod site;
 mod start;

@@ -122,7 +122,11 @@ impl Site {
         let synced = match self.config.trigger {
             Trigger::Save if rescan => self.mirror.reconcile(),
             Trigger::Save => self.mirror.sync(paths),
-            Trigger::Stage => return Err(Note::new("sync", "WIP")),
+            Trigger::Stage => {
+                let objects = self.mirror.objects();
+                let tree = objects.index_tree(&self.worktree).map_err(|e| failed(&e))?;
+                self.mirror.populate_tree(&tree)
+            }
             Trigger::Commit => {
                 let Some(tree) = &head.tree else {
                     let text = "there is no commit yet, and commits are what is tested here";

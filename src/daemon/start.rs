@@ -12,6 +12,7 @@ use crate::daemon::hub::Recovered;
 use crate::daemon::hub::State;
 use crate::daemon::instance::Instance;
 use crate::daemon::instance::InstanceError;
+use crate::daemon::loops;
 use crate::daemon::recover;
 use crate::daemon::statuses::Statuses;
 use crate::daemon::systemd::Systemd;
@@ -142,6 +143,13 @@ impl Daemon {
         let beside = CancellationToken::new();
         tokio::spawn(watch_store(store.clone(), inbox.clone(), beside.clone()));
         tokio::spawn(retain(store.clone(), Arc::clone(&host), beside.clone()));
+        let shown = loops::watch(
+            store.clone(),
+            Arc::clone(&host),
+            inbox.clone(),
+            beside.clone(),
+        );
+        tokio::spawn(shown);
         let port = Port {
             ask,
             inbox: inbox.clone(),

@@ -267,6 +267,15 @@ impl Store {
         .await
     }
 
+    /// A number that changes when another process has written to the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn foreign_writes(&self) -> Result<i64, StoreError> {
+        self.query(|c| c.query_row("PRAGMA data_version", [], |row| row.get(0)))
+            .await
+    }
+
     /// A suite's flaky tests that have not expired at `now`.
     ///
     /// # Errors

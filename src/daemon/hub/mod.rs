@@ -30,6 +30,7 @@ use crate::model::RunKey;
 use crate::model::SnapshotId;
 use crate::model::Timestamp;
 use crate::model::status::DaemonStatus;
+use crate::model::status::LoopStatus;
 use crate::model::status::Status;
 use crate::run::queue::Queue;
 use project::Project;
@@ -145,9 +146,13 @@ pub enum Input {
         /// Its whole key.
         key: RunKey,
     },
-    /// Something else that happened to a project and is only to be journalled and shown
-    /// (loops).
-    Event(Event),
+    /// How a loop stands.
+    Loop {
+        /// Its project.
+        project: ProjectId,
+        /// How it stands.
+        status: LoopStatus,
+    },
     /// Something to tell the user, or no longer.
     Noted {
         /// The project.
@@ -295,12 +300,6 @@ impl State {
             stopping: false,
             entropy,
         }
-    }
-
-    /// A project's status as it stands.
-    pub fn status(&self, project: &ProjectId, now: Timestamp) -> Option<Status> {
-        let project = self.projects.get(project)?;
-        Some(project.fold.status(now, Some(&self.me)))
     }
 
     fn started_event(&self) -> EventKind {
@@ -483,6 +482,31 @@ impl State {
         }
     }
 
+    /// Shows how a loop stands, if that is news; one that had ended before it was ever seen is
+    /// history.
+    fn looped(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId, status: LoopStatus) {
+        let Some(project) = self.projects.get(id) else {
+            return;
+        };
+        let known = project.fold.loop_status(&status.id);
+        if known == Some(&status) || (known.is_none() && status.stop.is_some()) {
+            return;
+        }
+        let LoopStatus {
+            id: of,
+            state,
+            iteration,
+            stop,
+        } = status;
+        let kind = EventKind::Loop {
+            id: of,
+            state,
+            iteration,
+            stop,
+        };
+        self.emit(out, now, id, kind);
+    }
+
     fn noted(
         &mut self,
         out: &mut Out,
@@ -578,10 +602,7 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
         Input::TestFailed { run, failure } => state.test_failed(&mut out, now, run, failure),
         Input::RunEnded { run, report } => state.run_ended(&mut out, now, &run, &report),
         Input::Digested { project, run, key } => state.digested(&mut out, now, &project, run, key),
-        Input::Event(event) => {
-            state.show(&event);
-            out.events.push(event);
-        }
+        Input::Loop { project, status } => state.looped(&mut out, now, &project, status),
         Input::Noted {
             project,
             code,

@@ -62,8 +62,6 @@ pub enum Ask {
     },
     /// End a run.
     Cancel(RunId),
-    /// End the daemon.
-    Stop,
 }
 
 /// What the journal says of a project that is taken in.
@@ -114,7 +112,7 @@ enum Then {
         recovered: Box<Recovered>,
     },
     Remove(ProjectId),
-    Show(ProjectId),
+    Show,
     Run {
         requests: Vec<Request>,
         coalesced: Vec<RunId>,
@@ -130,10 +128,6 @@ impl State {
                 let status = project.fold.status(now, Some(&self.me));
                 Some(Answer::Status(Box::new(status)))
             }),
-            Ask::Stop => {
-                self.stop(out);
-                Ok(Some(Answer::Done))
-            }
             _ if self.stopping => Err(Problem::new(503, "stopping", "the daemon is ending")),
             Ask::Cancel(run) => self.cancel(out, now, &run).map(Some),
             Ask::Add {
@@ -257,7 +251,7 @@ impl State {
         if paused == matches!(kind, EventKind::Paused) {
             return Ok(Some(Answer::Done));
         }
-        self.defer(out, now, token, &id, vec![kind], Then::Show(id.clone()));
+        self.defer(out, now, token, &id, vec![kind], Then::Show);
         Ok(None)
     }
 
@@ -435,7 +429,7 @@ impl State {
                 self.closing.entry(project.clone()).or_default().push(token);
                 self.close(out, &project);
             }
-            Then::Show(_) => {
+            Then::Show => {
                 events.iter().for_each(|event| self.show(event));
                 reply(out, token, Answer::Done);
             }

@@ -657,9 +657,10 @@ proptest! {
         world.disk_is_full = false;
         world.settle();
         world.put(Input::Tick);
-        let Some(written) = world.state.status(&id(0), world.now) else {
+        let Some(project) = world.state.projects.get(&id(0)) else {
             return Ok(());
         };
+        let written = project.fold.status(world.now, Some(&world.state.me));
         let told = world.told(0).status(world.now, written.daemon.as_ref());
         prop_assert_eq!(told.verdict, written.verdict);
         prop_assert_eq!(told.activity, written.activity);

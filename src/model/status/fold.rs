@@ -179,19 +179,14 @@ impl Fold {
         }
     }
 
-    /// Runs that wait or go on, as far as the events say.
-    pub fn open_runs(&self) -> impl Iterator<Item = &RunId> {
-        self.runs.keys()
-    }
-
-    /// The snapshot that is tested, or will be.
-    pub fn snapshot(&self) -> Option<&SnapshotId> {
-        self.snapshot.as_ref()
-    }
-
     /// Whether the project was told to wait.
     pub fn paused(&self) -> bool {
         self.paused
+    }
+
+    /// How a loop stood by the last word about it.
+    pub fn loop_status(&self, id: &LoopId) -> Option<&LoopStatus> {
+        self.loops.iter().find(|known| known.id == *id)
     }
 
     /// Whether a trouble of this code is shown.
@@ -590,7 +585,8 @@ impl Fold {
                 .open_run(&fold.name)
                 .filter(|(_, run)| run.started.is_some());
             let fresh: &[StatusFailure] = running.map_or(&[], |(_, run)| &run.failures);
-            let about_now = running.is_some_and(|(_, run)| Some(&run.snapshot) == self.snapshot());
+            let about_now =
+                running.is_some_and(|(_, run)| Some(&run.snapshot) == self.snapshot.as_ref());
             all.extend(fresh.iter().cloned().map(|mut failure| {
                 failure.stale = self.unsynced || !about_now;
                 failure

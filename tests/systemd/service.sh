@@ -1,0 +1,90 @@
+# The service in a real systemd, as an ordinary user. Run by boot.sh; prints what it sees, and
+# leaves with the first thing that is not as it should be.
+set -uo pipefail
+user=ada
+program=/usr/local/bin/regreen
+install -m 0755 /job/regreen "$program"
+useradd --create-home --shell /bin/bash "$user"
+number=$(id -u "$user")
+loginctl enable-linger "$user"
+
+as() { runuser -u "$user" -- env HOME=/home/$user XDG_RUNTIME_DIR="/run/user/$number" \
+         PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 "$@"; }
+fail() { echo "FAILED: $*"
+  as journalctl --user -u regreen --no-pager -n 40 2>&1 | tail -40
+  as cat "$status" 2>/dev/null; exit 1; }
+# await WHAT SECONDS COMMAND...: bounded, and says how long it took.
+await() {
+  local what=$1 seconds=$2 begin now; shift 2
+  begin=$(date +%s%N)
+  until "$@"; do
+    now=$(date +%s%N)
+    [ $(( (now - begin) / 1000000000 )) -lt "$seconds" ] || fail "$what, after $seconds s"
+    read -rt 0.05 <> <(:) || true
+  done
+  now=$(date +%s%N)
+  echo "$what after $(( (now - begin) / 1000000 )) ms"
+}
+property() { as systemctl --user show --property="$1" --value regreen; }
+holds() { as grep -q "$1" "$status" 2>/dev/null; }
+settled() { holds "\"verdict\": \"$1\"" && holds '"stale": false' && holds '"activity": "idle"'; }
+session() { as systemctl --user show-environment > /dev/null 2>&1; }
+
+await "the user's manager is there" 20 session
+
+project=/home/$user/project
+status=$project/.git/regreen/status.json
+as mkdir "$project"
+as tee "$project/regreen.toml" > /dev/null <<TOML
+[[suite]]
+name = "script"
+framework = "generic"
+command = ["sh", "test.sh"]
+TOML
+echo 'exit 0' | as tee "$project/test.sh" > /dev/null
+as git -C "$project" init -q -b main
+as git -C "$project" add --all
+as git -C "$project" -c user.name=A -c user.email=a@example.invalid commit -qm begin
+
+as "$program" service install || fail "service install"
+[ "$(property ActiveState)" = active ] || fail "not active once it is installed"
+as "$program" service status || fail "service status"
+as "$program" add "$project" || fail "add"
+await "green" 30 settled green
+pid=$(property MainPID)
+echo "says: $(property StatusText)"
+
+echo 'exit 1' | as tee "$project/test.sh" > /dev/null
+await "a save, and it is red" 30 settled red
+
+# Killed in mid-run: back by itself, and the interrupted run is done again.
+echo 'sleep 2; exit 0' | as tee "$project/test.sh" > /dev/null
+await "running" 20 holds '"activity": "running"'
+kill -9 "$pid"
+other() { [ "$(property ActiveState)" = active ] && [ "$(property MainPID)" != "$pid" ] &&
+          [ "$(property MainPID)" != 0 ]; }
+await "back after kill -9" 20 other
+await "the interrupted run is repeated, green" 30 settled green
+pid=$(property MainPID)
+holds "\"pid\": $pid" || fail "the status is another daemon's"
+
+# Frozen: the watchdog sees that the hub no longer ticks.
+kill -STOP "$pid"
+await "back after a freeze" 60 other
+await "true again" 30 settled green
+pid=$(property MainPID)
+
+# Stopped: no process of it is left, and the status says so.
+echo 'sleep 30; exit 0' | as tee "$project/test.sh" > /dev/null
+await "running" 20 holds '"activity": "running"'
+left() { ps -u "$user" -o comm= | grep -xE 'regreen|bwrap|sh|sleep'; }
+left > /dev/null || fail "nothing runs that could be left"
+as systemctl --user stop regreen || fail "stop"
+gone() { ! left > /dev/null; }
+await "no process is left" 10 gone
+holds '"daemon": null' || fail "the status names a daemon"
+as systemctl --user start regreen || fail "start"
+[ "$(property ActiveState)" = active ] || fail "start answered before it was ready"
+as "$program" service uninstall || fail "uninstall"
+[ ! -e "/home/$user/.config/systemd/user/regreen.service" ] || fail "the unit file stays"
+echo "all well"
