@@ -47,6 +47,7 @@ impl Paint {
     }
 
     /// Never colours.
+    #[cfg(test)]
     pub fn plain() -> Self {
         Paint { colours: false }
     }
