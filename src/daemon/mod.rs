@@ -20,6 +20,7 @@ pub use direct::LoopWatch;
 pub use direct::ReportError;
 pub use direct::ServiceError;
 pub use direct::ServiceState;
+pub use direct::SlotsError;
 pub use direct::StatusPlace;
 pub use direct::TrustView;
 pub use handle::Handle;

@@ -80,7 +80,13 @@ impl IndexFile {
     /// Reads the file; `None` if there is none.
     pub fn read(path: &Path) -> Result<Option<IndexFile>, GitError> {
         use std::os::unix::fs::MetadataExt;
-        let file = match std::fs::File::open(path) {
+        use std::os::unix::fs::OpenOptionsExt;
+        let opened = std::fs::File::options()
+            .read(true)
+            // A hostile repository may have a FIFO here.
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path);
+        let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(GitError::io("open", path)(error)),

@@ -150,7 +150,7 @@ impl Objects {
         }
         self.written.set(self.written.get().wrapping_add(1));
         odb.write(kind, data)
-            .map_err(GitError::git("store an object", &self.path))
+            .map_err(|error| self.not_stored("store an object", data.len() as u64, error))
     }
 
     /// Stores a blob of raw bytes.
@@ -178,17 +178,30 @@ impl Objects {
             return Ok(());
         }
         self.written.set(self.written.get().wrapping_add(1));
-        let failed = || GitError::git("store a file", &self.path);
         let mut file = file;
         file.seek(SeekFrom::Start(0))
             .map_err(GitError::io("read", &self.path))?;
+        let failed = |error| self.not_stored("store a file", size, error);
         let mut writer = odb
             .writer(size as usize, ObjectType::Blob)
-            .map_err(failed())?;
+            .map_err(failed)?;
         std::io::copy(&mut file.take(size), &mut writer)
-            .map_err(GitError::io("store a file in", &self.path))?;
-        writer.finalize().map_err(failed())?;
+            .map_err(|error| failed(git2::Error::from_str(&error.to_string())))?;
+        writer.finalize().map_err(failed)?;
         Ok(())
+    }
+
+    /// libgit2 drops the reason of the operating system; that the disk is full can be seen.
+    fn not_stored(&self, what: &'static str, size: u64, error: git2::Error) -> GitError {
+        let full = rustix::fs::statvfs(&self.path).is_ok_and(|disk| {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            // Some file systems have no number of inodes, and say zero.
+            free < size.saturating_add(1 << 20) || (disk.f_files > 0 && disk.f_favail == 0)
+        });
+        if full {
+            return GitError::NoSpace(self.path.clone());
+        }
+        GitError::git(what, &self.path)(error)
     }
 
     /// Reads a blob of at most `cap` bytes.

@@ -8,6 +8,7 @@ mod gc;
 mod logs;
 mod run;
 mod service;
+mod slots;
 mod status;
 mod trust;
 
@@ -16,5 +17,6 @@ pub use fix::LoopWatch;
 pub use run::ReportError;
 pub use service::ServiceError;
 pub use service::ServiceState;
+pub use slots::SlotsError;
 pub use status::StatusPlace;
 pub use trust::TrustView;

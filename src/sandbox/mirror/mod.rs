@@ -57,6 +57,8 @@ pub struct Mirror {
     source_dir: Option<(PathBuf, OwnedFd)>,
     tree_dir: Option<(PathBuf, OwnedFd)>,
     staged: u64,
+    /// The user chose differently since the last walk.
+    rules_changed: bool,
 }
 
 /// What the manifest remembers besides the rows.
@@ -137,6 +139,7 @@ impl Mirror {
             source_dir: None,
             tree_dir: None,
             staged: 0,
+            rules_changed: false,
         })
     }
 
@@ -148,7 +151,12 @@ impl Mirror {
             name == ".gitignore" || name == ".gitmodules" || path.as_os_str().is_empty()
         });
         let state = &self.state;
-        if rules_changed || state.dirty || !state.populated || state.holds_tree {
+        if rules_changed
+            || self.rules_changed
+            || state.dirty
+            || !state.populated
+            || state.holds_tree
+        {
             return self.reconcile();
         }
         self.transact(&mut |mirror, batch| {
@@ -162,6 +170,7 @@ impl Mirror {
         self.transact(&mut |mirror, batch| {
             batch.large = true;
             mirror.sync_all(batch)?;
+            mirror.rules_changed = false;
             Ok(Held::Worktree)
         })
     }
@@ -175,6 +184,13 @@ impl Mirror {
             mirror.take_tree(batch, tree)?;
             Ok(Held::Tree(Some(tree)))
         })
+    }
+
+    /// Takes other choices of the user's. The next synchronisation walks everything if they
+    /// are different.
+    pub fn set_rules(&mut self, rules: MirrorRules) {
+        self.rules_changed |= rules != self.rules;
+        self.rules = rules;
     }
 
     /// The slot.

@@ -16,9 +16,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
-/// So many slots a project has at most.
-const MAX_SLOTS: u32 = 32;
-
 /// What a slot is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,6 +78,9 @@ pub struct SlotInfo {
 }
 
 impl Slots {
+    /// So many slots a project has at most.
+    pub const MOST: u32 = 32;
+
     /// The slots below `$XDG_CACHE_HOME/regreen`, which is made if needed, for us alone.
     pub fn open(cache_root: &Path) -> Result<Slots, SlotError> {
         let dir = cache_root.join("slots");
@@ -101,7 +101,7 @@ impl Slots {
         make_private(&project)?;
         let numbers = match purpose {
             Purpose::Watch => 0..1,
-            _ => 1..MAX_SLOTS,
+            _ => 1..Slots::MOST,
         };
         for number in numbers {
             let dir = project.join(number.to_string());
@@ -137,7 +137,7 @@ impl Slots {
             slot.make_parts()?;
             return Ok(slot);
         }
-        Err(SlotError::Exhausted(MAX_SLOTS - 1))
+        Err(SlotError::Exhausted(Slots::MOST - 1))
     }
 
     /// Takes back the very slot that a loop had before regreen was killed, with all that lies

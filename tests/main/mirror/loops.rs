@@ -395,3 +395,30 @@ fn commits_move_onto_a_branch_that_moved() {
         }
     );
 }
+
+#[test]
+fn the_index_has_a_tree_too() {
+    let project = demo();
+    let mirror = open(&project, Purpose::Watch, MirrorRules::default());
+    let tree =
+        |mirror: &regreen::sandbox::mirror::Mirror| mirror.objects().index_tree(mirror.worktree());
+    project.write("src/lib.rs", "// staged\n");
+    project.write("new.txt", "staged\n");
+    project.write("intent.txt", "not staged\n");
+    project.git(["add", "src/lib.rs", "new.txt"]);
+    project.git(["add", "-N", "intent.txt"]);
+    project.write("src/lib.rs", "// and edited again\n");
+    let staged = tree(&mirror).expect("a tree");
+    assert_eq!(staged.as_str(), project.git(["write-tree"]));
+    let mut mirror = mirror;
+    mirror.populate_tree(&staged).expect("all of it is stored");
+    let text = fs::read_to_string(mirror.tree().join("src/lib.rs")).expect("there");
+    assert_eq!(text, "// staged\n");
+    project.git(["commit", "-qm", "ours"]);
+    project.git(["checkout", "-qf", "-b", "theirs", "HEAD~1"]);
+    project.write("src/lib.rs", "// theirs\n");
+    project.git(["commit", "-qam", "theirs"]);
+    assert_ne!(project.try_git(["merge", "-q", "main"]).code(), Some(0));
+    let error = tree(&mirror).expect_err("a conflict");
+    assert!(error.to_string().contains("src/lib.rs"), "{error}");
+}

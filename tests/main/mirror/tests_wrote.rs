@@ -164,3 +164,32 @@ fn an_edit_during_the_run_survives_the_repair() {
     );
     rig.agrees(&synced);
 }
+
+#[test]
+fn the_command_line_shows_and_brings_back() {
+    let mut rig = Rig::new(demo());
+    rig.reconcile();
+    fs::write(rig.slot_path("two words.snap"), "made").expect("ours");
+    fs::write(rig.slot_path("src/lib.rs"), "rewritten").expect("ours");
+    let regreen = |args: &[&str]| rig.project.regreen(args).run();
+    // The slot is held by this process, as it would be by a daemon.
+    let ran = regreen(&["slots", "drift", "--json"]);
+    ran.exits(0);
+    let drift = ran.json();
+    assert_eq!(drift["created"][0], "two words.snap");
+    assert_eq!(drift["rewritten"][0], "src/lib.rs");
+    let listed = regreen(&["slots", "--json"]).json();
+    assert_eq!(
+        (&listed[0]["in_use"], &listed[0]["purpose"]),
+        (&true.into(), &"watch".into())
+    );
+    assert!(listed[0]["bytes"].as_u64() > Some(1_000), "{listed}");
+    let refused = regreen(&["slots", "bring-back", "two words.snap", "../x"]);
+    assert_ne!(refused.code(), Some(0));
+    assert!(!rig.project.path("two words.snap").exists());
+    regreen(&["slots", "bring-back", "two words.snap"]).exits(0);
+    assert_eq!(rig.project.read("two words.snap"), "made");
+    let elsewhere = rig.project.regreen(["slots", "drift", "--slot", "7"]).run();
+    assert_ne!(elsewhere.code(), Some(0));
+    elsewhere.complains("no slot 7");
+}
