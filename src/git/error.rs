@@ -39,9 +39,6 @@ pub enum GitError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The index has conflicts.
-    #[error("the index has a conflict in `{}`: resolve it and stage the result", .0.display())]
-    Unmerged(PathBuf),
     /// No room is left where regreen keeps its objects.
     #[error("failed to store an object in `{}`: no space is left there", .0.display())]
     NoSpace(PathBuf),

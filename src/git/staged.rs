@@ -18,7 +18,7 @@ impl Objects {
     /// # Errors
     /// When the index cannot be read, or an object not be written.
     pub fn index_tree(&self, worktree: &Worktree) -> Result<SnapshotId, GitError> {
-        let mut edits = Vec::new();
+        let (mut tree, mut edits) = (None, Vec::new());
         if let Some(index) = IndexFile::read(&worktree.index_path())? {
             index.each(&mut |entry| {
                 let counts = matches!(entry.stage, 0 | OURS) && !entry.intent_to_add;
@@ -28,10 +28,14 @@ impl Objects {
                         entry: Some((EntryMode::from_raw(entry.mode), entry.id)),
                     });
                 }
+                // In pieces, so that a large index needs little memory.
+                if edits.len() >= 8_192 {
+                    tree = Some(self.edit_tree(tree, &std::mem::take(&mut edits))?);
+                }
                 Ok(())
             })?;
         }
-        let tree = self.edit_tree(None, &edits)?;
+        let tree = self.edit_tree(tree, &edits)?;
         Ok(SnapshotId::new(tree.to_string()))
     }
 }

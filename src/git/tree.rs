@@ -6,13 +6,9 @@
 //! touched, not even a pack's time.
 
 use crate::git::GitError;
-use crate::git::IndexFile;
 use crate::git::Objects;
 use crate::git::Oid;
-use crate::git::Worktree;
-use crate::model::SnapshotId;
 use git2::ObjectType;
-use std::os::unix::ffi::OsStrExt;
 
 /// The kind of a tree entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -180,32 +176,6 @@ impl Objects {
         }
         let edited = self.edit_level(tree, &below, end + 1)?;
         Ok(edited.map(|tree| (EntryMode::Tree, tree)))
-    }
-
-    /// The tree of the user's index, as `git write-tree` would make it, made here.
-    pub fn index_tree(&self, worktree: &Worktree) -> Result<SnapshotId, GitError> {
-        let (mut tree, mut edits) = (None, Vec::new());
-        let path = worktree.index_path();
-        if let Some(index) = IndexFile::read(&path)? {
-            index.each(&mut |entry| {
-                if entry.stage != 0 {
-                    let path = std::ffi::OsStr::from_bytes(entry.path);
-                    return Err(GitError::Unmerged(path.into()));
-                }
-                if !entry.intent_to_add {
-                    edits.push(Edit {
-                        path: entry.path.to_vec(),
-                        entry: Some((EntryMode::from_raw(entry.mode), entry.id)),
-                    });
-                }
-                if edits.len() >= 8_192 {
-                    tree = Some(self.edit_tree(tree, &std::mem::take(&mut edits))?);
-                }
-                Ok(())
-            })?;
-        }
-        let tree = self.edit_tree(tree, &edits)?;
-        Ok(SnapshotId::new(tree.to_string()))
     }
 
     /// What lies at `path` in a tree.
