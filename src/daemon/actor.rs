@@ -39,6 +39,9 @@ use tracing::Instrument;
 /// Progress is told at most this often; failures are told at once.
 const PROGRESS: Duration = Duration::from_millis(100);
 
+/// The slot's size is looked at this often at most: that walks all of it.
+const MEASURE: Duration = Duration::from_secs(120);
+
 /// Green runs that are remembered for reuse.
 const GREEN: u32 = 200;
 
@@ -91,6 +94,8 @@ pub(super) struct Actor {
     watcher: Option<Watcher>,
     /// Snapshots that some suite was green on.
     green: Arc<HashSet<SnapshotId>>,
+    /// When the slot's size was last looked at.
+    measured: Option<Instant>,
 }
 
 impl Actor {
@@ -108,6 +113,7 @@ impl Actor {
             site: None,
             watcher: None,
             green: Arc::default(),
+            measured: None,
         };
         tokio::spawn(actor.work(inbox).instrument(span));
         wishes
@@ -362,16 +368,23 @@ impl Actor {
         let Some(mut site) = self.site.take() else {
             return;
         };
+        let measure = self.measured.is_none_or(|at| at.elapsed() >= MEASURE);
         let done = self
             .apart(move || {
                 let note = site.mend();
-                (site, note)
+                let bytes = measure.then(|| site.measure());
+                (site, note, bytes)
             })
             .await;
-        let Ok((site, result)) = done else {
+        let Ok((site, result, bytes)) = done else {
             return;
         };
         self.site = Some(site);
+        if let Some(bytes) = bytes {
+            self.measured = Some(Instant::now());
+            let project = self.project.clone();
+            self.shared.tell(Input::SlotSize { project, bytes });
+        }
         let note = result.unwrap_or_else(Some);
         if let Some(note) = &note {
             tracing::warn!(what = note.message, "drift");

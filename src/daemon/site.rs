@@ -52,6 +52,8 @@ pub(super) struct Site {
     suites: Vec<Suite>,
     toolchains: Toolchains,
     mounts: Vec<Mount>,
+    /// What the slot took on disk when that was last looked at.
+    slot_bytes: u64,
     /// What the last synchronisation found.
     last: Option<Last>,
 }
@@ -95,6 +97,7 @@ impl Site {
             suites: Vec::new(),
             toolchains,
             mounts: Vec::new(),
+            slot_bytes: 0,
             last: None,
         })
     }
@@ -203,7 +206,7 @@ impl Site {
                     reason: file.reason.clone(),
                 })
                 .collect(),
-            slot_bytes: 0,
+            slot_bytes: self.slot_bytes,
             notes: self.toolchains.notes.clone(),
             rescan,
         })
@@ -254,6 +257,12 @@ impl Site {
         Ok(self
             .ground(last, &place)
             .job(run, suite, self.config.backend))
+    }
+
+    /// Finds out what the slot takes on disk: a walk over all of it, not for a save's way.
+    pub fn measure(&mut self) -> u64 {
+        self.slot_bytes = self.mirror.slot().bytes();
+        self.slot_bytes
     }
 
     /// Looks at what a run did to the copied files, and puts it back; says what it was.

@@ -432,10 +432,18 @@ fn killed_at_any_moment_it_comes_back_true() {
     let mut killed: BTreeMap<Moment, u32> = BTreeMap::new();
     let mut good = true;
     for round in 0..rounds {
-        // The loop has its own rounds (tests of the loop): here three moments take turns.
-        let aim = MOMENTS[round as usize % 3];
+        let aim = MOMENTS[round as usize % 4];
         let mut accepted = None;
-        if aim != Moment::Watching {
+        let mut fixing = None;
+        if aim == Moment::Looping {
+            // A loop begins at the branch's tip, which has to be red for it to go on.
+            good = false;
+            project.write("test.sh", format!("# {round}\nsleep 0.4; exit 1\n"));
+            project.commit("red");
+            settled(&project, "red");
+            let agent = ["fix", "--agent-command", "sleep 60"];
+            fixing = Some(project.regreen(agent).start());
+        } else if aim != Moment::Watching {
             good = !good;
             let exit = u32::from(!good);
             if aim == Moment::Syncing {
@@ -454,6 +462,9 @@ fn killed_at_any_moment_it_comes_back_true() {
         }
         let seen = aim_at(&project, aim);
         daemon_now.kill_9();
+        if let Some(fixing) = fixing {
+            fixing.kill_9();
+        }
         *killed.entry(seen).or_default() += 1;
         no_sandbox_is_left(&home);
         let restarted = Instant::now();
@@ -471,6 +482,13 @@ fn killed_at_any_moment_it_comes_back_true() {
             let record = get(&home, &format!("/v1/runs/{run}"));
             assert_eq!(record["state"], "finished", "accepted and lost: {record}");
         }
+        if aim == Moment::Looping {
+            project.regreen(["loops", "stop"]).run();
+            project.status_until("the loop has ended", |status| {
+                let loops = status["loops"].as_array();
+                loops.is_some_and(|loops| loops.iter().all(|l| !l["stop"].is_null()))
+            });
+        }
         nothing_is_left(&home, &project);
     }
     let said: Vec<String> = killed
@@ -478,7 +496,7 @@ fn killed_at_any_moment_it_comes_back_true() {
         .map(|(moment, times)| format!("{moment:?} {times}"))
         .collect();
     eprintln!("killed {rounds} times: {}", said.join(", "));
-    for moment in [Moment::Watching, Moment::Syncing, Moment::Running] {
+    for moment in MOMENTS {
         let times = killed.get(&moment).copied().unwrap_or(0);
         assert!(
             times * 10 >= rounds,
@@ -492,7 +510,9 @@ fn killed_at_any_moment_it_comes_back_true() {
 /// Waits for the moment, and says at which one it is.
 fn aim_at(project: &Project, aim: Moment) -> Moment {
     let path = project.path(".git/regreen/status.json");
-    let until = Instant::now() + Duration::from_secs(3);
+    // A loop takes a while to begin; any other moment comes at once or not at all.
+    let patience = if aim == Moment::Looping { 30 } else { 3 };
+    let until = Instant::now() + Duration::from_secs(patience);
     let mut last = Moment::Watching;
     while Instant::now() < until {
         let text = std::fs::read(&path).unwrap_or_default();

@@ -146,6 +146,13 @@ pub enum Input {
         /// Its whole key.
         key: RunKey,
     },
+    /// What a project's slot takes on disk.
+    SlotSize {
+        /// The project.
+        project: ProjectId,
+        /// In bytes.
+        bytes: u64,
+    },
     /// How a loop stands.
     Loop {
         /// Its project.
@@ -602,6 +609,7 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
         Input::TestFailed { run, failure } => state.test_failed(&mut out, now, run, failure),
         Input::RunEnded { run, report } => state.run_ended(&mut out, now, &run, &report),
         Input::Digested { project, run, key } => state.digested(&mut out, now, &project, run, key),
+        Input::SlotSize { project, bytes } => state.slot_size(&mut out, now, &project, bytes),
         Input::Loop { project, status } => state.looped(&mut out, now, &project, status),
         Input::Noted {
             project,

@@ -129,6 +129,7 @@ pub(super) struct Project {
     pub synced: Option<SnapshotId>,
     pub syncs_in_a_row: u32,
     changes: BTreeSet<PathBuf>,
+    touched: bool,
     rescan: bool,
     reconciled: Timestamp,
     /// A synchronisation failed; nothing is synchronised before then.
@@ -155,6 +156,7 @@ impl Project {
             synced: None,
             syncs_in_a_row: 0,
             changes: BTreeSet::new(),
+            touched: true,
             rescan: true,
             reconciled: now,
             retry: None,
@@ -162,10 +164,13 @@ impl Project {
     }
 
     pub fn has_changes(&self) -> bool {
-        self.rescan || !self.changes.is_empty()
+        self.rescan || self.touched || !self.changes.is_empty()
     }
 
+    /// A change without paths is one of HEAD or the index: there is nothing to copy, but all
+    /// the more to look at.
     pub fn touch(&mut self, paths: Vec<PathBuf>, rescan: bool) {
+        self.touched = true;
         self.rescan |= rescan;
         self.changes.extend(paths);
         if self.changes.len() > MANY {
@@ -189,6 +194,7 @@ impl Project {
         self.syncs_in_a_row += 1;
         let paths = std::mem::take(&mut self.changes);
         let rescan = std::mem::take(&mut self.rescan);
+        self.touched = false;
         Some((paths.into_iter().collect(), rescan))
     }
 

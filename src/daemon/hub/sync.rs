@@ -146,6 +146,20 @@ impl State {
         }
     }
 
+    pub(super) fn slot_size(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId, bytes: u64) {
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        let Some((left_out, known)) = &mut project.shown_slot else {
+            return;
+        };
+        if *known != bytes {
+            *known = bytes;
+            let left_out = left_out.clone();
+            self.emit(out, now, id, EventKind::SlotChanged { left_out, bytes });
+        }
+    }
+
     /// Notes of this synchronisation that were not of the last one, and the other way round.
     fn show_notes(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId, notes: Vec<Note>) {
         let Some(project) = self.projects.get_mut(id) else {

@@ -478,6 +478,40 @@ fn what_cannot_be_opened_or_synchronised_is_tried_again() {
 }
 
 #[test]
+fn a_change_of_head_alone_is_looked_at_and_needs_no_run() {
+    let mut world = World::new(1);
+    world.add(0);
+    world.settle();
+    let before = world.started.len();
+    world.put(Input::Changed {
+        project: id(0),
+        origin: Origin::Save,
+        paths: Vec::new(),
+        rescan: false,
+    });
+    assert_eq!(world.going, [Going::Sync(id(0), false)]);
+    world.settle();
+    assert!(!world.written[&id(0)].stale);
+    assert_eq!(world.started.len(), before);
+}
+
+#[test]
+fn a_panic_is_shown_until_the_next_start() {
+    let mut world = World::new(1);
+    world.add(0);
+    world.settle();
+    world.put(Input::Panicked {
+        project: None,
+        message: "index out of bounds at x.rs:1".to_owned(),
+    });
+    let status = &world.written[&id(0)];
+    assert_eq!(status.notes[0].code, "panic");
+    assert!(status.notes[0].message.contains("x.rs:1"));
+    // It says nothing about the project.
+    assert_eq!((status.verdict, status.stale), (Verdict::Green, false));
+}
+
+#[test]
 fn every_status_is_written_again_in_time() {
     let mut world = World::new(1);
     world.add(0);

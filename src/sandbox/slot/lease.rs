@@ -295,6 +295,11 @@ impl Slot {
         }
     }
 
+    /// Bytes on the disk, hard links counted once; walks all of it.
+    pub fn bytes(&self) -> u64 {
+        size::on_disk(&self.dir)
+    }
+
     /// Empties `/tmp`; call it before each run.
     pub fn empty_tmp(&self) -> Result<(), SlotError> {
         remove_all(&self.tmp())?;
