@@ -58,6 +58,7 @@ pub fn settle(report: &mut Report, proofs: &[(usize, bool)]) {
             failure.flaky = Some(*passed);
         }
     }
+    acquit(report);
     let flaky = report
         .failures
         .iter()
@@ -78,6 +79,26 @@ pub fn settle(report: &mut Report, proofs: &[(usize, bool)]) {
                 "find what the test depends on besides its code: time, order, other tests",
             ));
     }
+}
+
+/// When a process dies, every test that was running is a suspect. Who passes alone while
+/// another suspect of the same death fails alone was only standing by.
+fn acquit(report: &mut Report) {
+    let suspect = |failure: &Failure| failure.kind == FailureKind::Crash && !failure.kind_sure;
+    let guilty: BTreeSet<(Option<String>, String)> = report
+        .failures
+        .iter()
+        .filter(|failure| suspect(failure) && failure.flaky == Some(false))
+        .map(|failure| (failure.target.clone(), failure.message.clone()))
+        .collect();
+    let before = report.failures.len();
+    report.failures.retain(|failure| {
+        let death = (failure.target.clone(), failure.message.clone());
+        !(suspect(failure) && failure.flaky == Some(true) && guilty.contains(&death))
+    });
+    let innocent = (before - report.failures.len()) as u64;
+    report.counts.failed = report.counts.failed.saturating_sub(innocent);
+    report.counts.passed += innocent;
 }
 
 /// Puts what each test came to alone in the place of what a stream said that contradicted
@@ -176,6 +197,38 @@ mod tests {
         assert_eq!(passed_alone(&repetition), None);
         repetition.complete = true;
         assert_eq!(passed_alone(&repetition), Some(true));
+    }
+
+    #[test]
+    fn who_stood_by_when_a_process_died_is_acquitted_only_beside_a_culprit() {
+        let died = || {
+            let mut report = failing(&["a", "b"], FailureKind::Crash);
+            for failure in &mut report.failures {
+                failure.kind_sure = false;
+            }
+            report.outcome = Outcome::Crashed;
+            report
+        };
+        let mut report = died();
+        settle(&mut report, &[(0, true), (1, false)]);
+        let ids: Vec<&str> = report
+            .failures
+            .iter()
+            .map(|failure| failure.id.as_str())
+            .collect();
+        assert_eq!(ids, ["b"]);
+        assert_eq!(
+            (
+                report.counts.passed,
+                report.counts.failed,
+                report.counts.flaky
+            ),
+            (1, 1, 0)
+        );
+        // Nobody confessed: both stay, as flaky.
+        let mut report = died();
+        settle(&mut report, &[(0, true), (1, true)]);
+        assert_eq!((report.failures.len(), report.counts.flaky), (2, 2));
     }
 
     #[test]
