@@ -1,13 +1,13 @@
 //! `regreen fix`: drives an agent until the tests of a branch pass.
 
 use crate::cli::loop_view;
+use crate::cli::loop_view::Hosting;
 use crate::cli::loop_view::View;
 use crate::cli::out;
 use crate::config::Flag;
 use crate::daemon::Handle;
 use crate::model::EXIT_ERROR;
 use crate::model::FixRequest;
-use crate::model::HostEnv;
 use crate::model::Landing;
 use crate::model::LoopReport;
 use crate::model::StopReason;
@@ -117,12 +117,14 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
 }
 
 async fn answer(args: Args) -> anyhow::Result<u8> {
-    let handle = Handle::local(HostEnv::capture());
     let (watch, lines) = loop_view::watch();
+    let hosting = Hosting::begin().await;
+    let handle = hosting.handle.clone();
     let request = args.request();
     let flags = args.flags();
     let fix = handle.fix(&request, &flags, watch);
     let (report, ()) = tokio::join!(fix, View::new(args.json).show(lines));
+    hosting.end().await;
     match report {
         Ok(report) => conclude(&handle, &report, args.json, args.apply),
         Err(error) => {

@@ -1,14 +1,19 @@
 //! Watching a loop from the command line: lines for people on standard error, JSON lines on
 //! standard output.
 
+use crate::api::Server;
 use crate::cli::out;
 use crate::cli::out::Paint;
 use crate::cli::out::Style;
+use crate::daemon;
+use crate::daemon::Daemon;
 use crate::daemon::Handle;
 use crate::daemon::LoopWatch;
+use crate::daemon::Options;
 use crate::model::EXIT_INTERRUPTED;
 use crate::model::GateAnswer;
 use crate::model::GateVerdict;
+use crate::model::HostEnv;
 use crate::model::IterationRecord;
 use crate::model::Landing;
 use crate::model::LoopLine;
@@ -37,6 +42,54 @@ pub(super) fn with_runtime(
     // A blocked helper thread must not keep the command alive.
     runtime.shutdown_background();
     code
+}
+
+/// Where loops are driven: in this process, which is the daemon for as long as it lasts unless
+/// there is one already.
+pub(super) struct Hosting {
+    /// The door to it.
+    pub(super) handle: Handle,
+    daemon: Option<(Daemon, Option<Server>)>,
+}
+
+impl Hosting {
+    /// Becomes the daemon, if there is none.
+    pub(super) async fn begin() -> Hosting {
+        let host = HostEnv::capture();
+        if let Some(wrong) = daemon::set_up(&host, false) {
+            out::tell(format!("regreen: {wrong}"));
+        }
+        let options = Options {
+            foreground: true,
+            ..Options::default()
+        };
+        match Daemon::start(host.clone(), options).await {
+            Ok(mut daemon) => {
+                // Without a socket nobody can ask it anything; the loop needs none.
+                let server = Server::start(daemon.handle().clone()).ok();
+                daemon.begin();
+                Hosting {
+                    handle: daemon.handle().clone(),
+                    daemon: Some((daemon, server)),
+                }
+            }
+            // The running daemon sees the loop by its record; the loop has a lock of its own.
+            Err(_) => Hosting {
+                handle: Handle::local(host),
+                daemon: None,
+            },
+        }
+    }
+
+    /// Is no daemon any more.
+    pub(super) async fn end(self) {
+        if let Some((daemon, server)) = self.daemon {
+            if let Some(server) = server {
+                server.stop().await;
+            }
+            daemon.stop().await;
+        }
+    }
 }
 
 /// Somebody who watches a loop: Ctrl-C ends it, SIGTERM leaves it to be resumed.

@@ -2,6 +2,7 @@
 
 use crate::cli::fix::conclude;
 use crate::cli::loop_view;
+use crate::cli::loop_view::Hosting;
 use crate::cli::loop_view::View;
 use crate::cli::out;
 use crate::daemon::FixError;
@@ -95,7 +96,10 @@ async fn act(handle: &Handle, args: &Args) -> Result<anyhow::Result<u8>, FixErro
     let view = View::new(args.json);
     let report = match verb {
         Verb::Resume(_) => {
-            let (report, ()) = tokio::join!(handle.resume_loop(&id, None, watch), view.show(lines));
+            let hosting = Hosting::begin().await;
+            let resumed = hosting.handle.resume_loop(&id, None, watch);
+            let (report, ()) = tokio::join!(resumed, view.show(lines));
+            hosting.end().await;
             return report.map(|report| conclude(handle, &report, args.json, false));
         }
         Verb::Apply(_) => {

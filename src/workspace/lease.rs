@@ -20,6 +20,8 @@ use serde::Serialize;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use tokio::task::spawn_blocking;
 
 /// Which slots a loop holds, as its record keeps it.
@@ -44,7 +46,7 @@ pub struct Captured {
 #[derive(Debug)]
 pub struct Room {
     /// Absent only while something is done in the background.
-    mirror: Option<Mirror>,
+    mirror: Alone<Mirror>,
     /// How its content came there.
     synced: Option<Synced>,
     number: u32,
@@ -59,6 +61,27 @@ pub struct Workspace {
     id: LoopId,
     clean: Option<Room>,
     work: Option<Room>,
+}
+
+/// Something that only whoever may change it can reach, so that references to what holds it
+/// go from thread to thread although a repository handle must not be shared. The lock is never
+/// taken: ownership would do, but the compiler cannot see that.
+#[derive(Debug)]
+struct Alone<T>(Mutex<Option<T>>);
+
+impl<T> Alone<T> {
+    fn new(inner: T) -> Self {
+        Alone(Mutex::new(Some(inner)))
+    }
+
+    fn take(&mut self) -> Option<T> {
+        let inner = self.0.get_mut();
+        inner.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&mut self, inner: T) {
+        self.0 = Mutex::new(Some(inner));
+    }
 }
 
 /// What a slot's own marker is called; it names the loop and the slot's part in it.
@@ -169,7 +192,7 @@ impl Workspace {
             (source, room)
         })
         .await?;
-        clean.mirror = Some(source);
+        clean.mirror.put(source);
         Ok((clean, room?))
     }
 
@@ -243,7 +266,7 @@ impl Room {
             grounds.rules.clone(),
         )?;
         Ok(Room {
-            mirror: Some(mirror),
+            mirror: Alone::new(mirror),
             synced: None,
             number,
             dir,
@@ -357,7 +380,7 @@ impl Room {
             (mirror, answer)
         })
         .await?;
-        self.mirror = Some(mirror);
+        self.mirror.put(mirror);
         answer
     }
 

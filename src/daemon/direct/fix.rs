@@ -2,7 +2,6 @@
 
 use crate::config::Flag;
 use crate::daemon::Handle;
-use crate::daemon::Instance;
 use crate::git::GitError;
 use crate::git::Worktree;
 use crate::iteration::LoopError;
@@ -98,8 +97,6 @@ impl Handle {
         let apply = request.apply;
         let begun = spawn_blocking(move || setup::begin(&request, &host, &flags)).await?;
         let (record, grounds) = begun?;
-        // Where a daemon runs already the loop's own lock is enough.
-        let _instance = Instance::take(self.host()).ok();
         let deps = self.deps(grounds, watch)?;
         let report = driver::start(deps.clone(), record).await?;
         Ok(self.maybe_apply(deps, report, apply).await)
@@ -116,9 +113,41 @@ impl Handle {
         watch: LoopWatch,
     ) -> Result<LoopReport, FixError> {
         let (deps, apply) = self.deps_of(id, watch).await?;
-        let _instance = Instance::take(self.host()).ok();
         let report = driver::resume(deps.clone(), id, more).await?;
         Ok(self.maybe_apply(deps, report, apply).await)
+    }
+
+    /// Goes on with every loop that was cut short and that nobody drives, until they end or
+    /// `suspend` is cancelled: what a daemon does when it is back.
+    pub async fn resume_unfinished_loops(self, suspend: CancellationToken) {
+        let unfinished = self.loops(None).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the loops on record cannot be read");
+            Vec::new()
+        });
+        let mut driven = tokio::task::JoinSet::new();
+        for report in unfinished {
+            if report.stop_reason.is_some() {
+                continue;
+            }
+            // Nobody watches; what happens is on record.
+            let (lines, _) = mpsc::channel(1);
+            let watch = LoopWatch {
+                lines,
+                cancel: CancellationToken::new(),
+                suspend: suspend.clone(),
+            };
+            let handle = self.clone();
+            driven.spawn(async move {
+                let ended = handle.resume_loop(&report.id, None, watch).await;
+                match ended {
+                    Ok(ended) => {
+                        tracing::info!(id = %report.id, reason = ?ended.stop_reason, "loop ended")
+                    }
+                    Err(error) => tracing::info!(id = %report.id, %error, "loop not resumed"),
+                }
+            });
+        }
+        while driven.join_next().await.is_some() {}
     }
 
     /// Moves a loop's result onto its branch as it is now, once it is proved there.

@@ -170,6 +170,25 @@ fn another_process_can_stop_a_loop_and_a_dead_one_too() {
 }
 
 #[test]
+fn a_daemon_goes_on_with_what_was_cut_short() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let running = start(&project, "counts-and-hangs");
+    until_the_agent_works(&project);
+    running.kill_9();
+    let daemon = project.regreen(["daemon"]).start();
+    let report = until("the daemon ends the loop", LONG, || {
+        let shown = project.regreen(["loops", "show", "--json"]).run().json();
+        shown["stop_reason"].is_string().then_some(shown)
+    });
+    assert_eq!(report["stop_reason"], "passed", "{report:#}");
+    assert_eq!(starts(directory(&report)), [1]);
+    daemon.terminate().exits(0);
+}
+
+#[test]
 fn a_stopped_loop_can_be_given_more_to_spend() {
     if !require("bwrap") {
         return;
