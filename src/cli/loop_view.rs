@@ -200,6 +200,7 @@ impl View {
             "baseline" => "testing where it starts".to_owned(),
             "turn" => format!("iteration {iteration}: the agent works"),
             "testing" => format!("iteration {iteration}: testing"),
+            "landing" => "landing: proving it on the branch as it is now".to_owned(),
             "gating" => format!("iteration {iteration}: green; asking the gates"),
             _ => return,
         };
@@ -225,8 +226,20 @@ impl View {
         self.tell(style, &text);
     }
 
+    /// What stands against it, gate by gate; the report names those that passed.
     fn gates(&mut self, gates: &[GateAnswer]) {
+        let passed = gates
+            .iter()
+            .filter(|gate| gate.verdict == GateVerdict::Pass)
+            .count();
+        let style = style_of(GateVerdict::Pass);
+        let sign_of_pass = sign(GateVerdict::Pass);
+        let text = format!("  {sign_of_pass} {passed} of {} gates pass", gates.len());
+        self.tell(style, &text);
         for gate in gates {
+            if gate.verdict == GateVerdict::Pass {
+                continue;
+            }
             let style = style_of(gate.verdict);
             let first = gate.evidence.first().map_or("", String::as_str);
             let text = format!("  {} {}: {first}", sign(gate.verdict), gate.gate.as_str());

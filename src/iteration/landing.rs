@@ -91,6 +91,13 @@ pub async fn apply(deps: &Deps, id: &LoopId) -> Result<LoopReport, LoopError> {
             pid,
         })?;
     let _turnstile = turnstile(&deps.grounds, &branch).await?;
+    // Nobody has to watch.
+    let _ = deps.lines.try_send(LoopLine::State {
+        id: id.clone(),
+        state: "landing".to_owned(),
+        iteration: record.state.spend.iterations,
+        at: now(),
+    });
     let attempt = Attempt::plan(&deps.grounds, &record, branch).await?;
     let mut workspace = Workspace::new(deps.grounds.clone(), id.clone());
     let proved = attempt.prove(deps, &record, &files, &mut workspace).await;
