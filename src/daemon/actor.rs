@@ -385,7 +385,15 @@ impl Actor {
             let project = self.project.clone();
             self.shared.tell(Input::SlotSize { project, bytes });
         }
-        let note = result.unwrap_or_else(Some);
+        let (note, moved) = result.unwrap_or_else(|note| (Some(note), true));
+        if moved {
+            self.shared.tell(Input::Changed {
+                project: self.project.clone(),
+                origin: Origin::Rescan,
+                paths: Vec::new(),
+                rescan: true,
+            });
+        }
         if let Some(note) = &note {
             tracing::warn!(what = note.message, "drift");
         }

@@ -141,9 +141,15 @@ impl Site {
         .map_err(|e| failed(&e))?;
         let touched = paths.iter().chain(&synced.changed).chain(&synced.removed);
         let anew = rescan || self.last.is_none() || touched.into_iter().any(|path| concerns(path));
+        let rules = self.mirror.rules().clone();
         let suites = match anew {
             true => self.look_again(),
             false => Ok(()),
+        };
+        // What a suite wants carried in is known only now.
+        let synced = match self.config.trigger == Trigger::Save && *self.mirror.rules() != rules {
+            true => self.mirror.reconcile().map_err(|e| failed(&e))?,
+            false => synced,
         };
         let digest = rescan || may_be_known(&synced.snapshot);
         self.last = Some(Last { synced, head });
@@ -160,6 +166,7 @@ impl Site {
         };
         let listing = Listing::read(root).map_err(|e| note("config", &e))?;
         self.suites = suite::suites(&listing, &self.config).map_err(|e| note("config", &e))?;
+        self.mirror.set_rules(rules(&self.config, &self.suites));
         self.toolchains = toolchain::discover(&self.host, &self.worktree.root);
         self.mounts = self
             .toolchains
@@ -265,14 +272,23 @@ impl Site {
         self.slot_bytes
     }
 
-    /// Looks at what a run did to the copied files, and puts it back; says what it was.
-    pub fn mend(&mut self) -> Result<Option<Note>, Note> {
+    /// Looks at what a run did to the copied files, and puts it back; says what it was, and
+    /// whether the slot has moved on with what was edited meanwhile.
+    pub fn mend(&mut self) -> Result<(Option<Note>, bool), Note> {
         let failed = |e: &dyn Error| note("drift", e);
         let drift = self.mirror.drift().map_err(|e| failed(&e))?;
         if drift.is_clean() {
-            return Ok(None);
+            return Ok((None, false));
         }
-        self.mirror.repair(&drift).map_err(|e| failed(&e))?;
+        let repaired = self.mirror.repair(&drift).map_err(|e| failed(&e))?;
+        let moved = match &mut self.last {
+            Some(last) => {
+                let moved = last.synced.snapshot != repaired.snapshot;
+                last.synced.snapshot = repaired.snapshot;
+                moved
+            }
+            None => true,
+        };
         let mut names = drift.rewritten.iter().chain(&drift.removed);
         let shown: Vec<String> = names
             .by_ref()
@@ -288,7 +304,7 @@ impl Site {
             shown.join(", ")
         );
         let remedy = "they were put back; `regreen slots` shows them and brings them over by name";
-        Ok(Some(Note::new("drift", text).remedy(remedy)))
+        Ok((Some(Note::new("drift", text).remedy(remedy)), moved))
     }
 }
 
