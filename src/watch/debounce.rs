@@ -103,9 +103,6 @@ pub fn step(state: &mut Debounce, input: Input, now: Moment) -> Step {
                 };
                 return Step::Wait(again.max(now));
             }
-            if locked && now < batch.first + CAP_LOCKED {
-                return Step::Wait((now + LOCK_POLL).min(batch.first + CAP_LOCKED));
-            }
             state.batch = None;
             Step::Fire
         }
