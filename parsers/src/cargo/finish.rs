@@ -135,7 +135,18 @@ impl CargoRun {
                 .map(|binary| self.targets.label(&self.targets.of(binary)))
                 .collect();
             let message = format!("built but not run: {}", text::cut(&names.join(", "), 1000));
-            compose.incomplete(Note::new("not_run", message));
+            let note = Note::new("not_run", message);
+            // Cargo starts nothing after a failed build; once its errors are told, all is told.
+            let explained = self.built == Some(false)
+                && compose
+                    .failures
+                    .iter()
+                    .any(|failure| failure.phase == Phase::Build);
+            if explained {
+                compose.note(note);
+            } else {
+                compose.incomplete(note);
+            }
         }
     }
 
