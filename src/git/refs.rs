@@ -38,7 +38,35 @@ impl Objects {
     }
 }
 
+/// Removes the lock that a killed regreen left on a ref of its own. The caller must know that
+/// no other regreen is moving that ref.
+fn forget(dir: &Path, name: &str) -> Result<(), GitError> {
+    let path = dir.join(format!("{name}.lock"));
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(GitError::io("remove", &path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Objects {
+    /// Removes the lock that a killed regreen left on a ref. The caller must know that no other
+    /// regreen is moving it.
+    pub fn forget_lock(&self, name: &str) -> Result<(), GitError> {
+        forget(self.path(), name)
+    }
+}
+
 impl Worktree {
+    /// The same for one of regreen's refs in the user's repository.
+    pub fn forget_lock(&self, name: &str) -> Result<(), GitError> {
+        if !name.starts_with("refs/heads/regreen/") {
+            return Err(GitError::ForeignRef(name.to_owned()));
+        }
+        forget(&self.common_dir, name)
+    }
+
     /// Reads any ref of the user's.
     pub fn read_ref(&self, name: &str) -> Result<Option<Oid>, GitError> {
         read(&self.open()?, name, &self.git_dir)

@@ -106,8 +106,7 @@ pub async fn resume(
         let budget = more.unwrap_or_else(|| again(&driver.record.state));
         driver.step(LoopInput::Extended(budget)).await?
     } else {
-        let lease = driver.record.lease.clone();
-        driver.workspace.reattach(&lease).await?;
+        driver.take_back().await?;
         driver.step(LoopInput::Resumed).await?
     };
     driver.drive(effects).await
@@ -134,8 +133,7 @@ fn again(state: &LoopState) -> Budget {
 pub async fn abandon(deps: Deps, id: &LoopId) -> Result<LoopReport, LoopError> {
     let record = load(&deps.store, id).await?;
     let mut driver = Driver::new(deps, record).await?;
-    let lease = driver.record.lease.clone();
-    driver.workspace.reattach(&lease).await?;
+    driver.take_back().await?;
     let effects = driver.step(LoopInput::Cancel).await?;
     driver.drive(effects).await
 }
@@ -204,6 +202,19 @@ impl Driver {
             deps,
             _lock: lock,
         })
+    }
+
+    /// Takes back what the loop had before regreen was killed. A kill in the middle of moving
+    /// its branch leaves a lock on it; whoever holds the loop's own lock may take that away.
+    async fn take_back(&mut self) -> Result<(), LoopError> {
+        let lease = self.record.lease.clone();
+        self.workspace.reattach(&lease).await?;
+        let name = format!("refs/heads/{}", self.record.loop_branch());
+        self.with_objects(move |objects, grounds| {
+            objects.forget_lock(&name)?;
+            Ok(grounds.worktree.forget_lock(&name)?)
+        })
+        .await
     }
 
     fn may_go_on(&self) -> Result<(), LoopError> {
