@@ -124,6 +124,10 @@ impl CargoRun {
         if ran.is_empty() && others > 0 {
             return;
         }
+        // After a failed build cargo runs nothing; its errors are the whole story.
+        if ran.is_empty() && self.built == Some(false) {
+            return;
+        }
         let missing: Vec<&str> = self
             .targets
             .binaries()
