@@ -157,6 +157,8 @@ def _burnt(sides, seconds):
     for side, pid in sides.items():
         ran, reaped = before[side]
         burnt[side] = (proc.cpu_ns(pid) - ran) / 1e6 + (proc.reaped_ticks(pid) - reaped) * 10
+        if burnt[side] < 0:
+            raise RuntimeError(f"the CPU time of {side} went backwards: {burnt[side]} ms")
     return burnt
 
 
