@@ -133,10 +133,11 @@ pub fn for_status(failure: &Failure) -> Failure {
         frame.file = cut(&frame.file, LINE);
         frame.function = line(&frame.function);
     }
-    for place in [&mut shown.location, &mut shown.test_location] {
-        if let Some(place) = place {
-            place.file = cut(&place.file, LINE);
-        }
+    for place in [&mut shown.location, &mut shown.test_location]
+        .into_iter()
+        .flatten()
+    {
+        place.file = cut(&place.file, LINE);
     }
     shown
 }

@@ -59,8 +59,11 @@ fn special_and_unreadable_files_are_left_out_with_a_reason() {
     let _socket =
         std::os::unix::net::UnixListener::bind(rig.project.path("sock")).expect("a socket");
     rig.project.write("secret.txt", "mine");
-    fs::set_permissions(rig.project.path("secret.txt"), PermissionsExt::from_mode(0))
-        .expect("ours");
+    fs::set_permissions(
+        rig.project.path("secret.txt"),
+        PermissionsExt::from_mode(0o0),
+    )
+    .expect("ours");
     let synced = rig.reconcile();
     let reason = |path: &str| {
         let found = synced.left_out.iter().find(|it| it.path == Path::new(path));
