@@ -6,6 +6,7 @@ use crate::cli::out::Paint;
 use crate::cli::out::Style;
 use crate::cli::render;
 use crate::model::Activity;
+use crate::model::Note;
 use crate::model::Timestamp;
 use crate::model::Verdict;
 use crate::model::status::Status;
@@ -104,6 +105,15 @@ fn suite_line(suite: &SuiteStatus, now: Timestamp, paint: Paint) -> String {
     line
 }
 
+/// What is wrong, and what can be done about it.
+pub fn note(note: &Note, paint: Paint) -> String {
+    let remedy = match &note.remedy {
+        Some(remedy) => format!(" — {remedy}"),
+        None => String::new(),
+    };
+    paint.style(Style::Warn, format!("  ! {}{remedy}", note.message))
+}
+
 /// The whole text, a line an item.
 pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
     let mut lines = vec![headline(status, now, paint)];
@@ -120,13 +130,8 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
     for suite in &status.suites {
         lines.push(suite_line(suite, now, paint));
     }
-    for note in &status.notes {
-        let remedy = match &note.remedy {
-            Some(remedy) => format!(" — {remedy}"),
-            None => String::new(),
-        };
-        let text = format!("  ! {}{remedy}", note.message);
-        lines.push(paint.style(Style::Warn, text));
+    for trouble in &status.notes {
+        lines.push(note(trouble, paint));
     }
     if let Some(reason) = &status.watch.degraded {
         lines.push(paint.style(Style::Warn, format!("  ! watching is degraded: {reason}")));

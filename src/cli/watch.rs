@@ -249,10 +249,14 @@ fn draw(
         screen.draw(&lines)?;
         return Ok(());
     }
-    // On a pipe: a line for each step, and the failures once a verdict is made.
+    // On a pipe: a line for each step, what is wrong, and the failures once a verdict is made.
     let step = |status: &Status| (status.verdict, status.activity, status.stale);
     if before.map(step) != Some(step(status)) {
         out::line(live::headline(status, now, paint))?;
+    }
+    let known = before.map_or(&[][..], |before| &before.notes);
+    for note in status.notes.iter().filter(|note| !known.contains(note)) {
+        out::line(live::note(note, paint))?;
     }
     let failures = |status: &Status| -> Vec<String> {
         let ids = status.failures.iter().filter(|failure| !failure.stale);
