@@ -3,6 +3,8 @@
 Loaded with `-p regreen_pytest`; the file is named by REGREEN_EVENTS. It needs python 3.8 and
 pytest 6 or newer, works under xdist (only the controller writes), and never breaks a run:
 whatever fails in here is swallowed. The format is described in parsers/src/pytest/mod.rs.
+
+PYTEST_DONT_REWRITE: there is no assertion in here, and rewriting would be paid at every start.
 """
 import functools
 import json

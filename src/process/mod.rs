@@ -25,6 +25,7 @@ pub use command::Input;
 pub use command::Rlimits;
 pub use orphans::adopt_orphans;
 pub use spawner::Spawner;
+pub use spawner::calm;
 pub use spawner::sealed_file;
 pub use supervise::Ending;
 pub use supervise::Heartbeat;

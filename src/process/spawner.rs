@@ -168,11 +168,22 @@ fn lower(resource: Resource, limit: Option<u64>) -> io::Result<()> {
     Ok(rustix::process::setrlimit(resource, both)?)
 }
 
+/// Gives a running process the low priority of a background child, and with it all that it
+/// starts from now on. A courtesy: where it is refused the process runs all the same.
+pub fn calm(pid: Pid) {
+    lower_priority(Some(pid));
+}
+
+fn lower_priority(pid: Option<Pid>) {
+    let _ = rustix::process::setpriority_process(pid, NICE);
+    let number = pid.map_or(0, |pid| pid.as_raw_nonzero().get());
+    // SAFETY: a plain system call with numbers only (who = 1: a process, 0 the calling one).
+    unsafe { libc::syscall(libc::SYS_ioprio_set, 1, number, IOPRIO) };
+}
+
 /// Low priority is a courtesy: where it is refused the child runs all the same.
 fn be_nice() {
-    let _ = rustix::process::setpriority_process(None, NICE);
-    // SAFETY: a plain system call on the calling process (who = 1, pid = 0).
-    unsafe { libc::syscall(libc::SYS_ioprio_set, 1, 0, IOPRIO) };
+    lower_priority(None);
     // A new session is a new autogroup, and niceness counts only inside one: the group itself
     // has to be nice as well.
     if let Ok(file) = rustix::fs::open(

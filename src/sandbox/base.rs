@@ -117,6 +117,12 @@ impl Base {
         base
     }
 
+    /// What is seen of `/etc`.
+    pub fn etc(&self) -> Vec<&Path> {
+        let all = self.readonly.iter().map(PathBuf::as_path);
+        all.filter(|path| path.starts_with("/etc")).collect()
+    }
+
     fn add(&mut self, root: &Path, path: &Path) {
         let relative = path.strip_prefix("/").unwrap_or(path);
         if root.join(relative).exists() {

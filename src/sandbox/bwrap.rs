@@ -19,6 +19,7 @@ use crate::process::Status;
 use crate::process::Supervised;
 use crate::process::Supervision;
 use crate::process::Tree;
+use crate::process::calm;
 use crate::process::sealed_file;
 use crate::process::supervise;
 use crate::sandbox::Backend;
@@ -31,6 +32,7 @@ use crate::sandbox::Spec;
 use crate::sandbox::base::Base;
 use crate::sandbox::cgroup::Delegated;
 use crate::sandbox::cgroup::Group;
+use crate::sandbox::etc::Etc;
 use crate::sandbox::marker::Marker;
 use crate::sandbox::marker::token;
 use crate::sandbox::mountpoint;
@@ -89,6 +91,7 @@ pub struct Bwrap {
     program: Option<PathBuf>,
     options: Options,
     base: Base,
+    etc: Etc,
     home: PathBuf,
     markers: PathBuf,
     checked: OnceCell<Vec<u8>>,
@@ -111,6 +114,7 @@ impl Bwrap {
             program: program.filter(|path| path.is_file()),
             options,
             base: Base::discover(),
+            etc: Etc::new(host.cache_dir().join("etc")),
             home: host.home.clone(),
             markers: host.state_dir().join("sandboxes"),
             checked: OnceCell::new(),
@@ -196,7 +200,8 @@ impl Bwrap {
     }
 }
 
-/// Limits and group of the sandbox's first process, while it waits at the gate.
+/// Limits, group and priority of the sandbox's first process, while it waits at the gate: the
+/// set-up before it is regreen's own work, for which a person waits.
 fn prepare(first: Pid, limits: &Limits, group: Option<&Group>) {
     let most = processes(limits);
     let limit = Rlimit {
@@ -207,6 +212,7 @@ fn prepare(first: Pid, limits: &Limits, group: Option<&Group>) {
     if let Err(error) = rustix::process::prlimit(Some(first), Resource::Nproc, limit) {
         tracing::debug!(%error, "the limit on processes was not set");
     }
+    calm(first);
     if let Some(Err(error)) = group.map(|group| group.add(first)) {
         tracing::warn!(%error, "the sandbox is not in its control group");
     }
@@ -307,8 +313,10 @@ impl Launch {
         let (gate, seccomp) = Gate::new().map_err(SandboxError::Start)?;
         let (status, report) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(started)?;
+        let etc = bwrap.etc.of(&bwrap.base.etc());
         let context = policy::Context {
             base: &bwrap.base,
+            etc: etc.as_deref(),
             home: &bwrap.home,
             root: rustix::process::geteuid().is_root(),
             seccomp: seccomp.as_raw_fd(),
@@ -327,7 +335,6 @@ impl Launch {
                 file_size: Some(spec.limits.file_bytes),
                 data: spec.limits.memory_bytes,
             },
-            background: true,
             ..Command::new(program)
         };
         let child = Spawner::global().spawn(command).await;

@@ -19,6 +19,8 @@ const SHM_BYTES: u64 = 1 << 30;
 /// Where a project cannot lie: mounting it there would hide what programs need.
 const SYSTEM: &[&str] = &["/usr", "/dev", "/proc", "/sys", "/etc"];
 
+const ETC: &str = "/etc";
+
 /// One step in building the sandbox's file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Op {
@@ -58,6 +60,9 @@ impl Op {
 pub struct Context<'a> {
     /// The base system.
     pub base: &'a Base,
+    /// One directory that holds all that the base has of `/etc`; without it each bit is mounted
+    /// by itself.
+    pub etc: Option<&'a Path>,
     /// The user's `HOME`, where the slot's home appears.
     pub home: &'a Path,
     /// Whether regreen runs as root. Files of `/proc` that belong to root could then be written
@@ -129,15 +134,33 @@ fn base_system(spec: &Spec, context: &Context<'_>) -> Vec<Op> {
         target: target.clone(),
         points_to: points_to.clone(),
     });
-    let readonly = base.readonly.iter().chain(network).map(|path| Op::Bind {
+    // Below a directory that is mounted read-only no further mount points can be made.
+    let etc = context
+        .etc
+        .filter(|_| !spec.mounts.iter().any(|mount| in_etc(&mount.target)));
+    let whole = etc.map(|copy| Op::Bind {
+        source: copy.to_owned(),
+        target: ETC.into(),
+        writable: false,
+        optional: false,
+    });
+    let single = base
+        .readonly
+        .iter()
+        .filter(|path| etc.is_none() || !in_etc(path));
+    let readonly = single.chain(network).map(|path| Op::Bind {
         source: path.clone(),
         target: path.clone(),
         writable: false,
         // Files of `/etc` come and go with packages; a missing one is not an error.
-        optional: path.starts_with("/etc"),
+        optional: in_etc(path),
     });
     let made = [Op::Proc, Op::Dev, Op::Shm, Op::Dir("/run".into())];
-    links.chain(readonly).chain(made).collect()
+    links.chain(whole).chain(readonly).chain(made).collect()
+}
+
+fn in_etc(path: &Path) -> bool {
+    path.starts_with(ETC)
 }
 
 fn writable(source: &Path, target: &Path) -> Op {
@@ -319,6 +342,7 @@ mod tests {
             with_network: vec!["/etc/resolv.conf".into()],
         };
         let context = Context {
+            etc: None,
             base: &base,
             home: Path::new("/home/ada"),
             root: false,
