@@ -143,13 +143,14 @@ impl Thread {
             .and_then(|()| write_all(&mut self.connection, &backlog, &group));
         match result {
             Ok(answers) => {
+                // Told first: who gets an answer sees a health that agrees with it.
+                self.report(None);
                 for ((_, ack), answer) in group.into_iter().zip(answers) {
                     if let Some(ack) = ack {
                         // Whoever asked may have given up waiting.
                         let _ = ack.send(answer.map_err(|e| self.error(e)));
                     }
                 }
-                self.report(None);
             }
             Err(source) => self.keep_for_later(backlog, group, source),
         }
@@ -163,11 +164,10 @@ impl Thread {
     ) {
         self.backlog = backlog;
         let trouble = self.error(source);
+        let mut refused = Vec::new();
         for (write, ack) in group {
             match ack {
-                Some(ack) => {
-                    let _ = ack.send(Err(again(&trouble)));
-                }
+                Some(ack) => refused.push(ack),
                 None => self.backlog.push_back(write),
             }
         }
@@ -176,6 +176,10 @@ impl Thread {
             self.dropped += 1;
         }
         self.report(Some(trouble.to_string()));
+        for ack in refused {
+            // Whoever asked may have given up waiting.
+            let _ = ack.send(Err(again(&trouble)));
+        }
     }
 
     fn set_synchronous(&mut self, full: bool) -> rusqlite::Result<()> {
