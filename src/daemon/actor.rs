@@ -2,6 +2,7 @@
 //! nothing runs in a slot while it is written to. What blocks is done on a blocking thread.
 
 use crate::config::BackendName;
+use crate::daemon::hub::GreenRun;
 use crate::daemon::hub::Input;
 use crate::daemon::hub::Opened;
 use crate::daemon::hub::SyncReport;
@@ -183,7 +184,14 @@ impl Actor {
             trigger,
             green: green
                 .into_iter()
-                .filter_map(|row| Some((row.key, row.id, row.ended?)))
+                .filter_map(|row| {
+                    Some(GreenRun {
+                        key: row.key,
+                        run: row.id,
+                        counts: row.counts?,
+                        ended: row.ended?,
+                    })
+                })
                 .collect(),
             notes: Vec::new(),
         })
@@ -268,18 +276,18 @@ impl Actor {
             ms = report.run.duration_ms,
             "run ended"
         );
-        let is_green = report.is_green();
+        let (is_green, counts) = (report.is_green(), report.counts);
         let report = Box::new(report);
         let ended = run.clone();
         self.shared.tell(Input::RunEnded { run, report });
         if is_green {
-            self.digest(ended, suite, snapshot).await;
+            self.digest(ended, suite, snapshot, counts).await;
         }
         self.mend().await;
     }
 
     /// Finds out what else than its snapshot a green run's verdict depends on, after it is out.
-    async fn digest(&mut self, run: RunId, suite: &str, snapshot: SnapshotId) {
+    async fn digest(&mut self, run: RunId, suite: &str, snapshot: SnapshotId, counts: Counts) {
         let Some(site) = self.site.take() else {
             return;
         };
@@ -306,6 +314,7 @@ impl Actor {
                 suite: suite.to_owned(),
                 environment: Some(environment),
             },
+            counts,
         });
     }
 

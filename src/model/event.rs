@@ -214,6 +214,9 @@ pub enum EventKind {
         from: RunId,
         /// Its age in milliseconds.
         age_ms: u64,
+        /// Its counts; in older journals they are not told.
+        #[serde(default)]
+        counts: Counts,
     },
     /// Told to wait.
     Paused,

@@ -262,6 +262,7 @@ fn a_green_tree_that_comes_back_is_green_at_once() {
     let again = project.settled();
     assert_eq!(again["verdict"], "green");
     assert_eq!(again["suites"][0]["reused_from"]["run"], run, "{again:#}");
+    assert_eq!(again["suites"][0]["counts"], first["suites"][0]["counts"]);
     // An explicit run always runs.
     let ran = project.regreen(["run", "--json"]).run();
     ran.exits(0);

@@ -10,6 +10,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+pub use project::GreenRun;
 pub use project::Opened;
 pub use project::SuiteKey;
 pub use project::SyncReport;
@@ -145,6 +146,8 @@ pub enum Input {
         run: RunId,
         /// Its whole key.
         key: RunKey,
+        /// Its counts.
+        counts: Counts,
     },
     /// What a project's slot takes on disk.
     SlotSize {
@@ -608,7 +611,12 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
         } => state.progress(&mut out, now, run, done, total, counts),
         Input::TestFailed { run, failure } => state.test_failed(&mut out, now, run, failure),
         Input::RunEnded { run, report } => state.run_ended(&mut out, now, &run, &report),
-        Input::Digested { project, run, key } => state.digested(&mut out, now, &project, run, key),
+        Input::Digested {
+            project,
+            run,
+            key,
+            counts,
+        } => state.digested(&mut out, now, &project, run, key, counts),
         Input::SlotSize { project, bytes } => state.slot_size(&mut out, now, &project, bytes),
         Input::Loop { project, status } => state.looped(&mut out, now, &project, status),
         Input::Noted {

@@ -4,6 +4,7 @@ use crate::daemon::hub::Effect;
 use crate::daemon::hub::Out;
 use crate::daemon::hub::Recovered;
 use crate::daemon::hub::State;
+use crate::model::Counts;
 use crate::model::EnvironmentHash;
 use crate::model::Event;
 use crate::model::EventKind;
@@ -39,13 +40,26 @@ const GREEN: usize = 200;
 /// that is written all the time must not keep the tests from running at all.
 const SYNCS: u32 = 3;
 
+/// A green run that may answer an automatic request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GreenRun {
+    /// What it ran, on what.
+    pub key: RunKey,
+    /// The run.
+    pub run: RunId,
+    /// Its counts.
+    pub counts: Counts,
+    /// When it ended.
+    pub ended: Timestamp,
+}
+
 /// What opening a project found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Opened {
     /// Which tree is tested.
     pub trigger: Trigger,
     /// Green runs that may answer an automatic request.
-    pub green: Vec<(RunKey, RunId, Timestamp)>,
+    pub green: Vec<GreenRun>,
     /// Things to tell the user.
     pub notes: Vec<Note>,
 }
@@ -119,7 +133,7 @@ pub(super) struct Project {
     /// What the last synchronisation found.
     pub suites: Vec<SuiteKey>,
     pub attempts: BTreeMap<String, Attempt>,
-    pub green: Vec<(RunKey, RunId, Timestamp)>,
+    pub green: Vec<GreenRun>,
     pub since_checkpoint: u32,
     /// Codes of the notes that the last synchronisation brought.
     pub shown_notes: BTreeMap<String, Note>,
@@ -258,23 +272,23 @@ impl Project {
 
     /// A green run of this key, for an automatic request; never where the environment is not
     /// known.
-    pub fn green_run(&self, key: &RunKey) -> Option<&(RunKey, RunId, Timestamp)> {
+    pub fn green_run(&self, key: &RunKey) -> Option<&GreenRun> {
         key.environment.as_ref()?;
-        self.green.iter().find(|(known, ..)| known == key)
+        self.green.iter().find(|known| known.key == *key)
     }
 
-    pub fn remember_green(&mut self, key: RunKey, run: RunId, now: Timestamp) {
-        if key.environment.is_none() {
+    pub fn remember_green(&mut self, green: GreenRun) {
+        if green.key.environment.is_none() {
             return;
         }
-        self.forget_green(&key);
-        self.green.insert(0, (key, run, now));
+        self.forget_green(&green.key);
+        self.green.insert(0, green);
         self.green.truncate(GREEN);
     }
 
     /// The same key did not come out green: it never answers for a run again.
     pub fn forget_green(&mut self, key: &RunKey) {
-        self.green.retain(|(known, ..)| !is_same(known, key));
+        self.green.retain(|known| !is_same(&known.key, key));
     }
 }
 

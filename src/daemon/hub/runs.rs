@@ -3,6 +3,7 @@
 use crate::daemon::hub::Effect;
 use crate::daemon::hub::Out;
 use crate::daemon::hub::State;
+use crate::daemon::hub::project::GreenRun;
 use crate::daemon::hub::project::Phase;
 use crate::model::Counts;
 use crate::model::EventKind;
@@ -115,6 +116,7 @@ impl State {
         id: &ProjectId,
         run: RunId,
         key: RunKey,
+        counts: Counts,
     ) {
         let Some(project) = self.projects.get_mut(id) else {
             return;
@@ -125,7 +127,12 @@ impl State {
             attempt.key.environment.clone_from(&key.environment);
         }
         let environment = key.environment.clone();
-        project.remember_green(key, run.clone(), now);
+        project.remember_green(GreenRun {
+            key,
+            run: run.clone(),
+            counts,
+            ended: now,
+        });
         if let Some(environment) = environment {
             let kind = EventKind::RunDigested { run, environment };
             self.emit(out, now, id, kind);

@@ -248,12 +248,13 @@ impl State {
         {
             return;
         }
-        if let Some((_, from, ended)) = project.green_run(&key).cloned() {
+        if let Some(green) = project.green_run(&key).cloned() {
             let kind = EventKind::RunReused {
                 suite: key.suite.clone(),
                 snapshot: key.snapshot.clone(),
-                from,
-                age_ms: now.since(ended).as_millis() as u64,
+                from: green.run,
+                age_ms: now.since(green.ended).as_millis() as u64,
+                counts: green.counts,
             };
             project.settle(key);
             self.emit(out, now, id, kind);

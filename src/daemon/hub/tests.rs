@@ -243,7 +243,7 @@ impl World {
                     _ => report(Outcome::Failed, 2, 1),
                 };
                 let report = Box::new(report);
-                let is_green = report.is_green();
+                let (is_green, counts) = (report.is_green(), report.counts);
                 let ended = run.clone();
                 self.put(Input::RunEnded { run, report });
                 if is_green {
@@ -255,6 +255,7 @@ impl World {
                             suite,
                             environment: Some(crate::model::EnvironmentHash::new("e")),
                         },
+                        counts,
                     });
                 }
             }
@@ -337,7 +338,10 @@ fn from_a_save_to_a_verdict_and_back_without_a_run() {
     world.save(0, 0);
     world.settle();
     assert_eq!(shown(&world), (Verdict::Green, Activity::Idle, false));
-    assert!(world.written[&id(0)].suites[0].reused_from.is_some());
+    let suite = &world.written[&id(0)].suites[0];
+    assert!(suite.reused_from.is_some());
+    // What is shown is what that run counted, and not the red one before.
+    assert_eq!(suite.counts, Counts::new(3, 0, 0));
     world.save(0, 0);
     world.settle();
     assert_eq!(world.started.len(), 4);

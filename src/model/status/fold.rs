@@ -309,7 +309,14 @@ impl Fold {
                 snapshot,
                 from,
                 age_ms,
-            } => self.reused(at, suite, snapshot, from, *age_ms),
+                counts,
+            } => {
+                let reused_from = ReusedFrom {
+                    run: from.as_str().to_owned(),
+                    age_ms: *age_ms,
+                };
+                self.reused(at, suite, snapshot, reused_from, *counts);
+            }
             _ => {}
         }
     }
@@ -448,8 +455,8 @@ impl Fold {
         at: Timestamp,
         name: &str,
         snapshot: &SnapshotId,
-        from: &RunId,
-        age_ms: u64,
+        from: ReusedFrom,
+        counts: Counts,
     ) {
         let suite = self.suite(name, at);
         suite.set_verdict(Verdict::Green, at);
@@ -460,11 +467,9 @@ impl Fold {
         suite.more = 0;
         suite.flaky.clear();
         suite.notes.clear();
+        suite.counts = counts;
         suite.run = None;
-        suite.reused_from = Some(ReusedFrom {
-            run: from.as_str().to_owned(),
-            age_ms,
-        });
+        suite.reused_from = Some(from);
     }
 
     fn worst_verdict(&self) -> Verdict {

@@ -111,7 +111,37 @@ fn reused(suite: &str, snapshot: &str) -> EventKind {
         snapshot: SnapshotId::new(snapshot),
         from: RunId::new("r0"),
         age_ms: 7,
+        counts: Counts::new(9, 0, 2),
     }
+}
+
+/// A red suite that is green again without a run shows the counts of the run that answered.
+#[test]
+fn what_is_reused_brings_its_counts() {
+    let red = || {
+        vec![
+            synced("t1"),
+            queued("r1", "cargo", "t1"),
+            finished("r1", Outcome::Failed, true, &["a"]),
+            synced("t2"),
+        ]
+    };
+    let mut kinds = red();
+    kinds.push(reused("cargo", "t2"));
+    let shown = status(kinds);
+    assert_eq!(shown.verdict, Verdict::Green);
+    assert_eq!(shown.suites[0].counts, Counts::new(9, 0, 2));
+    assert!(shown.failures.is_empty());
+    // A journal of before knew no counts: nothing is shown then, and not those of the red run.
+    let old = serde_json::json!({
+        "kind": "run_reused", "suite": "cargo", "snapshot": "t2", "from": "r0", "age_ms": 7
+    });
+    let mut told = serde_json::to_value(reused("cargo", "t2")).unwrap();
+    told.as_object_mut().unwrap().remove("counts");
+    assert_eq!(told, old);
+    let mut kinds = red();
+    kinds.push(serde_json::from_value(told).unwrap());
+    assert_eq!(status(kinds).suites[0].counts, Counts::default());
 }
 
 fn daemon() -> DaemonStatus {
