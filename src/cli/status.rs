@@ -8,10 +8,12 @@ use crate::cli::out::Style;
 use crate::cli::remote;
 use crate::daemon::Handle;
 use crate::daemon::StatusPlace;
+use crate::model::Activity;
 use crate::model::EXIT_OK;
 use crate::model::EXIT_UNREACHABLE;
 use crate::model::HostEnv;
 use crate::model::Timestamp;
+use crate::model::Verdict;
 use crate::model::status::Status;
 use crate::model::verdict_exit_code;
 use std::path::PathBuf;
@@ -35,7 +37,8 @@ pub struct Args {
     /// Goes on showing changes until interrupted
     #[arg(long)]
     follow: bool,
-    /// Exits with the verdict's code: 0 green, 100 red, 101 broken, 102 unknown
+    /// Exits with the verdict's code: 0 green, 100 red, 101 broken, 102 unknown or stale; 69
+    /// when no daemon watches
     #[arg(long)]
     exit_code: bool,
 }
@@ -67,32 +70,60 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         ));
         return Ok(EXIT_UNREACHABLE);
     };
-    show(&status, place.now(), args.json)?;
+    let dead = place.daemon_is_dead(&status);
+    show(&status, dead, place.now(), args.json)?;
     Ok(match args.exit_code {
-        true => verdict_exit_code(status.verdict),
+        true => exit_code(&status, dead),
         false => EXIT_OK,
     })
 }
 
-fn show(status: &Status, now: Timestamp, json: bool) -> anyhow::Result<()> {
+/// The verdict's code, as far as it is about now.
+fn exit_code(status: &Status, dead: bool) -> u8 {
+    if dead || status.daemon.is_none() {
+        return EXIT_UNREACHABLE;
+    }
+    match status.stale {
+        true => verdict_exit_code(Verdict::Unknown),
+        false => verdict_exit_code(status.verdict),
+    }
+}
+
+fn show(status: &Status, dead: bool, now: Timestamp, json: bool) -> anyhow::Result<()> {
     if json {
         return out::json(status);
     }
     let paint = Paint::stdout();
-    for line in life(status, now, paint)
-        .into_iter()
-        .chain(live::text(status, now, paint))
+    for line in
+        life(status, dead, paint)
+            .into_iter()
+            .chain(live::text(&believed(status, dead), now, paint))
     {
         out::line(line)?;
     }
     Ok(())
 }
 
+/// What can be believed of a status: what a dead daemon left says nothing about now, and
+/// nothing is being done.
+fn believed(status: &Status, dead: bool) -> Status {
+    let mut status = status.clone();
+    if dead {
+        status.stale = true;
+        status.activity = Activity::Idle;
+        for suite in &mut status.suites {
+            suite.stale = true;
+            suite.activity = Activity::Idle;
+        }
+    }
+    status
+}
+
 /// Whether somebody still keeps the status true.
-pub fn life(status: &Status, now: Timestamp, paint: Paint) -> Option<String> {
+pub fn life(status: &Status, dead: bool, paint: Paint) -> Option<String> {
     let text = match &status.daemon {
         None => "no daemon watches this now; what follows is the last word of the one before",
-        Some(_) if status.daemon_is_dead(now) => {
+        Some(_) if dead => {
             "the daemon that wrote this is dead; start it again with `regreen daemon`, \
              `regreen watch`, or `systemctl --user restart regreen`"
         }
@@ -123,11 +154,15 @@ async fn follow(place: &StatusPlace, json: bool) -> anyhow::Result<u8> {
             continue;
         };
         let now = place.now();
-        let dead = status.daemon_is_dead(now);
+        let dead = place.daemon_is_dead(&status);
         if dead && !told_dead {
             out::tell("regreen: the daemon is dead");
         }
         told_dead = dead;
+        let status = match json {
+            true => status,
+            false => believed(&status, dead),
+        };
         let new = essence(&status);
         if shown.as_ref() == Some(&new) {
             continue;

@@ -242,7 +242,7 @@ fn draw(
 ) -> anyhow::Result<()> {
     let paint = Paint::stdout();
     if screen.is_terminal() {
-        let lines: Vec<String> = life(status, now, paint)
+        let lines: Vec<String> = life(status, status.daemon_is_dead(now), paint)
             .into_iter()
             .chain(live::text(status, now, paint))
             .collect();

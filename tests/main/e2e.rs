@@ -93,6 +93,35 @@ fn the_command_line_tells_what_the_file_tells() {
         .says("src/lib.rs:19");
     project.regreen(["status", "--exit-code"]).run().exits(100);
     watching.interrupt();
+    let asked = project.regreen(["status", "--exit-code"]).run();
+    asked.exits(69).says("(stale)").says("no daemon watches");
+}
+
+/// A verdict that is not about now is no reason to go on.
+#[test]
+fn a_green_of_a_dead_daemon_is_not_green_now() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new().fixture("cargo-green");
+    let watching = watch(&project);
+    assert_eq!(project.settled()["verdict"], "green");
+    let asked = || project.regreen(["status", "--exit-code"]).run();
+    asked().exits(0);
+    watching.kill_9();
+    // At once, and not only when the time in the file has passed.
+    let told = asked();
+    told.exits(69).says("✓ green (stale)").says("is dead");
+    // A daemon that lives, and a verdict that is about something older.
+    let text = project.status_path();
+    let mut status = project.status().expect("it stays");
+    status["daemon"]["pid"] = std::process::id().into();
+    status["next_update_by"] = "2999-01-01T00:00:00.000Z".into();
+    std::fs::write(&text, status.to_string()).expect("ours");
+    asked().exits(0);
+    status["stale"] = true.into();
+    std::fs::write(&text, status.to_string()).expect("ours");
+    asked().exits(102).says("(stale)");
 }
 
 /// Equal in size, saved within one second: what fools Python's bytecode cache.

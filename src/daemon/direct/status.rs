@@ -9,6 +9,9 @@ use crate::model::status::Status;
 use crate::model::wire::Problem;
 use crate::run;
 use crate::store;
+use rustix::io::Errno;
+use rustix::process::Pid;
+use rustix::process::test_kill_process;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -56,6 +59,20 @@ impl StatusPlace {
             (None, Some(problem)) => Err(problem),
             (newest, _) => Ok(newest),
         }
+    }
+
+    /// Whether the daemon that wrote a status is dead: the time in it has passed, or its
+    /// process is gone. After a clean stop there is none, and nobody is dead.
+    pub fn daemon_is_dead(&self, status: &Status) -> bool {
+        let gone = |pid: u32| {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+        };
+        status.daemon_is_dead(self.now())
+            || status
+                .daemon
+                .as_ref()
+                .is_some_and(|daemon| gone(daemon.pid))
     }
 
     /// The time on the wall.
