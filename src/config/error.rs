@@ -1,7 +1,10 @@
 //! What can be wrong with a configuration, said with file, line, column and remedy.
 
 use crate::config::Layer;
+use crate::config::SuiteTable;
+use crate::config::command;
 use crate::config::read;
+use crate::model::Framework;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -100,12 +103,31 @@ pub fn check(file: &Path, text: &str, layer: &Layer) -> Result<(), ConfigError> 
             let message = format!("`{}` does not lie in the project", dir.display());
             return Err(at(file, text, &format!("{key}.dir"), message));
         }
-        if let Some(watch) = suite.command.as_ref().and_then(|argv| watching(&argv.0)) {
-            let message = format!("`{watch}` makes the command wait for changes and never end");
-            return Err(at(file, text, &format!("{key}.command"), message));
+        if let Some(command) = &suite.command {
+            check_command(&command.0, suite)
+                .map_err(|message| at(file, text, &format!("{key}.command"), message))?;
         }
     }
     Ok(())
+}
+
+/// A command has to end, and nothing may hide whose tests it runs.
+fn check_command(argv: &[String], suite: &SuiteTable) -> Result<(), String> {
+    let inner = command::in_shell(argv);
+    let started = std::iter::once(argv).chain(inner.iter().map(Vec::as_slice));
+    if let Some(watch) = started.filter_map(watching).next() {
+        return Err(format!(
+            "`{watch}` makes the command wait for changes and never end"
+        ));
+    }
+    match command::hidden_tests(argv) {
+        Some(tests) if suite.framework.is_none() => Err(format!(
+            "`{tests}` behind a shell could be judged by its exit status only; write the command \
+             without a shell, as a list of arguments (variables belong in `env`, the directory in \
+             `dir`), or say `framework = \"generic\"` if the exit status is enough"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a relative path stays below where it starts.
@@ -127,6 +149,7 @@ pub fn watching(argv: &[String]) -> Option<&str> {
         return argv.first().map(String::as_str);
     }
     let words = argv.iter().skip(1).map(String::as_str);
+    let pytest = command::guess_framework(argv) == Framework::Pytest;
     if program == "cargo"
         && let Some(verb) = words.clone().find(|word| !word.starts_with(['-', '+']))
         && matches!(verb, "watch" | "bacon")
@@ -137,6 +160,6 @@ pub fn watching(argv: &[String]) -> Option<&str> {
         matches!(
             *word,
             "--watch" | "--watchAll" | "--watch-all" | "--looponfail" | "--pdb" | "--trace"
-        ) || (program == "pytest" && *word == "-f")
+        ) || (pytest && *word == "-f")
     })
 }

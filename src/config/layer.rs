@@ -3,6 +3,7 @@
 
 use crate::config::Size;
 use crate::config::Time;
+use crate::config::command;
 use crate::model::Framework;
 use crate::model::Trigger;
 use schemars::JsonSchema;
@@ -135,7 +136,8 @@ pub struct SuiteTable {
     pub framework: Option<Framework>,
     /// Its directory, relative to the project.
     pub dir: Option<PathBuf>,
-    /// The command; a list of arguments, or one string for `sh -c`.
+    /// The command; a list of arguments, or one string, which goes to `sh -c` only if it needs
+    /// a shell.
     pub command: Option<CommandLine>,
     /// Environment to add.
     pub env: Option<BTreeMap<String, String>>,
@@ -198,7 +200,7 @@ pub struct SlotsTable {
     pub size: Option<Size>,
 }
 
-/// A command: a list of arguments, or one string for `sh -c`.
+/// A command: a list of arguments, or one string, which goes to `sh -c` only if it needs a shell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct CommandLine(pub Vec<String>);
@@ -209,13 +211,14 @@ impl<'de> Deserialize<'de> for CommandLine {
         impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = CommandLine;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of arguments or one string for `sh -c`")
+                f.write_str("a list of arguments or one string")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<CommandLine, E> {
                 if text.trim().is_empty() {
                     return Err(E::custom("the command is empty"));
                 }
-                Ok(CommandLine(vec!["sh".into(), "-c".into(), text.into()]))
+                let shell = || vec!["sh".into(), "-c".into(), text.into()];
+                Ok(CommandLine(command::plain_words(text).unwrap_or_else(shell)))
             }
             fn visit_seq<A: serde::de::SeqAccess<'de>>(
                 self,
@@ -241,7 +244,7 @@ impl JsonSchema for CommandLine {
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "a list of arguments, or one string for `sh -c`",
+            "description": "a list of arguments, or one string, which goes to `sh -c` only if it needs a shell",
             "oneOf": [
                 { "type": "string", "minLength": 1 },
                 { "type": "array", "items": { "type": "string" }, "minItems": 1 },

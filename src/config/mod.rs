@@ -2,6 +2,7 @@
 //! came from, unknown keys are errors with a suggestion, and a project's own file may narrow
 //! but not open anything until the user trusted it.
 
+mod command;
 mod error;
 mod layer;
 mod merge;
@@ -11,6 +12,8 @@ mod show;
 pub mod trust;
 mod units;
 
+pub use command::guess_framework;
+pub use command::hidden_tests;
 pub use error::ConfigError;
 pub use layer::AgentTable;
 pub use layer::BackendName;

@@ -91,7 +91,11 @@ impl Ground<'_> {
             early: self.early(suite, previous.as_ref()),
             failed_before: previous.map(|previous| previous.failed),
             shim: self.shim.to_owned(),
-            notes: self.notes(backend),
+            notes: self
+                .notes(backend)
+                .into_iter()
+                .chain(by_exit_status(suite))
+                .collect(),
             notes_if_red: self.left_out(),
         }
     }
@@ -242,4 +246,16 @@ fn own_environment(host: &HostEnv) -> Vec<(String, String)> {
         .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
     vars.filter(|(name, _)| !AGENTS.contains(&name.as_str()) && !name.starts_with("REGREEN_"))
         .collect()
+}
+
+/// Tests behind a shell: how many there were and which failed nobody can tell.
+fn by_exit_status(suite: &Suite) -> Option<Note> {
+    if suite.framework != Framework::Generic {
+        return None;
+    }
+    let tests = crate::config::hidden_tests(&suite.command)?;
+    let message = format!("judged by exit status only: `{tests}` runs behind a shell");
+    Some(
+        Note::new("exit_status_only", message).remedy("give the test command itself, without `sh`"),
+    )
 }

@@ -158,7 +158,7 @@ fn asked(request: &RunRequest, worktree: &Worktree, config: &Config) -> Suite {
     let dir = here.strip_prefix(&worktree.root).unwrap_or(Path::new(""));
     Suite {
         name: "command".to_owned(),
-        framework: suite::guess_framework(&request.command),
+        framework: crate::config::guess_framework(&request.command),
         dir: dir.to_owned(),
         command: request.command.clone(),
         env: Vec::new(),

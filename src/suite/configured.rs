@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::config::SuiteTable;
 use crate::config::Time;
+use crate::config::guess_framework;
 use crate::model::Framework;
 use crate::model::Suite;
 use crate::suite::Listing;
@@ -132,18 +133,4 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
 
 fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
-}
-
-/// Whose tests a command runs, as far as its words say.
-pub fn guess_framework(argv: &[String]) -> Framework {
-    let base = |word: &str| word.rsplit('/').next().unwrap_or(word).to_owned();
-    let names: Vec<String> = argv.iter().map(|word| base(word)).collect();
-    let has = |name: &str| names.iter().any(|word| word == name);
-    match names.first().map(String::as_str) {
-        Some("cargo") if has("nextest") => Framework::Nextest,
-        Some("cargo") if has("test") || has("t") => Framework::Cargo,
-        Some("pytest" | "py.test") => Framework::Pytest,
-        Some(python) if python.starts_with("python") && has("pytest") => Framework::Pytest,
-        _ => Framework::Generic,
-    }
 }

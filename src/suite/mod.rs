@@ -8,7 +8,6 @@ mod listing;
 mod python;
 
 pub use configured::SuiteError;
-pub use configured::guess_framework;
 pub use configured::suites;
 pub use graph::CrateGraph;
 pub use listing::Listing;

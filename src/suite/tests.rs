@@ -104,7 +104,6 @@ fn the_configuration_changes_adds_and_disables() {
 [[suite]]
 name = "cargo"
 command = "cargo test --all-features"
-framework = "cargo"
 timeout = "1m"
 env = { A = "b" }
 
@@ -122,7 +121,8 @@ enabled = false
     let suites = suites(&files, &config).expect("suites");
     let names: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
     assert_eq!(names, ["cargo", "smoke"]);
-    assert_eq!(suites[0].command, ["sh", "-c", "cargo test --all-features"]);
+    assert_eq!(suites[0].command, ["cargo", "test", "--all-features"]);
+    assert_eq!(suites[0].framework, crate::model::Framework::Cargo);
     assert_eq!(suites[0].limits.wall_ms, 60_000);
     assert_eq!(suites[0].env, [("A".to_owned(), "b".to_owned())]);
     assert_eq!(suites[1].framework, crate::model::Framework::Generic);

@@ -201,6 +201,22 @@ fn complaints_name_the_place_and_the_remedy() {
             "line 3, column 1: `watch` makes the command wait for changes and never end",
         ),
         (
+            "[[suite]]\nname = \"a\"\ncommand = \"cargo watch -x test\"\n",
+            "line 3, column 1: `watch` makes the command wait for changes and never end",
+        ),
+        (
+            "[[suite]]\nname = \"a\"\ncommand = \"python3 -m pytest --watch\"\n",
+            "line 3, column 1: `--watch` makes the command wait for changes and never end",
+        ),
+        (
+            "[[suite]]\nname = \"a\"\nframework = \"generic\"\ncommand = \"cd b && pytest -f\"\n",
+            "line 4, column 1: `-f` makes the command wait for changes and never end",
+        ),
+        (
+            "[[suite]]\nname = \"a\"\ncommand = \"cd b && cargo test\"\n",
+            "line 3, column 1: `cargo test` behind a shell could be judged by its exit status only; write the command without a shell, as a list of arguments (variables belong in `env`, the directory in `dir`), or say `framework = \"generic\"` if the exit status is enough",
+        ),
+        (
             "[[suite]]\nname = \"a\"\ncommand = []\n",
             "line 3, column 11: the command is empty",
         ),
@@ -303,4 +319,31 @@ fn every_key_is_documented_with_its_default() {
             "`{key}` in docs/configuration.md"
         );
     }
+}
+
+#[test]
+fn a_command_in_one_string_keeps_its_framework() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new()
+        .project("worded")
+        .file(
+            "Cargo.toml",
+            "[package]\nname = \"worded\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+        )
+        .file("src/lib.rs", "")
+        .file(
+            "regreen.toml",
+            "[[suite]]\nname = \"cargo\"\ncommand = \"cargo test\"\n",
+        )
+        .committed();
+    let (none, ran) = document(&project, &[]);
+    assert_eq!(only(&none).run.framework, "cargo", "{ran}");
+    assert_eq!(only(&none).counts.passed, 0, "{ran}");
+    assert_eq!(none.exit_code, 102, "nothing ran, so nothing is green: {ran}");
+    // Asked for in so many words a shell is a shell, and the report says what that means.
+    let (shell, ran) = document(&project, &["--", "sh", "-c", "cargo test"]);
+    assert_eq!(only(&shell).run.framework, "generic", "{ran}");
+    assert!(codes(only(&shell)).contains(&"exit_status_only"), "{ran}");
 }
