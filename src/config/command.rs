@@ -43,7 +43,10 @@ pub fn in_shell(argv: &[String]) -> Vec<Vec<String>> {
     let Some((program, rest)) = argv.split_first() else {
         return Vec::new();
     };
-    if !matches!(base(program), "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash") {
+    if !matches!(
+        base(program),
+        "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash"
+    ) {
         return Vec::new();
     }
     let script = rest

@@ -218,7 +218,9 @@ impl<'de> Deserialize<'de> for CommandLine {
                     return Err(E::custom("the command is empty"));
                 }
                 let shell = || vec!["sh".into(), "-c".into(), text.into()];
-                Ok(CommandLine(command::plain_words(text).unwrap_or_else(shell)))
+                Ok(CommandLine(
+                    command::plain_words(text).unwrap_or_else(shell),
+                ))
             }
             fn visit_seq<A: serde::de::SeqAccess<'de>>(
                 self,

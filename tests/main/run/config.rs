@@ -341,7 +341,10 @@ fn a_command_in_one_string_keeps_its_framework() {
     let (none, ran) = document(&project, &[]);
     assert_eq!(only(&none).run.framework, "cargo", "{ran}");
     assert_eq!(only(&none).counts.passed, 0, "{ran}");
-    assert_eq!(none.exit_code, 102, "nothing ran, so nothing is green: {ran}");
+    assert_eq!(
+        none.exit_code, 102,
+        "nothing ran, so nothing is green: {ran}"
+    );
     // Asked for in so many words a shell is a shell, and the report says what that means.
     let (shell, ran) = document(&project, &["--", "sh", "-c", "cargo test"]);
     assert_eq!(only(&shell).run.framework, "generic", "{ran}");
