@@ -231,7 +231,7 @@ fn tell_what_was_left_out(document: &RunDocument) {
     for note in notes.filter(|note| {
         matches!(
             note.code.as_str(),
-            "untrusted_config" | "left_out" | "no_sandbox"
+            "untrusted_config" | "left_out" | "unreadable" | "no_sandbox"
         )
     }) {
         if !told.contains(&note.message.as_str()) {

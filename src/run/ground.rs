@@ -23,6 +23,7 @@ use crate::run::select::Previous;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
 use crate::sandbox::Place;
+use crate::sandbox::mirror::LeftOut;
 use crate::sandbox::mirror::Synced;
 use crate::sandbox::toolchain::Toolchains;
 use crate::suite::CrateGraph;
@@ -199,33 +200,42 @@ impl Ground<'_> {
             )
         });
         notes.extend(left_out);
+        notes.extend(self.unreadable());
         notes
     }
 
     /// Which files the tests did not get; said where that may be the reason of a failure.
     fn left_out(&self) -> Vec<Note> {
-        let names: Vec<String> = self
-            .synced
-            .left_out
-            .iter()
-            .take(10)
-            .map(|it| format!("`{}` ({})", it.path.display(), it.reason))
-            .collect();
-        if names.is_empty() {
-            return Vec::new();
-        }
-        let more = self.synced.left_out.len() - names.len();
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        let message = format!("not copied into the sandbox: {}{more}", names.join(", "));
-        vec![
-            Note::new("left_out", message)
-                .remedy("name what the tests need in `include` of the user's config.toml"),
-        ]
+        let by_rule = self.synced.left_out.iter().filter(|it| !it.is_unreadable());
+        let note = not_copied("left_out", by_rule);
+        note.map(|note| {
+            note.remedy("name what the tests need in `include` of the user's config.toml")
+        })
+        .into_iter()
+        .collect()
     }
+
+    /// Which files nobody could read: a verdict without them is not about all that is there,
+    /// and has to say so.
+    fn unreadable(&self) -> Option<Note> {
+        let unreadable = self.synced.left_out.iter().filter(|it| it.is_unreadable());
+        let note = not_copied("unreadable", unreadable);
+        note.map(|note| note.remedy("let the user who runs regreen read it, or have git ignore it"))
+    }
+}
+
+fn not_copied<'a>(code: &str, files: impl Iterator<Item = &'a LeftOut>) -> Option<Note> {
+    const SHOWN: usize = 10;
+    let all: Vec<String> = files
+        .map(|it| format!("`{}` ({})", it.path.display(), it.reason))
+        .collect();
+    let shown = all.get(..SHOWN).unwrap_or(&all).join(", ");
+    let more = match all.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("not copied into the sandbox: {shown}{more}");
+    (!all.is_empty()).then(|| Note::new(code, message))
 }
 
 /// The user's environment without what tells tools that an agent looks on.

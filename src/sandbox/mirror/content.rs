@@ -6,6 +6,7 @@ use crate::git::Objects;
 use crate::git::Oid;
 use crate::sandbox::mirror::MirrorError;
 use crate::sandbox::mirror::manifest::Stamp;
+use crate::sandbox::mirror::synced::UNREADABLE;
 use crate::sandbox::mirror::walk::kind_of;
 use rustix::fs::AtFlags;
 use rustix::fs::Mode;
@@ -214,7 +215,7 @@ fn attempt(
             return Ok((Source::Absent, false));
         }
         Err(error) => {
-            let reason = format!("it cannot be read: {error} ({})", path.display());
+            let reason = format!("it {UNREADABLE}: {error} ({})", path.display());
             return Ok((Source::LeftOut(reason), true));
         }
     };

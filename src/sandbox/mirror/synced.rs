@@ -13,6 +13,17 @@ pub struct LeftOut {
     pub reason: String,
 }
 
+/// Stands in the reason of whatever could not be read.
+pub(super) const UNREADABLE: &str = "cannot be read";
+
+impl LeftOut {
+    /// Left out not by a rule, but because regreen may not read it: what was tested is not all
+    /// that the user has.
+    pub fn is_unreadable(&self) -> bool {
+        self.reason.contains(UNREADABLE)
+    }
+}
+
 /// What a synchronisation did, and where the slot stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Synced {

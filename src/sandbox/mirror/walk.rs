@@ -8,6 +8,7 @@ use crate::sandbox::mirror::credentials;
 use crate::sandbox::mirror::manifest::Stamp;
 use crate::sandbox::mirror::repos::Repos;
 use crate::sandbox::mirror::repos::Table;
+use crate::sandbox::mirror::synced::UNREADABLE;
 use rustix::fs::AtFlags;
 use rustix::fs::FileType;
 use rustix::fs::Stat;
@@ -110,7 +111,7 @@ impl Walk<'_> {
                 // Removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    let reason = format!("the directory cannot be read: {error}");
+                    let reason = format!("the directory {UNREADABLE}: {error}");
                     walked.left_out.push((level.dir, reason));
                 }
             }
