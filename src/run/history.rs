@@ -4,6 +4,8 @@ use crate::model::ProjectId;
 use crate::model::RunId;
 use crate::run::rundir;
 use crate::run::select::Previous;
+use serde::Deserialize;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
@@ -42,6 +44,60 @@ pub fn record(state: &Path, project: &ProjectId, suite: &str, run: &RunId) -> st
     let mut known = last(state, project);
     known.insert(suite.to_owned(), run.clone());
     rundir::write_whole(&path, &serde_json::to_vec(&known)?)
+}
+
+/// The runs of one `regreen run`, in the order in which they were shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// The runs.
+    pub runs: Vec<RunId>,
+    /// Whether each suite ran inside and outside the sandbox.
+    pub compare: bool,
+}
+
+fn invocation_file(state: &Path, project: &ProjectId) -> PathBuf {
+    file(state, project).with_file_name("invocation.json")
+}
+
+/// Remembers which runs belong to one `regreen run`.
+pub fn record_invocation(
+    state: &Path,
+    project: &ProjectId,
+    invocation: &Invocation,
+) -> std::io::Result<()> {
+    let path = invocation_file(state, project);
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    rundir::write_whole(&path, &serde_json::to_vec(invocation)?)
+}
+
+/// The newest runs of a project that belong together: those of the last `regreen run`, or, if
+/// the daemon ran something since, its last runs of the same snapshot.
+pub fn together(state: &Path, project: &ProjectId) -> Option<Invocation> {
+    let last = last(state, project);
+    let newest = last.values().max();
+    let asked = std::fs::read(invocation_file(state, project)).ok();
+    let asked = asked.and_then(|bytes| serde_json::from_slice::<Invocation>(&bytes).ok());
+    if let Some(asked) = asked
+        && asked.runs.iter().max() >= newest
+        && !asked.runs.is_empty()
+    {
+        return Some(asked);
+    }
+    let snapshot = |run: &RunId| {
+        let report = rundir::read_report(&runs_dir(state).join(run.as_str())).ok()?;
+        report.run.snapshot
+    };
+    let newest = newest?;
+    let tested = snapshot(newest);
+    let same = |run: &&RunId| *run == newest || (tested.is_some() && snapshot(run) == tested);
+    let mut runs: Vec<RunId> = last.values().filter(same).cloned().collect();
+    runs.sort();
+    Some(Invocation {
+        runs,
+        compare: false,
+    })
 }
 
 /// The run with this id, or the only one whose id begins so; else those that do.

@@ -13,6 +13,7 @@ use crate::model::HostEnv;
 use crate::model::Outcome;
 use crate::model::Report;
 use crate::model::RunDocument;
+use crate::model::RunId;
 use crate::model::RunRequest;
 use crate::model::RunUpdate;
 use crate::model::SCHEMA;
@@ -21,6 +22,7 @@ use crate::model::exit_code;
 use crate::run::backend;
 use crate::run::execute;
 use crate::run::history;
+use crate::run::history::Invocation;
 use crate::run::prepare::Prepared;
 use crate::run::prepare::prepare;
 use crate::run::rundir::RunDir;
@@ -162,7 +164,15 @@ pub async fn once(
             break;
         }
     }
-    Ok(document(&prepared, reports, request.compare))
+    let runs = reports.iter().filter_map(|report| report.run.id.clone());
+    let invocation = Invocation {
+        runs: runs.map(RunId::new).collect(),
+        compare: request.compare,
+    };
+    // Without it `regreen report` shows the last run only.
+    let _ = history::record_invocation(&host.state_dir(), &prepared.project, &invocation);
+    let snapshot = prepared.snapshot.to_string();
+    Ok(document(snapshot, reports, request.compare))
 }
 
 /// Does something with the slot, off the runtime.
@@ -205,7 +215,8 @@ async fn one(
     report
 }
 
-fn document(prepared: &Prepared, reports: Vec<Report>, compare: bool) -> RunDocument {
+/// What several reports come to.
+pub fn document(snapshot: String, reports: Vec<Report>, compare: bool) -> RunDocument {
     // In a comparison the sandbox has the say.
     let step = if compare { 2 } else { 1 };
     let counted: Vec<&Report> = reports.iter().step_by(step).collect();
@@ -214,7 +225,7 @@ fn document(prepared: &Prepared, reports: Vec<Report>, compare: bool) -> RunDocu
     let complete = counted.iter().all(|report| report.complete);
     RunDocument {
         schema: SCHEMA,
-        snapshot: prepared.snapshot.to_string(),
+        snapshot,
         outcome,
         exit_code: exit_code(outcome, complete),
         reports,

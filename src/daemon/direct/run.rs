@@ -62,42 +62,61 @@ impl Handle {
         run::once(request, self.host(), flags, updates, stop).await
     }
 
-    /// The report of a run, by its id or the beginning of it; without one, the last run of
-    /// the project at `here`, or the last of all.
+    /// The report of a run, by its id or the beginning of it.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub fn report(&self, id: Option<&str>, here: &Path) -> Result<Report, ReportError> {
+    pub fn report(&self, id: &str) -> Result<Report, ReportError> {
         let runs = run::history::runs_dir(&self.host().state_dir());
-        let run = match id {
-            Some(id) => run::history::find(&runs, id).map_err(|candidates| {
-                let (id, dir) = (id.to_owned(), runs.display().to_string());
-                match candidates.is_empty() {
-                    true => ReportError::Unknown { id, dir },
-                    false => ReportError::Ambiguous {
-                        id,
-                        candidates: candidates.join(", "),
-                    },
-                }
-            })?,
-            None => self.last_run(&runs, here).ok_or(ReportError::NoRuns)?,
-        };
-        run::rundir::read_report(&runs.join(run.as_str())).map_err(|source| {
-            ReportError::Unreadable {
-                id: run.to_string(),
-                source,
+        let run = run::history::find(&runs, id).map_err(|candidates| {
+            let (id, dir) = (id.to_owned(), runs.display().to_string());
+            match candidates.is_empty() {
+                true => ReportError::Unknown { id, dir },
+                false => ReportError::Ambiguous {
+                    id,
+                    candidates: candidates.join(", "),
+                },
             }
-        })
+        })?;
+        read(&runs, &run)
     }
 
-    fn last_run(&self, runs: &Path, here: &Path) -> Option<RunId> {
+    /// The reports of the last `regreen run` in the project at `here`, or of what the daemon
+    /// ran since; without any, the last run of all.
+    ///
+    /// # Errors
+    /// When there is none, or one cannot be read.
+    pub fn last_reports(&self, here: &Path) -> Result<RunDocument, ReportError> {
         let state = self.host().state_dir();
+        let runs = run::history::runs_dir(&state);
         let own = crate::git::Worktree::discover(here)
             .ok()
-            .and_then(|worktree| {
-                let last = run::history::last(&state, &worktree.id());
-                last.into_values().max()
-            });
-        own.or_else(|| run::history::newest(runs))
+            .and_then(|worktree| run::history::together(&state, &worktree.id()));
+        let (last, compare) = match own {
+            Some(own) => (own.runs, own.compare),
+            None => {
+                let newest = run::history::newest(&runs).ok_or(ReportError::NoRuns)?;
+                (vec![newest], false)
+            }
+        };
+        let reports: Vec<Report> = last
+            .iter()
+            .map(|run| read(&runs, run))
+            .collect::<Result<_, _>>()?;
+        let snapshot = reports
+            .iter()
+            .find_map(|report| report.run.snapshot.clone());
+        Ok(run::document(
+            snapshot.unwrap_or_default(),
+            reports,
+            compare,
+        ))
     }
+}
+
+fn read(runs: &Path, run: &RunId) -> Result<Report, ReportError> {
+    run::rundir::read_report(&runs.join(run.as_str())).map_err(|source| ReportError::Unreadable {
+        id: run.to_string(),
+        source,
+    })
 }

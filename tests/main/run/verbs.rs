@@ -169,8 +169,8 @@ fn the_human_report() {
     assert!(ran.stderr().is_empty(), "{ran}");
     // The same again, from what was left behind.
     let again = project.regreen(["report"]).run();
-    again.exits(0).says("FAIL bad (mixed)");
-    let id = project.regreen(["report", "--json"]).run().json()["run"]["id"].clone();
+    again.exits(100).says("FAIL bad (mixed)");
+    let id = project.regreen(["report", "--json"]).run().json()["reports"][0]["run"]["id"].clone();
     let id = id.as_str().expect("an id");
     project.regreen(["report", id]).run().exits(0).says("✗ red");
     project
@@ -178,6 +178,40 @@ fn the_human_report() {
         .run()
         .exits(1)
         .complains("r0nothing");
+}
+
+#[test]
+fn the_report_of_all_suites() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    let of = |command: &str, name: &str| {
+        format!(
+            "[[suite]]\nname = \"{name}\"\nframework = \"generic\"\ncommand = [\"sh\", \"-c\", \"{command}\"]\n"
+        )
+    };
+    let table = "detect = false\n".to_owned() + &of("exit 3", "red") + &of("true", "fine");
+    project.write("regreen.toml", &table);
+    let ran = project.regreen(["run"]).run();
+    let again = project.regreen(["report"]).run();
+    again.exits(ran.code().unwrap_or(-1));
+    assert_eq!(again.stdout(), ran.stdout(), "{again}");
+    assert_ne!(again.code(), Some(0), "the worst counts: {again}");
+    let shown = project.regreen(["report", "--json"]).run().json();
+    let suites = |shown: &serde_json::Value| -> Vec<String> {
+        let reports = shown["reports"].as_array().expect("reports");
+        let names = reports
+            .iter()
+            .map(|report| report["run"]["suite"].to_string());
+        names.collect()
+    };
+    assert_eq!(suites(&shown), ["\"red\"", "\"fine\""], "{shown}");
+    // The last invocation counts, not the last run of every suite.
+    let only = project.regreen(["run", "fine"]).run();
+    let again = project.regreen(["report"]).run();
+    assert_eq!(again.stdout(), only.stdout(), "{again}");
+    assert_eq!(again.code(), only.code(), "{again}");
 }
 
 #[test]
