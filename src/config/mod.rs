@@ -24,6 +24,7 @@ pub use layer::NetworkAccess;
 pub use layer::SuiteTable;
 pub use merge::LeftOutSetting;
 pub use pairs::Flag;
+pub use read::nearest;
 pub use show::Row;
 pub use trust::Trust;
 pub use units::Size;

@@ -29,7 +29,6 @@ use crate::sandbox::slot::Slots;
 use crate::sandbox::toolchain;
 use crate::sandbox::toolchain::Toolchains;
 use crate::suite;
-use crate::suite::Listing;
 use std::error::Error;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -164,8 +163,7 @@ impl Site {
             Trigger::Save => self.worktree.root.as_path(),
             Trigger::Stage | Trigger::Commit => self.mirror.tree(),
         };
-        let listing = Listing::read(root).map_err(|e| note("config", &e))?;
-        self.suites = suite::suites(&listing, &self.config).map_err(|e| note("config", &e))?;
+        self.suites = suite::suites_at(root, &self.config).map_err(|e| note("config", &e))?;
         self.mirror.set_rules(rules(&self.config, &self.suites));
         self.toolchains = toolchain::discover(&self.host, &self.worktree.root);
         self.mounts = self

@@ -71,6 +71,12 @@ pub enum OnceError {
         .0.display()
     )]
     NoSuite(PathBuf),
+    /// There were suites, and the configuration switched off every one.
+    #[error(
+        "no test suite in `{}`: its regreen.toml switches off every one (`enabled = false`)",
+        .0.display()
+    )]
+    SwitchedOff(PathBuf),
     /// There is no suite of this name.
     #[error("there is no suite `{name}` here{hint}")]
     UnknownSuite {
@@ -102,7 +108,7 @@ impl OnceError {
             | OnceError::Suite(_)
             | OnceError::Refused { .. }
             | OnceError::UnknownSuite { .. } => EXIT_USAGE,
-            OnceError::NoSuite(_) => EXIT_NOTHING_RAN,
+            OnceError::NoSuite(_) | OnceError::SwitchedOff(_) => EXIT_NOTHING_RAN,
             OnceError::Objects(_)
             | OnceError::Mirror(_)
             | OnceError::Slot(_)

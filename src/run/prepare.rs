@@ -29,7 +29,6 @@ use crate::sandbox::slot::Slots;
 use crate::sandbox::toolchain;
 use crate::sandbox::toolchain::Toolchains;
 use crate::suite;
-use crate::suite::Listing;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -128,11 +127,7 @@ fn chosen(
     if !request.command.is_empty() {
         return Ok(vec![asked(request, worktree, config)]);
     }
-    let listing = Listing::read(root).map_err(|source| suite::SuiteError::Unreadable {
-        path: root.to_owned(),
-        source,
-    })?;
-    let mut suites = suite::suites(&listing, config)?;
+    let mut suites = suite::suites_at(root, config)?;
     if let Some(name) = &request.suite {
         let names: Vec<String> = suites.iter().map(|suite| suite.name.clone()).collect();
         suites.retain(|suite| suite.name == *name);
@@ -144,6 +139,7 @@ fn chosen(
         }
     }
     match suites.is_empty() {
+        true if suite::switches_off(config) => Err(OnceError::SwitchedOff(worktree.root.clone())),
         true => Err(OnceError::NoSuite(worktree.root.clone())),
         false => Ok(suites),
     }

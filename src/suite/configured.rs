@@ -4,11 +4,13 @@ use crate::config::Config;
 use crate::config::SuiteTable;
 use crate::config::Time;
 use crate::config::guess_framework;
+use crate::config::nearest;
 use crate::model::Framework;
 use crate::model::Suite;
 use crate::suite::Listing;
 use crate::suite::detect;
 use crate::suite::python;
+use std::path::Path;
 use std::path::PathBuf;
 
 /// Why the suites of a project cannot be worked out.
@@ -29,6 +31,24 @@ pub enum SuiteError {
         /// The suite's name.
         name: String,
     },
+    /// A suite is switched off that nobody switched on.
+    #[error(
+        "regreen.toml switches off the suite `{name}` (`enabled = false`), which is not detected here{hint}"
+    )]
+    NothingToDisable {
+        /// The suite's name.
+        name: String,
+        /// Which was probably meant.
+        hint: String,
+    },
+    /// The directory of a suite is not there.
+    #[error("regreen.toml: `dir = \"{}\"` of the suite `{name}` is no directory of the project", dir.display())]
+    NoDirectory {
+        /// The suite's name.
+        name: String,
+        /// Its directory.
+        dir: PathBuf,
+    },
     /// The project's directory cannot be read.
     #[error("failed to read `{}`", path.display())]
     Unreadable {
@@ -38,6 +58,22 @@ pub enum SuiteError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// The suites of the project at `root`, whose directories are all there.
+pub fn suites_at(root: &Path, config: &Config) -> Result<Vec<Suite>, SuiteError> {
+    let listing = Listing::read(root).map_err(|source| SuiteError::Unreadable {
+        path: root.to_owned(),
+        source,
+    })?;
+    let suites = suites(&listing, config)?;
+    match suites.iter().find(|suite| !root.join(&suite.dir).is_dir()) {
+        Some(lost) => Err(SuiteError::NoDirectory {
+            name: lost.name.clone(),
+            dir: lost.dir.clone(),
+        }),
+        None => Ok(suites),
+    }
 }
 
 /// The suites of a project.
@@ -50,18 +86,49 @@ pub fn suites(listing: &Listing, config: &Config) -> Result<Vec<Suite>, SuiteErr
     for suite in &mut suites {
         suite.limits = config.limits;
     }
+    let detected: Vec<String> = suites.iter().map(|suite| suite.name.clone()).collect();
     for table in &config.suites {
         let known = suites.iter().position(|suite| suite.name == table.name);
         match known {
             Some(at) if table.enabled == Some(false) => {
                 suites.remove(at);
             }
-            None if table.enabled == Some(false) => {}
+            None if table.enabled == Some(false) => nothing_to_disable(config, table, &detected)?,
             Some(at) => change(&mut suites[at], table),
             None => suites.push(add(listing, config, table)?),
         }
     }
     Ok(suites)
+}
+
+/// Whoever switches off what is not there most likely mistyped what should not run. A suite of
+/// the configuration's own may be switched off, and without detection nothing can be missed.
+fn nothing_to_disable(
+    config: &Config,
+    table: &SuiteTable,
+    detected: &[String],
+) -> Result<(), SuiteError> {
+    if !config.detect || table.command.is_some() || table.framework.is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = detected.iter().map(String::as_str).collect();
+    let hint = match nearest(&table.name, &known) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None if known.is_empty() => String::new(),
+        None => format!("; there is `{}`", known.join("`, `")),
+    };
+    Err(SuiteError::NothingToDisable {
+        name: table.name.clone(),
+        hint,
+    })
+}
+
+/// Whether the configuration switches a suite off; where none is left, that is why.
+pub fn switches_off(config: &Config) -> bool {
+    config
+        .suites
+        .iter()
+        .any(|table| table.enabled == Some(false))
 }
 
 fn change(suite: &mut Suite, table: &SuiteTable) {

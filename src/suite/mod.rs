@@ -9,6 +9,8 @@ mod python;
 
 pub use configured::SuiteError;
 pub use configured::suites;
+pub use configured::suites_at;
+pub use configured::switches_off;
 pub use graph::CrateGraph;
 pub use listing::Listing;
 pub use python::default_command as python_command;

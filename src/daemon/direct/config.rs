@@ -8,7 +8,6 @@ use crate::git::Worktree;
 use crate::model::Suite;
 use crate::run::OnceError;
 use crate::suite;
-use crate::suite::Listing;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -33,12 +32,6 @@ impl Handle {
     pub fn suites(&self, path: &Path) -> Result<Vec<Suite>, OnceError> {
         let worktree = Worktree::discover(path)?;
         let config = Config::load(self.host(), Some(&worktree.root), &[])?;
-        let listing = Listing::read(&worktree.root).map_err(|source| {
-            OnceError::Suite(suite::SuiteError::Unreadable {
-                path: worktree.root.clone(),
-                source,
-            })
-        })?;
-        Ok(suite::suites(&listing, &config)?)
+        Ok(suite::suites_at(&worktree.root, &config)?)
     }
 }

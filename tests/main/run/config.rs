@@ -350,3 +350,48 @@ fn a_command_in_one_string_keeps_its_framework() {
     assert_eq!(only(&shell).run.framework, "generic", "{ran}");
     assert!(codes(only(&shell)).contains(&"exit_status_only"), "{ran}");
 }
+
+#[test]
+fn suites_that_are_not_there() {
+    let project = Home::new()
+        .project("absent")
+        .file(
+            "Cargo.toml",
+            "[package]\nname = \"a\"\nversion = \"0.1.0\"\n",
+        )
+        .committed();
+    for (text, code, check, expected) in [
+        (
+            "[[suite]]\nname = \"smoke\"\ncommand = \"./smoke.sh\"\ndir = \"nope\"\n",
+            2,
+            2,
+            "regreen.toml: `dir = \"nope\"` of the suite `smoke` is no directory of the project",
+        ),
+        (
+            "[[suite]]\nname = \"carg\"\nenabled = false\n",
+            2,
+            2,
+            "switches off the suite `carg` (`enabled = false`), which is not detected here; did you mean `cargo`?",
+        ),
+        (
+            "[[suite]]\nname = \"cargo\"\nenabled = false\n",
+            102,
+            0,
+            "regreen.toml switches off every one (`enabled = false`)",
+        ),
+    ] {
+        project.write("regreen.toml", text);
+        let ran = project.regreen(["run"]).run();
+        ran.exits(code).complains(expected);
+        let checked = project.regreen(["config", "check"]).run();
+        checked.exits(check);
+    }
+    let listed = project.regreen(["config", "suites"]).run();
+    listed.exits(102).says("switches off every one");
+    // One's own suite may be switched off.
+    project.write(
+        "regreen.toml",
+        "[[suite]]\nname = \"own\"\ncommand = \"./own.sh\"\nenabled = false\n",
+    );
+    project.regreen(["config", "check"]).run().exits(0);
+}
