@@ -59,6 +59,8 @@ pub(crate) struct Reader {
     named: Vec<Named>,
     last: Option<Last>,
     after_last: bool,
+    /// The numbers in the last line that is not empty, if it has no ruling, as with `-q`.
+    bare: Option<Last>,
     messages: Vec<String>,
     rootdir: Option<String>,
     verbose: BTreeMap<String, ()>,
@@ -84,6 +86,9 @@ impl Reader {
     pub fn line(&mut self, raw: &str) {
         let line = text::clean(raw);
         let line = line.trim_end_matches('\n');
+        if !line.trim().is_empty() {
+            self.bare = bare_last(line);
+        }
         if let Some(rest) = line.strip_prefix("rootdir: ")
             && self.rootdir.is_none()
         {
@@ -179,16 +184,19 @@ impl Reader {
         if let Some(rootdir) = &self.rootdir {
             place.set_rootdir(rootdir);
         }
+        // Where the session has its heading the last line has its ruling, too.
+        let bare = self.bare.filter(|_| !self.began);
+        let last = bare.or(self.last);
         let mut found = Found {
-            began: self.began,
-            last: self.last,
+            began: self.began || bare.is_some(),
+            last,
             messages: self.messages.clone(),
             ..Found::default()
         };
         for named in &self.named {
             found.failures.push(self.failure(named, &place));
         }
-        let Some(last) = self.last else {
+        let Some(last) = last else {
             return found;
         };
         let said = last.failed + last.errors;
@@ -408,6 +416,41 @@ fn ruled(line: &str, rule: char) -> Option<&str> {
         .flatten()
 }
 
+/// The whole line of `pytest -q`, nothing before and nothing after.
+fn bare_last(line: &str) -> Option<Last> {
+    const WORDS: [&str; 12] = [
+        "passed",
+        "xpassed",
+        "failed",
+        "error",
+        "errors",
+        "skipped",
+        "xfailed",
+        "deselected",
+        "warning",
+        "warnings",
+        "rerun",
+        "subtests passed",
+    ];
+    let (counts, time) = line.rsplit_once(" in ")?;
+    // `61.20s (0:01:01)` above a minute.
+    let (seconds, clock) = time.split_once(' ').unwrap_or((time, "(0)"));
+    let digits = |text: &str, others: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_digit() || others.contains(c))
+    };
+    let timed = digits(seconds.strip_suffix('s')?, ".")
+        && digits(clock.strip_prefix('(')?.strip_suffix(')')?, ":, days");
+    let counted = counts == "no tests ran"
+        || counts.split(", ").all(|part| {
+            part.split_once(' ')
+                .is_some_and(|(number, word)| digits(number, "") && WORDS.contains(&word))
+        });
+    (timed && counted).then(|| last_line(line)).flatten()
+}
+
 /// `1 failed, 2 passed, 3 warnings in 0.10s`.
 fn last_line(title: &str) -> Option<Last> {
     let (counts, time) = title.rsplit_once(" in ")?;
@@ -452,6 +495,57 @@ mod tests {
         assert_eq!(last, Some(expected));
         assert_eq!(last_line("no tests ran in 0.01s"), Some(Last::default()));
         assert_eq!(last_line("FAILURES"), None);
+    }
+
+    fn read(text: &str) -> Found {
+        let mut reader = Reader::default();
+        text.lines().for_each(|line| reader.line(line));
+        reader.finish(&Context::default())
+    }
+
+    #[test]
+    fn quiet_output_ends_without_a_ruling() {
+        let green = read("..                              [100%]\n2 passed in 0.01s\n\n");
+        assert_eq!(green.last.map(|last| last.passed), Some(2));
+        assert!(green.faults.is_empty() && green.failures.is_empty());
+        let red = read(
+            ".F                              [100%]\n=========== FAILURES ===========\n____________ test_t ____________\n\n    def test_t():\n>       assert 1 == 2\nE       assert 1 == 2\n\ntests/x.py:2: AssertionError\n=========== short test summary info ===========\nFAILED tests/x.py::test_t - assert 1 == 2\n1 failed, 1 passed in 0.01s\n",
+        );
+        assert_eq!(
+            red.last.map(|last| (last.failed, last.passed)),
+            Some((1, 1))
+        );
+        assert_eq!(red.failures.len(), 1);
+        assert_eq!(red.failures[0].id, "tests/x.py::test_t");
+        assert!(red.faults.is_empty(), "{:?}", red.faults);
+        let slow = read("1 passed, 2 deselected, 1 warning in 61.20s (0:01:01)\n");
+        assert_eq!(slow.last.map(|last| last.passed), Some(1));
+    }
+
+    #[test]
+    fn what_a_test_prints_is_not_the_quiet_end() {
+        for text in [
+            // Not the last line.
+            "2 passed in 0.01s\nand then it was killed\n",
+            "..2 passed in 0.01s\n",
+            "it says 2 passed in 0.01s\n",
+            "2 passed in 0.01s or so\n",
+            "2 passed in 0.01s (nearly)\n",
+            "2 passed, 1 lost in 0.01s\n",
+            "2 passed in infs\n",
+            "passed in 0.01s\n",
+            // A session with its heading ends with a ruling.
+            "===== test session starts =====\n2 passed in 0.01s\n",
+        ] {
+            assert_eq!(read(text).last, None, "{text}");
+        }
+        // The end tells the truth where a test printed another one.
+        let both = read("9 passed in 0.01s\n===== 9 passed in 0.01s =====\n1 failed in 0.02s\n");
+        assert_eq!(
+            both.last.map(|last| (last.failed, last.passed)),
+            Some((1, 0))
+        );
+        assert_eq!(both.faults.len(), 1, "nothing is named");
     }
 
     #[test]
