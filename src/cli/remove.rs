@@ -1,22 +1,72 @@
 //! `regreen remove`: has the daemon forget a worktree.
 
+use crate::api::client::Client;
+use crate::api::client::ClientError;
 use crate::cli::out;
 use crate::cli::remote;
+use crate::daemon::Handle;
+use crate::model::EXIT_OK;
+use crate::model::HostEnv;
+use crate::model::ProjectId;
+use std::path::Path;
 use std::path::PathBuf;
 
 /// Has the daemon forget a worktree.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The worktree, or a directory in it
+    /// The worktree, or a directory in it; the path of one that is gone, or a project's id
     #[arg(default_value = ".")]
     path: PathBuf,
 }
 
 /// Runs the command and answers its exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
-    remote::with_daemon(&args.path, |client, project| async move {
-        client.remove(&project.id).await?;
-        out::tell(format!("no longer watching `{}`", project.root.display()));
-        Ok(())
+    let handle = Handle::local(HostEnv::capture());
+    let removed = remote::small_runtime()?.block_on(remove(&handle, &args.path));
+    Ok(match removed {
+        Ok(path) => {
+            out::tell(format!("no longer watching `{}`", path.display()));
+            EXIT_OK
+        }
+        Err(error) => remote::failed(&error),
+    })
+}
+
+async fn remove(handle: &Handle, path: &Path) -> Result<PathBuf, ClientError> {
+    let client = Client::connect(handle.host()).await?;
+    let (id, path) = match registered(&client, path).await? {
+        Some(found) => found,
+        None => handle.project_at(path)?,
+    };
+    client.remove(&id).await?;
+    Ok(path)
+}
+
+/// What is watched under exactly this path or id, whatever stands there now.
+async fn registered(
+    client: &Client,
+    path: &Path,
+) -> Result<Option<(ProjectId, PathBuf)>, ClientError> {
+    let whole = absolute(path);
+    let is_meant = |id: &ProjectId, known: &Path| {
+        known == path || Some(known) == whole.as_deref() || Path::new(id.as_str()) == path
+    };
+    let projects = client.projects().await?;
+    let found = projects.into_iter().find(|p| is_meant(&p.id, &p.path));
+    Ok(found.map(|project| (project.id, project.path)))
+}
+
+/// The path from the root, with the links in what still exists of it followed.
+fn absolute(path: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(path).ok()?;
+    let stands = whole.ancestors().find_map(|above| {
+        let found = above.canonicalize().ok()?;
+        Some((found, whole.strip_prefix(above).ok()?))
+    });
+    let (above, rest) = stands?;
+    // Joining nothing would leave a slash at the end.
+    Some(match rest.as_os_str().is_empty() {
+        true => above,
+        false => above.join(rest),
     })
 }

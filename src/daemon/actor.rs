@@ -180,8 +180,10 @@ impl Actor {
             }
         };
         self.green = Arc::new(green.iter().map(|row| row.key.snapshot.clone()).collect());
+        let identity = self.site.as_ref().and_then(Site::identity);
         Ok(Opened {
             trigger,
+            identity: identity.map(str::to_owned),
             green: green
                 .into_iter()
                 .filter_map(|row| {
@@ -198,7 +200,7 @@ impl Actor {
     }
 
     async fn sync(&mut self, paths: Vec<PathBuf>, rescan: bool) {
-        let result = match self.site.is_some() {
+        let result = match self.stands().await {
             true => self.sync_once(paths, rescan).await,
             false => match self.reopen().await {
                 Ok(()) => self.sync_once(Vec::new(), true).await,
@@ -218,6 +220,21 @@ impl Actor {
         });
         let project = self.project.clone();
         self.shared.tell(Input::Synced { project, result });
+    }
+
+    /// Whether the project is open, and its repository still where it was.
+    async fn stands(&mut self) -> bool {
+        let Some(site) = self.site.take() else {
+            return false;
+        };
+        let look = move || (site.stands(), site);
+        match self.apart(look).await {
+            Ok((stands, site)) => {
+                self.site = Some(site);
+                stands
+            }
+            Err(_) => false,
+        }
     }
 
     /// Gives everything back and takes it anew: after a panic, or for another trigger.

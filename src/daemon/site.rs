@@ -31,9 +31,11 @@ use crate::sandbox::toolchain::Toolchains;
 use crate::suite;
 use std::error::Error;
 use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 /// Names of drifted files that a note lists.
 const NAMES: usize = 5;
@@ -45,6 +47,8 @@ pub(super) struct Site {
     shim: PathBuf,
     project: ProjectId,
     worktree: Worktree,
+    /// What tells its repository from another at the same path.
+    identity: Option<String>,
     mirror: Mirror,
     /// The configuration in force; the last good one while the files are broken.
     config: Config,
@@ -67,7 +71,14 @@ struct Last {
 impl Site {
     /// Takes slot 0 of the worktree at `path`.
     pub fn open(host: &Arc<HostEnv>, shim: &Path, path: &Path) -> Result<Site, Note> {
-        let worktree = Worktree::discover(path).map_err(|e| note("open", &e))?;
+        let worktree = Worktree::discover(path).map_err(|e| match path.exists() {
+            true => note("open", &e),
+            false => gone(path),
+        })?;
+        // Without it, the repository around it would be found.
+        if worktree.root != path {
+            return Err(gone(path));
+        }
         if let Some(reason) = refuse_root(&worktree.root, &host.home) {
             let text = format!("`{}` is not watched: {reason}", worktree.root.display());
             return Err(Note::new("open", text));
@@ -90,6 +101,7 @@ impl Site {
             host: Arc::clone(host),
             shim: shim.to_owned(),
             project: worktree.id(),
+            identity: identity(&worktree),
             worktree,
             mirror,
             config,
@@ -99,6 +111,16 @@ impl Site {
             slot_bytes: 0,
             last: None,
         })
+    }
+
+    /// What tells its repository from another at the same path, as far as that is known.
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    /// Whether its repository still is where it was.
+    pub fn stands(&self) -> bool {
+        self.worktree.root.is_dir() && identity(&self.worktree) == self.identity
     }
 
     pub fn worktree(&self) -> &Worktree {
@@ -329,6 +351,27 @@ fn concerns(path: &Path) -> bool {
 }
 
 /// An error and its causes, as a note.
+fn gone(path: &Path) -> Note {
+    let text = format!("there is no git worktree at `{}` any more", path.display());
+    let remedy = format!(
+        "`regreen remove {}` forgets it; `regreen add` it where it is now",
+        path.display()
+    );
+    Note::new("open", text).remedy(remedy)
+}
+
+/// Tells a git directory from every other, also from one that took its place: inode numbers
+/// are used again.
+fn identity(worktree: &Worktree) -> Option<String> {
+    let meta = std::fs::metadata(&worktree.git_dir).ok()?;
+    let born = meta
+        .created()
+        .ok()
+        .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let born = born.map_or(0, |at| at.as_nanos());
+    Some(format!("{}:{}:{born}", meta.dev(), meta.ino()))
+}
+
 pub(super) fn note(code: &str, error: &dyn Error) -> Note {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -135,7 +135,7 @@ impl Daemon {
         let (inbox, inputs) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::channel(QUESTIONS);
         let shared = Arc::new(shared(&host, &store, program, inbox.clone(), &options));
-        let statuses = Statuses::start(&host).map_err(StartError::Thread)?;
+        let statuses = Statuses::start(&host, inbox.clone()).map_err(StartError::Thread)?;
         let executor = Executor::new(shared, statuses, Systemd::new(options.service));
         let parallel = options.parallel.unwrap_or_else(parallel);
         let state = State::new(me, parallel, run::entropy());

@@ -1,12 +1,14 @@
 //! The thread that writes status files: takes what it is handed, and writes only the newest of
 //! each project. Writing never waits for anything but the disk, and nothing waits for it.
 
+use crate::daemon::hub::Input;
 use crate::git::Worktree;
 use crate::model::HostEnv;
 use crate::model::ProjectId;
 use crate::model::status::Status;
 use crate::store::StatusFile;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -20,12 +22,20 @@ pub(super) struct Statuses {
 }
 
 impl Statuses {
-    pub fn start(host: &HostEnv) -> std::io::Result<Statuses> {
+    pub fn start(
+        host: &HostEnv,
+        hub: tokio::sync::mpsc::UnboundedSender<Input>,
+    ) -> std::io::Result<Statuses> {
         let (inbox, statuses) = mpsc::channel();
-        let state_dir = host.state_dir();
+        let writer = Writer {
+            state_dir: host.state_dir(),
+            inbox: hub,
+            files: BTreeMap::new(),
+            gone: BTreeSet::new(),
+        };
         let thread = std::thread::Builder::new()
             .name("status".to_owned())
-            .spawn(move || work(&statuses, &state_dir))?;
+            .spawn(move || writer.work(&statuses))?;
         Ok(Statuses {
             inbox: Some(inbox),
             thread: Some(thread),
@@ -49,54 +59,75 @@ impl Statuses {
     }
 }
 
-fn work(statuses: &mpsc::Receiver<Box<Status>>, state_dir: &Path) {
-    let mut files: BTreeMap<ProjectId, StatusFile> = BTreeMap::new();
-    while let Ok(first) = statuses.recv() {
-        let mut newest = BTreeMap::new();
-        for status in [first].into_iter().chain(statuses.try_iter()) {
-            newest.insert(status.project_id.clone(), status);
-        }
-        for (id, status) in newest {
-            write(&mut files, state_dir, &id, &status);
-        }
-    }
+/// What the thread keeps.
+struct Writer {
+    state_dir: PathBuf,
+    inbox: tokio::sync::mpsc::UnboundedSender<Input>,
+    files: BTreeMap<ProjectId, StatusFile>,
+    /// Projects whose worktree is not where it was; that has been said.
+    gone: BTreeSet<ProjectId>,
 }
 
-fn write(
-    files: &mut BTreeMap<ProjectId, StatusFile>,
-    state_dir: &Path,
-    id: &ProjectId,
-    status: &Status,
-) {
-    let Ok(mut text) = serde_json::to_vec_pretty(status) else {
-        return;
-    };
-    text.push(b'\n');
-    // A second try with the file opened anew: its directory may have been replaced, or have
-    // become read-only.
-    for _ in 0..2 {
-        let file = match files.remove(id) {
-            Some(file) => file,
-            None => match StatusFile::open(
-                &git_dir(Path::new(&status.project)),
-                &fallback(state_dir, id),
-            ) {
-                Ok(file) => file,
-                Err(error) => {
-                    tracing::warn!(project = %id, error = &error as &dyn std::error::Error, "no place for the status file");
-                    return;
-                }
-            },
-        };
-        match file.write(&text) {
-            Ok(()) => {
-                files.insert(id.clone(), file);
-                return;
+impl Writer {
+    fn work(mut self, statuses: &mpsc::Receiver<Box<Status>>) {
+        while let Ok(first) = statuses.recv() {
+            let mut newest = BTreeMap::new();
+            for status in [first].into_iter().chain(statuses.try_iter()) {
+                newest.insert(status.project_id.clone(), status);
             }
-            Err(error) => {
-                tracing::warn!(project = %id, error = &error as &dyn std::error::Error, "the status file could not be written");
+            for (id, status) in newest {
+                self.write(&id, &status);
             }
         }
+    }
+
+    fn write(&mut self, id: &ProjectId, status: &Status) {
+        let root = Path::new(&status.project);
+        let moved = self.files.get(id).is_some_and(|file| !file.is_in_place());
+        let Some(git_dir) = git_dir(root).filter(|_| !moved) else {
+            self.uprooted(id, root);
+            return;
+        };
+        self.gone.remove(id);
+        let Ok(mut text) = serde_json::to_vec_pretty(status) else {
+            return;
+        };
+        text.push(b'\n');
+        // A second try with the file opened anew: its directory may have become read-only.
+        for _ in 0..2 {
+            let file = match self.files.remove(id) {
+                Some(file) => file,
+                None => match StatusFile::open(&git_dir, &fallback(&self.state_dir, id)) {
+                    Ok(file) => file,
+                    Err(error) => {
+                        tracing::warn!(project = %id, error = &error as &dyn std::error::Error, "no place for the status file");
+                        return;
+                    }
+                },
+            };
+            match file.write(&text) {
+                Ok(()) => {
+                    self.files.insert(id.clone(), file);
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(project = %id, error = &error as &dyn std::error::Error, "the status file could not be written");
+                }
+            }
+        }
+    }
+
+    /// The worktree is not where it was: what is known says nothing about what may stand there
+    /// now, and where it went it may be another project. The hub has it looked at anew.
+    fn uprooted(&mut self, id: &ProjectId, root: &Path) {
+        self.files.remove(id);
+        if !self.gone.insert(id.clone()) {
+            return;
+        }
+        tracing::warn!(project = %id, path = %root.display(), "the worktree is not where it was; its status file is not written");
+        // Fails only once the hub is gone.
+        let project = id.clone();
+        let _ = self.inbox.send(Input::Uprooted { project });
     }
 }
 
@@ -105,10 +136,11 @@ pub(super) fn fallback(state_dir: &Path, id: &ProjectId) -> PathBuf {
     state_dir.join("projects").join(id.as_str())
 }
 
-/// The git directory of a worktree, as far as it can be found.
-fn git_dir(root: &Path) -> PathBuf {
+/// The git directory of a worktree, as far as it can be found; `None` when there is no worktree
+/// at its place.
+fn git_dir(root: &Path) -> Option<PathBuf> {
     match Worktree::discover(root) {
-        Ok(worktree) => worktree.git_dir,
-        Err(_) => root.join(".git"),
+        Ok(worktree) => (worktree.root == root).then_some(worktree.git_dir),
+        Err(_) => Some(root.join(".git")).filter(|dir| dir.exists()),
     }
 }

@@ -61,6 +61,11 @@ pub enum EventKind {
     },
     /// A project is no longer watched.
     ProjectRemoved,
+    /// Which repository stands at the project's path; another than before has no past.
+    Rooted {
+        /// What tells it from every other.
+        identity: String,
+    },
     /// Changes were seen.
     Changed {
         /// Where they came from.

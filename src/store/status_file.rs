@@ -96,6 +96,18 @@ impl StatusFile {
         &self.path
     }
 
+    /// Whether its directory still stands where it was opened: a file must not follow its
+    /// project's directory to where that is another project's.
+    pub fn is_in_place(&self) -> bool {
+        let Some(dir) = self.path.parent() else {
+            return false;
+        };
+        let (Ok(ours), Ok(there)) = (rustix::fs::fstat(&self.dir), rustix::fs::lstat(dir)) else {
+            return false;
+        };
+        (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+    }
+
     /// Why it does not lie in the git directory, if it does not.
     pub fn fallback(&self) -> Option<&str> {
         self.fallback.as_deref()
@@ -247,6 +259,17 @@ mod tests {
         assert_eq!(fs::read(file.path()).unwrap(), b"two");
         assert_eq!(fs::read_dir(git.join("regreen")).unwrap().count(), 1);
         assert!(!fallback.exists());
+    }
+
+    #[test]
+    fn a_directory_that_moved_is_another_place() {
+        let (dir, git, fallback) = places();
+        let file = StatusFile::open(&git, &fallback).unwrap();
+        assert!(file.is_in_place());
+        fs::rename(dir.path().join("repo"), dir.path().join("moved")).unwrap();
+        assert!(!file.is_in_place());
+        fs::create_dir_all(git.join("regreen")).unwrap();
+        assert!(!file.is_in_place());
     }
 
     #[test]

@@ -98,6 +98,65 @@ fn without_a_daemon_the_verbs_say_so() {
     home.regreen(["add", "."]).run().exits(2);
 }
 
+/// What was moved away is no longer this project; what takes its place has no past.
+#[test]
+fn a_project_that_was_moved_is_gone_and_can_be_removed() {
+    if !require("bwrap") {
+        return;
+    }
+    let home = Home::new();
+    let project = script_project(&home, "p", "exit 0\n");
+    let root = project
+        .path("")
+        .components()
+        .collect::<std::path::PathBuf>();
+    let away = root.with_file_name("moved");
+    let daemon = daemon(&home);
+    project.regreen(["add"]).run().exits(0);
+    settled(&project, "green");
+    std::fs::rename(&root, &away).unwrap();
+    let there = away.join(".git/regreen/status.json");
+    let read =
+        |path: &Path| -> Option<Value> { serde_json::from_slice(&std::fs::read(path).ok()?).ok() };
+    let of = |status: &Value| status["project"].as_str().map(str::to_owned);
+    home.regreen(["add".as_ref(), away.as_os_str()])
+        .run()
+        .exits(0);
+    let new = away.to_string_lossy().into_owned();
+    holds(
+        "the moved one is told of where it is",
+        Duration::from_secs(60),
+        || {
+            read(&there).is_some_and(|status| {
+                of(&status).as_ref() == Some(&new)
+                    && status["verdict"] == "green"
+                    && status["stale"] == false
+            })
+        },
+    );
+    // The daemon has noticed by now or does within a heartbeat: nobody else writes there.
+    let log = || home.regreen(["logs"]).run().stdout().to_owned();
+    holds("the daemon says so", Duration::from_secs(30), || {
+        log().contains("is not where it was")
+    });
+    assert_eq!(read(&there).as_ref().and_then(of), Some(new));
+
+    // Another repository at the old place begins with nothing.
+    let project = script_project(&home, "p", "exit 1\n");
+    let first = until("a status there", Duration::from_secs(60), || {
+        project.status()
+    });
+    assert_ne!(first["verdict"], "green", "{first:#}");
+    settled(&project, "red");
+
+    std::fs::rename(&root, root.with_file_name("gone")).unwrap();
+    let removed = home.regreen(["remove".as_ref(), root.as_os_str()]).run();
+    removed.exits(0).complains("no longer watching");
+    let again = home.regreen(["remove".as_ref(), root.as_os_str()]).run();
+    again.exits(2);
+    daemon.terminate().exits(0);
+}
+
 #[test]
 fn the_socket_is_for_its_owner_only() {
     let home = Home::new();

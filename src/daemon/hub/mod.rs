@@ -179,6 +179,11 @@ pub enum Input {
         /// What and where.
         message: String,
     },
+    /// A project's worktree is not where it was.
+    Uprooted {
+        /// The project.
+        project: ProjectId,
+    },
     /// A project's watcher and slot are given back.
     Closed {
         /// The project.
@@ -625,6 +630,7 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
             note,
         } => state.noted(&mut out, now, &project, code, note),
         Input::Panicked { project, message } => state.panicked(&mut out, now, project, message),
+        Input::Uprooted { project } => state.uprooted(&mut out, now, &project),
         Input::Closed { project } => state.closed(&mut out, now, &project),
         Input::Stop => state.stop(&mut out),
     }

@@ -58,6 +58,8 @@ pub struct GreenRun {
 pub struct Opened {
     /// Which tree is tested.
     pub trigger: Trigger,
+    /// What tells its repository from another at the same path, as far as that is known.
+    pub identity: Option<String>,
     /// Green runs that may answer an automatic request.
     pub green: Vec<GreenRun>,
     /// Things to tell the user.
@@ -146,6 +148,8 @@ pub(super) struct Project {
     touched: bool,
     rescan: bool,
     reconciled: Timestamp,
+    /// Why the last synchronisation failed, if it did.
+    pub failed: Option<Note>,
     /// A synchronisation failed; nothing is synchronised before then.
     retry: Option<Timestamp>,
 }
@@ -173,6 +177,7 @@ impl Project {
             touched: true,
             rescan: true,
             reconciled: now,
+            failed: None,
             retry: None,
         }
     }
@@ -238,6 +243,16 @@ impl Project {
         if !self.has_changes() {
             self.syncs_in_a_row = 0;
         }
+    }
+
+    /// Another repository stands at its path: nothing that was shown holds of it.
+    pub fn forget(&mut self) {
+        self.suites.clear();
+        self.attempts.clear();
+        self.shown_notes.clear();
+        self.shown_slot = None;
+        self.shown_suites = None;
+        self.synced = None;
     }
 
     pub fn open_failed(&mut self, now: Timestamp) {
@@ -360,6 +375,15 @@ impl State {
                 project.green = found.green;
                 project.touch(Vec::new(), true);
                 let mended = project.fold.has_trouble("open");
+                if let Some(identity) = found.identity {
+                    if project.fold.is_another(&identity) {
+                        project.forget();
+                    }
+                    self.emit(out, now, id, EventKind::Rooted { identity });
+                }
+                let Some(project) = self.projects.get(id) else {
+                    return;
+                };
                 let path = project.path.display().to_string();
                 let kind = EventKind::ProjectAdded {
                     path,

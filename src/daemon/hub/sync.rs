@@ -56,6 +56,17 @@ impl State {
         self.emit(out, now, id, kind);
     }
 
+    /// Nothing that was known is known any more; what stands there now is looked at anew.
+    pub(super) fn uprooted(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId) {
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        project.forget();
+        let identity = String::new();
+        self.emit(out, now, id, EventKind::Rooted { identity });
+        self.changed(out, now, id, Origin::Rescan, Vec::new(), true);
+    }
+
     pub(super) fn synced(
         &mut self,
         out: &mut Out,
@@ -73,10 +84,15 @@ impl State {
                     code: "sync".to_owned(),
                     ..note
                 };
-                let blocks = true;
-                self.emit(out, now, id, EventKind::Trouble { note, blocks });
+                // It is tried again and again; the journal is told once.
+                if project.failed.as_ref() != Some(&note) {
+                    project.failed = Some(note.clone());
+                    let blocks = true;
+                    self.emit(out, now, id, EventKind::Trouble { note, blocks });
+                }
             }
             Ok(report) => {
+                project.failed = None;
                 project.sync_ended(now, report.rescan);
                 project.synced = Some(report.snapshot.clone());
                 if project.fold.has_trouble("sync") {

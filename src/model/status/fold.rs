@@ -46,6 +46,9 @@ const LOOPS: usize = 5;
 pub struct Fold {
     project: ProjectId,
     path: String,
+    /// What tells the repository at the path from every other.
+    #[serde(default)]
+    identity: Option<String>,
     trigger: Trigger,
     branch: Option<String>,
     head: Option<String>,
@@ -145,6 +148,7 @@ impl Fold {
         Fold {
             project,
             path: path.to_owned(),
+            identity: None,
             trigger: Trigger::Save,
             branch: None,
             head: None,
@@ -189,6 +193,13 @@ impl Fold {
         self.loops.iter().find(|known| known.id == *id)
     }
 
+    /// Whether this is another repository than the one that everything here is about.
+    pub fn is_another(&self, identity: &str) -> bool {
+        self.identity
+            .as_deref()
+            .is_some_and(|known| known != identity)
+    }
+
     /// Whether a trouble of this code is shown.
     pub fn has_trouble(&self, code: &str) -> bool {
         self.troubles.contains_key(code)
@@ -211,6 +222,7 @@ impl Fold {
                 self.unsynced = true;
                 self.runs.clear();
             }
+            EventKind::Rooted { identity } => self.rooted(at, identity),
             EventKind::Changed { .. } => self.unsynced = true,
             EventKind::Synced {
                 snapshot,
@@ -259,6 +271,23 @@ impl Fold {
             EventKind::LoopForgotten { id } => self.loops.retain(|known| known.id != *id),
             _ => self.take_run(at, kind),
         }
+    }
+
+    /// Nothing that was known of another repository at the same path is known of this one.
+    fn rooted(&mut self, at: Timestamp, identity: &str) {
+        if self.is_another(identity) {
+            *self = Fold {
+                trigger: self.trigger,
+                paused: self.paused,
+                runs: std::mem::take(&mut self.runs),
+                degraded: self.degraded.take(),
+                troubles: std::mem::take(&mut self.troubles),
+                verdict: self.verdict,
+                since: self.since,
+                ..Fold::new(self.project.clone(), &self.path, at)
+            };
+        }
+        self.identity = Some(identity.to_owned());
     }
 
     fn take_run(&mut self, at: Timestamp, kind: &EventKind) {
