@@ -92,6 +92,15 @@ impl LoopFiles {
         }
     }
 
+    /// Whether anybody drives the loop.
+    pub fn is_driven(&self) -> bool {
+        let Ok(file) = File::open(self.dir.join("lock")) else {
+            return false;
+        };
+        let asked = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
+        asked == Err(rustix::io::Errno::WOULDBLOCK)
+    }
+
     /// Waits until nobody drives the loop any more. Blocks.
     pub fn wait_for_the_end(&self) -> io::Result<()> {
         let file = File::open(self.dir.join("lock"))?;
@@ -219,7 +228,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let files = LoopFiles::of(dir.path(), &LoopId::new("l1"));
         files.make().expect("made");
+        assert!(!files.is_driven());
         let first = files.lock().expect("locked");
+        assert!(files.is_driven());
         assert!(first.is_ok());
         assert_eq!(files.lock().expect("asked").err(), Some(std::process::id()));
         drop(first);

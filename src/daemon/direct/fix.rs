@@ -225,6 +225,12 @@ impl Handle {
         Ok(record.report(files.dir(), now()))
     }
 
+    /// Whether a loop neither ended nor goes on: whoever drove it is dead.
+    pub fn loop_is_interrupted(&self, report: &LoopReport) -> bool {
+        let files = LoopFiles::of(&self.host().state_dir(), &report.id);
+        report.stop_reason.is_none() && !files.is_driven()
+    }
+
     /// The report of a loop as Markdown.
     pub fn loop_markdown(&self, report: &LoopReport) -> String {
         driver::markdown(report)
