@@ -278,8 +278,8 @@ impl Site {
             let text = format!("there is no suite `{suite}` any more");
             return Err(Note::new("infra_error", text));
         };
-        let slot = self.mirror.slot();
-        slot.empty_tmp().map_err(|e| note("infra_error", &e))?;
+        let ready = self.mirror.begin_run();
+        ready.map_err(|e| note("infra_error", &e))?;
         let place = self.mirror.place();
         Ok(self
             .ground(last, &place)
@@ -292,15 +292,14 @@ impl Site {
         self.slot_bytes
     }
 
-    /// Looks at what a run did to the copied files, and puts it back; says what it was, and
+    /// Looks at what a run did to the copy, and undoes it; says what it was, and
     /// whether the slot has moved on with what was edited meanwhile.
     pub fn mend(&mut self) -> Result<(Option<Note>, bool), Note> {
         let failed = |e: &dyn Error| note("drift", e);
-        let drift = self.mirror.drift().map_err(|e| failed(&e))?;
-        if drift.is_clean() {
+        let (drift, repaired) = self.mirror.mend().map_err(|e| failed(&e))?;
+        let Some(repaired) = repaired else {
             return Ok((None, false));
-        }
-        let repaired = self.mirror.repair(&drift).map_err(|e| failed(&e))?;
+        };
         let moved = match &mut self.last {
             Some(last) => {
                 let moved = last.synced.snapshot != repaired.snapshot;

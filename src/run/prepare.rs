@@ -24,7 +24,6 @@ use crate::sandbox::mirror::MirrorError;
 use crate::sandbox::mirror::MirrorRules;
 use crate::sandbox::mirror::Synced;
 use crate::sandbox::slot::Purpose;
-use crate::sandbox::slot::SlotError;
 use crate::sandbox::slot::Slots;
 use crate::sandbox::toolchain;
 use crate::sandbox::toolchain::Toolchains;
@@ -184,19 +183,18 @@ impl Prepared {
         .job(run, suite, backend)
     }
 
-    /// Empties `/tmp` for the next suite. It blocks.
-    pub fn before(&self) -> Result<(), SlotError> {
-        self.mirror().slot().empty_tmp()
+    /// Gets the slot ready for the next suite. It blocks.
+    pub fn before(&self) -> Result<(), MirrorError> {
+        self.mirror().begin_run()
     }
 
-    /// Puts back what the tests did to copied files; says what it was. It blocks.
+    /// Undoes what the tests did to the copy; says what they did to copied files. It blocks.
     pub fn after(&self) -> Result<Option<Note>, MirrorError> {
         let mut mirror = self.mirror();
-        let drift = mirror.drift()?;
+        let (drift, _) = mirror.mend()?;
         if drift.is_clean() {
             return Ok(None);
         }
-        mirror.repair(&drift)?;
         let paths = drift.rewritten.iter().chain(&drift.removed);
         let names: Vec<String> = paths
             .take(10)

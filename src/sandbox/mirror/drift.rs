@@ -53,6 +53,7 @@ impl Scan<'_> {
         .map_err(MirrorError::io("read", self.tree.path()))?;
         walked.files.sort();
         let (mut drift, mut suspects, mut manifests) = (Drift::default(), Vec::new(), Vec::new());
+        drift.litter = std::mem::take(&mut walked.litter);
         let mut known = 0;
         self.manifest.each(&mut |row| {
             while let Some((path, _)) = walked
@@ -148,7 +149,7 @@ const MANIFESTS: [&[u8]; 7] = [
 ];
 
 /// The name of the manifest that a lock file belongs to, if it is one.
-fn manifest_of(path: &[u8]) -> Option<&'static [u8]> {
+pub(crate) fn manifest_of(path: &[u8]) -> Option<&'static [u8]> {
     Some(match base_name(path) {
         b"Cargo.lock" => b"Cargo.toml",
         b"package-lock.json" | b"yarn.lock" | b"pnpm-lock.yaml" => b"package.json",
@@ -237,21 +238,11 @@ impl Mirror {
     }
 
     fn keep_aside(&mut self, path: &Path) -> Result<(), MirrorError> {
-        let aside = self.slot.dir().join("aside");
-        let failed = || MirrorError::io("keep aside", path);
         let small = self.tree.open_file(path).and_then(|file| file.metadata());
         if !small.is_ok_and(|meta| meta.len() <= ASIDE_MAX) {
             return Ok(());
         }
-        std::fs::create_dir_all(&aside).map_err(failed())?;
-        let aside = Confined::open(&aside).map_err(failed())?;
-        aside.remove(path).map_err(failed())?;
-        aside
-            .make_dirs(path.parent().unwrap_or(Path::new("")))
-            .map_err(failed())?;
-        let (from, name) = self.tree.parent(path).map_err(failed())?;
-        let (to, _) = aside.parent(path).map_err(failed())?;
-        rustix::fs::renameat(&from, name, &to, name).map_err(MirrorError::io("keep aside", path))
+        self.set_aside("aside", path)
     }
 
     /// Takes what the sandbox wrote as the new state (an agent's edits) and answers its

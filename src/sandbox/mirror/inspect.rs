@@ -11,14 +11,17 @@ use crate::sandbox::mirror::content;
 use crate::sandbox::mirror::content::Source;
 use crate::sandbox::mirror::content::Taken;
 use crate::sandbox::mirror::drift::Scan;
+use crate::sandbox::mirror::made::Caches;
+use crate::sandbox::mirror::made::MADE;
+use crate::sandbox::mirror::made::kept_in;
 use crate::sandbox::mirror::manifest::Manifest;
 use crate::sandbox::mirror::repos::Repos;
-use crate::sandbox::mirror::walk::Walk;
 use rustix::fs::AtFlags;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -30,6 +33,7 @@ pub struct Inspection {
     tree: Confined,
     staging: Confined,
     aside: PathBuf,
+    made: PathBuf,
     manifest: Manifest,
     rules: MirrorRules,
 }
@@ -43,13 +47,15 @@ impl Inspection {
             tree: open(dir.join("tree"))?,
             staging: open(dir.join("staging"))?,
             aside: dir.join("aside"),
+            made: dir.join(MADE),
             manifest: Manifest::look(dir)?,
             worktree: worktree.clone(),
             rules,
         })
     }
 
-    /// What the sandbox did to the slot, with what was repaired and kept aside.
+    /// What the sandbox did to the slot, with what was repaired and kept aside. Caches are not
+    /// worth naming.
     pub fn drift(&self) -> Result<Drift, MirrorError> {
         let mut repos = self.repos()?;
         let (mut drift, _) = Scan {
@@ -61,7 +67,18 @@ impl Inspection {
             rules: &self.rules,
         }
         .run()?;
-        drift.rewritten.extend(self.kept_aside(&mut repos)?);
+        let mut caches = Caches::new(&self.tree, &self.manifest);
+        let mut created = self.made(&mut repos)?;
+        for path in drift.created {
+            if !caches.hold(&path)? {
+                created.push(path);
+            }
+        }
+        created.sort();
+        created.dedup();
+        drift.created = created;
+        let aside = kept_in(&self.aside, &mut repos, &self.rules)?;
+        drift.rewritten.extend(aside.into_iter().map(|it| it.0));
         drift.rewritten.sort();
         drift.rewritten.dedup();
         Ok(drift)
@@ -71,31 +88,24 @@ impl Inspection {
         Repos::open(&self.worktree)?.of_copy(&self.tree)
     }
 
-    fn kept_aside(&self, repos: &mut Repos) -> Result<Vec<PathBuf>, MirrorError> {
-        let Ok(aside) = Confined::open(&self.aside) else {
-            return Ok(Vec::new());
-        };
-        let mut rules = self.rules.clone();
-        // Everything there was tracked: nothing is to be ignored.
-        rules.include = vec![PathBuf::new()];
-        let walked = Walk {
-            root: &aside,
-            repos,
-            rules: &rules,
+    /// What runs made and is no longer in the copy, unless the user has it now.
+    fn made(&self, repos: &mut Repos) -> Result<Vec<PathBuf>, MirrorError> {
+        let mut made = Vec::new();
+        for (path, _) in kept_in(&self.made, repos, &self.rules)? {
+            let row = self.manifest.get(path.as_os_str().as_bytes())?;
+            if !row.is_some_and(|row| row.is_there()) {
+                made.push(path);
+            }
         }
-        .all()
-        .map_err(MirrorError::io("read", &self.aside))?;
-        Ok((0..walked.files.len())
-            .filter_map(|at| walked.files.get(at))
-            .map(|(path, _)| super::place::as_path(path).to_owned())
-            .collect())
+        Ok(made)
     }
 
     /// Copies files that the sandbox made or rewrote into the user's worktree, by name.
     /// Answers what was written. Nothing outside the worktree is touched, no link followed.
     pub fn bring_back(&self, names: &[PathBuf]) -> Result<Vec<PathBuf>, MirrorError> {
         let drift = self.drift()?;
-        let aside = Confined::open(&self.aside).ok();
+        let open = |dir: &Path| Confined::open(dir).ok();
+        let (aside, moved) = (open(&self.aside), open(&self.made));
         // All names first: half a bring-back helps nobody.
         let mut files = Vec::new();
         for name in names {
@@ -105,8 +115,8 @@ impl Inspection {
                 return Err(MirrorError::NotMade(name.clone()));
             }
             let in_slot = |root: &Confined| content::take(root, name, &self.staging);
-            let kept = match aside.as_ref().filter(|_| rewritten) {
-                Some(aside) => in_slot(aside)?,
+            let kept = match if rewritten { &aside } else { &moved } {
+                Some(kept) => in_slot(kept)?,
                 None => Source::Absent,
             };
             let found = match kept {

@@ -10,6 +10,7 @@ mod drift;
 mod error;
 mod finish;
 mod inspect;
+mod made;
 mod manifest;
 mod place;
 mod populate;
@@ -125,7 +126,7 @@ impl Mirror {
             // what is there, so no time may go back.
             (state.populated, state.dirty, state.tree) = (true, true, None);
         }
-        Ok(Mirror {
+        let mut mirror = Mirror {
             source: open(&worktree.root)?,
             tree: open(slot.tree())?,
             staging: open(&slot.staging())?,
@@ -140,7 +141,9 @@ impl Mirror {
             tree_dir: None,
             staged: 0,
             rules_changed: false,
-        })
+        };
+        mirror.recover_run()?;
+        Ok(mirror)
     }
 
     /// Brings the named paths (relative to the worktree) up to date, and what git's index says

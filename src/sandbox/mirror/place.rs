@@ -492,14 +492,20 @@ impl Mirror {
         self.manifest.leave_out(path, reason)
     }
 
-    /// Removes a file of the slot, and the directories that it leaves empty and that the
-    /// worktree does not have any more.
+    /// Removes a file of the slot, and the directories that it leaves empty.
     fn drop_file(&mut self, rel: &Path) -> Result<(), MirrorError> {
         self.tree_dir = None;
         self.tree
             .remove(rel)
             .map_err(MirrorError::io("remove from the slot", rel))?;
-        let mut above = rel.parent();
+        self.prune(rel.parent());
+        Ok(())
+    }
+
+    /// Removes a directory of the slot and those above it, as far as they are empty and the
+    /// worktree does not have them.
+    pub(crate) fn prune(&self, dir: Option<&Path>) {
+        let mut above = dir;
         while let Some(dir) = above.filter(|dir| !dir.as_os_str().is_empty()) {
             let kept = !matches!(self.source.stat(dir), Ok(None));
             if kept || self.tree.remove_empty_dir(dir).is_err() {
@@ -507,7 +513,6 @@ impl Mirror {
             }
             above = dir.parent();
         }
-        Ok(())
     }
 
     /// Commits now and then, so that a kill in a long first population loses little.

@@ -57,6 +57,8 @@ pub struct Drift {
     pub created: Vec<PathBuf>,
     /// Lock files that a tool brought up to date with an edited manifest: no drift.
     pub locks: Vec<PathBuf>,
+    /// Empty directories, sockets and the like: nothing that could be brought back.
+    pub litter: Vec<PathBuf>,
 }
 
 impl Drift {

@@ -33,6 +33,8 @@ pub(crate) struct Walked {
     pub files: Table<Found>,
     /// What cannot or must not be copied, and why.
     pub left_out: Vec<(PathBuf, String)>,
+    /// Empty directories, and what is neither file nor link nor directory; not ignored.
+    pub litter: Vec<PathBuf>,
     /// Ignored directories that tests need.
     pub carried: Vec<PathBuf>,
     /// Ignored directories that are build caches.
@@ -126,10 +128,15 @@ impl Walk<'_> {
     ) -> io::Result<()> {
         let fd = self.root.open_dir(&level.dir)?;
         let mut path = level.dir.clone();
+        let mut is_empty = true;
         for entry in rustix::fs::Dir::read_from(&fd)? {
             let entry = entry?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name == "." || name == ".." || name == ".git" {
+            if name == "." || name == ".." {
+                continue;
+            }
+            is_empty = false;
+            if name == ".git" {
                 continue;
             }
             let stat = match rustix::fs::statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -144,6 +151,9 @@ impl Walk<'_> {
             path.push(name);
             self.entry(level, &path, &stat, queue, walked);
             path.pop();
+        }
+        if is_empty && !path.as_os_str().is_empty() {
+            walked.litter.push(path);
         }
         Ok(())
     }
@@ -176,7 +186,10 @@ impl Walk<'_> {
                     queue.push(self.step(level, path, false));
                 }
             }
-            (Err(reason), false) => walked.left_out.push((path.to_owned(), reason.to_owned())),
+            (Err(reason), false) => {
+                walked.litter.push(path.to_owned());
+                walked.left_out.push((path.to_owned(), reason.to_owned()));
+            }
             (Ok(_), true) => note_credential(path, walked),
             (Err(_), true) => {}
         }
@@ -251,14 +264,14 @@ fn is_carried(root: &Confined, dir: &Path, name: &OsStr) -> bool {
 }
 
 /// Build caches: worth seeding, and written in place afterwards.
-fn is_cache(root: &Confined, dir: &Path, name: &OsStr) -> bool {
+pub(crate) fn is_cache(root: &Confined, dir: &Path, name: &OsStr) -> bool {
     let known = [".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__"];
     known.iter().any(|known| name == *known)
         || (name == "target" && has_file(root, &dir.join("CACHEDIR.TAG")))
         || (name == "target" && has_file(root, &dir.with_file_name("Cargo.toml")))
 }
 
-fn has_file(root: &Confined, path: &Path) -> bool {
+pub(crate) fn has_file(root: &Confined, path: &Path) -> bool {
     matches!(root.stat(path), Ok(Some(stat)) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 

@@ -318,7 +318,7 @@ impl Slot {
 
     /// Throws away the copy of the worktree and what is carried; home stays.
     pub fn clear_tree(&self) -> Result<(), SlotError> {
-        for part in ["tree", "carried", "aside", "staging"] {
+        for part in ["tree", "carried", "aside", "made", "staging"] {
             remove_all(&self.dir.join(part))?;
         }
         self.make_parts()

@@ -193,3 +193,148 @@ fn the_command_line_shows_and_brings_back() {
     assert_ne!(elsewhere.code(), Some(0));
     elsewhere.complains("no slot 7");
 }
+
+/// Writes into the copy as a test would, making directories.
+fn make(rig: &Rig, names: &[&str]) {
+    for name in names {
+        let path = rig.slot_path(name);
+        fs::create_dir_all(path.parent().expect("below")).expect("ours");
+        fs::write(path, format!("{name} by a test")).expect("ours");
+    }
+}
+
+#[test]
+fn what_a_run_made_is_not_there_for_the_next() {
+    let mut rig = Rig::new(demo());
+    rig.reconcile();
+    let outside = rig.project.home.top().join("outside");
+    fs::create_dir(&outside).expect("ours");
+    let made = [
+        "gen.py",
+        "new/deep/data.txt",
+        "old.pyc",
+        "tests/test_gen.py",
+    ];
+    for round in 0..2 {
+        rig.mirror.begin_run().expect("ready");
+        make(&rig, &made);
+        make(&rig, &["src/lib.rs"]);
+        symlink(&outside, rig.slot_path("link")).expect("ours");
+        fs::create_dir_all(rig.slot_path("hollow/more")).expect("ours");
+        let socket = std::os::unix::net::UnixListener::bind(rig.slot_path("app.sock"));
+        drop(socket.expect("ours"));
+        let (drift, synced) = rig.mirror.mend().expect("mended");
+        assert_eq!(drift.rewritten, paths(&["src/lib.rs"]));
+        let synced = synced.expect("something was put back");
+        rig.agrees(&synced);
+        for gone in ["new", "hollow", "app.sock", "link"] {
+            let there = rig.slot_path(gone).symlink_metadata();
+            assert!(there.is_err(), "{gone} stayed in round {round}");
+        }
+    }
+    assert_eq!(fs::read_dir(&outside).expect("kept").count(), 0);
+    let listed = rig.project.regreen(["slots", "drift", "--json"]).run();
+    let listed = listed.json();
+    let names: Vec<&str> = listed["created"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|name| name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "gen.py",
+            "link",
+            "new/deep/data.txt",
+            "old.pyc",
+            "tests/test_gen.py"
+        ]
+    );
+    let names = paths(&["new/deep/data.txt"]);
+    rig.mirror.bring_back(&names).expect("it was made");
+    assert_eq!(
+        rig.project.read("new/deep/data.txt"),
+        "new/deep/data.txt by a test"
+    );
+    // The user's own file of that name.
+    rig.project.write("gen.py", "mine\n");
+    let synced = rig.sync(["gen.py", "new"]);
+    rig.agrees(&synced);
+    assert_eq!(rig.in_slot("gen.py").as_deref(), Some("mine\n"));
+    assert!(rig.mirror.bring_back(&paths(&["gen.py"])).is_err());
+    assert_eq!(rig.project.read("gen.py"), "mine\n");
+}
+
+#[test]
+fn a_made_path_may_change_its_kind() {
+    let mut rig = Rig::new(demo());
+    rig.reconcile();
+    make(&rig, &["a"]);
+    rig.mirror.mend().expect("mended");
+    make(&rig, &["a/b/c"]);
+    rig.mirror.mend().expect("mended");
+    make(&rig, &["a/b"]);
+    rig.mirror.mend().expect("mended");
+    // In place of a directory of the project, and of a file.
+    fs::remove_dir_all(rig.slot_path("src")).expect("ours");
+    fs::remove_file(rig.slot_path("tests/test_a.py")).expect("ours");
+    make(&rig, &["src", "tests/test_a.py/x"]);
+    let (_, synced) = rig.mirror.mend().expect("mended");
+    rig.agrees(&synced.expect("put back"));
+    rig.mirror.bring_back(&paths(&["a/b"])).expect("the last");
+    assert_eq!(rig.project.read("a/b"), "a/b by a test");
+}
+
+#[test]
+fn caches_and_locks_stay_also_where_nothing_is_ignored() {
+    let project = Home::new()
+        .project("bare")
+        .file("Cargo.toml", "[package]\nname = \"a\"\n")
+        .file("build.rs", "fn main() {}\n")
+        .file("mod.py", "")
+        .committed();
+    let mut rig = Rig::new(project);
+    rig.reconcile();
+    let kept = [
+        ".coverage",
+        ".mypy_cache/3/a.json",
+        ".pytest_cache/v/lastfailed",
+        ".ruff_cache/x",
+        "Cargo.lock",
+        "__pycache__/mod.cpython-311.pyc",
+        "a.egg-info/PKG-INFO",
+        "mod.pyc",
+        "node_modules/.cache/x",
+        "other/CACHEDIR.TAG",
+        "other/x",
+        "target/debug/deps/x",
+    ];
+    make(&rig, &kept);
+    fs::create_dir_all(rig.slot_path("target/debug/examples")).expect("ours");
+    let before = rig.mtime("build.rs");
+    rig.mirror.mend().expect("mended");
+    for name in kept {
+        assert!(rig.slot_path(name).exists(), "{name} is gone");
+    }
+    assert!(rig.slot_path("target/debug/examples").exists());
+    assert_eq!(rig.mtime("build.rs"), before);
+    // The build script may have made it, and has to run again.
+    make(&rig, &["src/made.rs"]);
+    rig.mirror.mend().expect("mended");
+    assert!(!rig.slot_path("src").exists());
+    assert!(rig.mtime("build.rs") > before);
+    let (drift, _) = rig.mirror.mend().expect("mended");
+    assert!(drift.is_clean(), "{drift:?}");
+}
+
+#[test]
+fn what_a_killed_run_did_is_undone() {
+    let mut rig = Rig::new(demo());
+    rig.reconcile();
+    rig.mirror.begin_run().expect("ready");
+    make(&rig, &["gen.py", "src/lib.rs"]);
+    let mut rig = rig.restarted();
+    let synced = rig.reconcile();
+    rig.agrees(&synced);
+}

@@ -323,3 +323,33 @@ fn nextest_where_it_is_configured() {
         "{ran}"
     );
 }
+
+/// What a build script wrote into the sources is moved out after the run; cargo, which knows
+/// its cache only, has to make it again.
+#[test]
+fn what_a_build_script_made_is_made_again() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new()
+        .project("generated")
+        .file(
+            "Cargo.toml",
+            "[package]\nname = \"generated\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+        )
+        .file(".gitignore", "/target\n")
+        .file(
+            "build.rs",
+            "fn main() {\n    println!(\"cargo:rerun-if-changed=build.rs\");\n    \
+             std::fs::write(\"src/made.rs\", \"pub const X: u8 = 1;\\n\").unwrap();\n}\n",
+        )
+        .file(
+            "src/lib.rs",
+            "mod made;\n#[test]\nfn one() { assert_eq!(made::X, 1) }\n",
+        )
+        .committed();
+    for _ in 0..3 {
+        let (document, ran) = document(&project, &[]);
+        assert!(only(&document).is_green(), "{ran}");
+    }
+}

@@ -187,3 +187,32 @@ fn what_the_sandbox_caused_is_explained() {
         assert!(note.remedy.is_some(), "a note without a remedy: {note:?}");
     }
 }
+
+/// A verdict names a tree: what an earlier run made is not part of it.
+#[test]
+fn what_an_earlier_run_made_does_not_count() {
+    if !ready() {
+        return;
+    }
+    let project = Home::new()
+        .project("makers")
+        .file("pytest.ini", "[pytest]\npythonpath = .\n")
+        .file(
+            "tests/test_a.py",
+            "def test_a():\n    open('gen.py', 'w').write('X = 1\\n')\n    \
+             open('tests/test_gen.py', 'w').write('def test_gen():\\n    assert 0\\n')\n",
+        )
+        .file(
+            "tests/test_b.py",
+            "def test_b():\n    import gen\n    assert gen.X == 1\n",
+        )
+        .committed();
+    for _ in 0..2 {
+        let (document, ran) = document(&project, &[]);
+        assert!(only(&document).is_green(), "{ran}");
+    }
+    std::fs::remove_file(project.path("tests/test_a.py")).expect("ours");
+    let (document, ran) = document(&project, &[]);
+    assert!(!only(&document).is_green(), "{ran}");
+    assert!(blames(only(&document), "tests/test_b.py::test_b"), "{ran}");
+}
