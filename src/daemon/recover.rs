@@ -14,6 +14,7 @@ use crate::model::RunState;
 use crate::model::status::Fold;
 use crate::run::history;
 use crate::run::queue::Request;
+use crate::run::rundir;
 use crate::sandbox::bwrap::Bwrap;
 use crate::sandbox::marker;
 use crate::store::ProjectRow;
@@ -26,13 +27,9 @@ use std::path::PathBuf;
 /// Every project that is watched whenever a daemon runs, with what the journal says of it.
 pub(super) async fn projects(
     store: &Store,
-    host: &HostEnv,
 ) -> Result<Vec<(ProjectId, PathBuf, Recovered)>, StoreError> {
     let mut found = Vec::new();
     let open = store.open_runs().await?;
-    for run in open.iter().filter(|run| run.state == RunState::Running) {
-        tidy(&history::runs_dir(&host.state_dir()).join(run.id.as_str()));
-    }
     for ProjectRow { id, path, .. } in store.projects().await? {
         let recovered = told(store, &id, &path, &open).await?;
         found.push((id, path, recovered));
@@ -100,23 +97,5 @@ pub(super) fn sweep(host: &HostEnv) {
     if !swept.killed.is_empty() {
         tracing::warn!(pids = ?swept.killed, "ended what a dead daemon had left running");
     }
-}
-
-/// Removes what was only there while a run went on: its directory keeps the raw log.
-fn tidy(run_dir: &Path) {
-    let Ok(entries) = std::fs::read_dir(run_dir) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let temporary = entry.file_name().to_string_lossy().starts_with(".tmp");
-        let removed = match (is_dir, temporary) {
-            (true, _) => std::fs::remove_dir_all(entry.path()),
-            (false, true) => std::fs::remove_file(entry.path()),
-            (false, false) => Ok(()),
-        };
-        if let Err(error) = removed {
-            tracing::warn!(path = %entry.path().display(), %error, "left by a lost run, and stays");
-        }
-    }
+    rundir::tidy_dead(&history::runs_dir(&host.state_dir()));
 }

@@ -130,7 +130,7 @@ impl Daemon {
         let _ = tokio::task::spawn_blocking(move || recover::sweep(&swept)).await;
         let projects = match options.foreground {
             true => Vec::new(),
-            false => recover::projects(&store, &host).await?,
+            false => recover::projects(&store).await?,
         };
         let (inbox, inputs) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::channel(QUESTIONS);

@@ -3,6 +3,7 @@
 
 use crate::model::Report;
 use regreen_parsers::pytest;
+use rustix::fs::FlockOperation;
 use std::fs::DirBuilder;
 use std::fs::File;
 use std::io::Write;
@@ -17,6 +18,9 @@ const LAUNCHER: &str = include_str!("inject/launch.py");
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
+    /// The directory, locked while the run goes on: the lock goes with the process, however it
+    /// ends, so that [`tidy_dead`] knows what nobody needs any more.
+    alive: Option<File>,
 }
 
 impl RunDir {
@@ -24,15 +28,18 @@ impl RunDir {
     pub fn at(path: &Path) -> Self {
         RunDir {
             path: path.to_owned(),
+            alive: None,
         }
     }
 
     /// Makes the directory and what is mounted from it.
     pub fn create(path: &Path) -> std::io::Result<Self> {
-        let dir = RunDir::at(path);
-        for part in [path.to_owned(), dir.inject()] {
-            DirBuilder::new().recursive(true).mode(0o700).create(part)?;
-        }
+        let mut dir = RunDir::at(path);
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(path)?;
+        // Before there is anything in it that could be taken for a dead run's.
+        dir.alive = lock(path);
+        builder.create(dir.inject())?;
         let reporter = format!("{}.py", pytest::REPORTER_NAME);
         std::fs::write(dir.inject().join(reporter), pytest::REPORTER)?;
         std::fs::write(dir.inject().join("launch.py"), LAUNCHER)?;
@@ -92,6 +99,51 @@ impl RunDir {
     }
 }
 
+/// Locks a run's directory; `None` while another process has it.
+fn lock(path: &Path) -> Option<File> {
+    let dir = File::open(path).ok()?;
+    rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(dir)
+}
+
+/// Removes what was only there for the sandbox from the runs of processes that are gone; what
+/// a living process still runs stays. Blocking.
+pub fn tidy_dead(runs: &Path) {
+    let Ok(entries) = std::fs::read_dir(runs) else {
+        return;
+    };
+    for run in entries.flatten().map(|entry| entry.path()) {
+        let left = left_in(&run);
+        if left.is_empty() {
+            continue;
+        }
+        let Some(_ours) = lock(&run) else {
+            continue;
+        };
+        for path in left {
+            let removed = match path.is_dir() {
+                true => std::fs::remove_dir_all(&path),
+                false => std::fs::remove_file(&path),
+            };
+            if let Err(error) = removed {
+                tracing::warn!(path = %path.display(), %error, "left by a lost run, and stays");
+            }
+        }
+    }
+}
+
+/// What a run that ended in good order would have removed.
+fn left_in(run: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(run) else {
+        return Vec::new();
+    };
+    let left = entries.flatten().filter(|entry| {
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        is_dir || entry.file_name().to_string_lossy().starts_with(".tmp")
+    });
+    left.map(|entry| entry.path()).collect()
+}
+
 /// Writes a file so that a reader sees the old one or the new one.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("/"));
@@ -105,4 +157,24 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 pub fn read_report(dir: &Path) -> std::io::Result<Report> {
     let bytes = std::fs::read(dir.join("report.json"))?;
     serde_json::from_slice(&bytes).map_err(std::io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_dead_runs_left_is_removed() {
+        let runs = tempfile::tempdir().expect("a temporary directory");
+        let living = RunDir::create(&runs.path().join("living")).expect("made");
+        let dead = RunDir::create(&runs.path().join("dead")).expect("made");
+        dead.events(0).expect("made");
+        std::fs::write(dead.raw_log(), "said").expect("written");
+        let (inject, events, log) = (dead.inject(), dead.path.join("events.0"), dead.raw_log());
+        drop(dead);
+        tidy_dead(runs.path());
+        assert!(living.inject().exists());
+        assert!(!inject.exists() && !events.exists());
+        assert!(log.exists());
+    }
 }

@@ -203,7 +203,7 @@ impl CargoRun {
         }
         let target = current
             .as_ref()
-            .map(|c| c.target.clone())
+            .map(|c| self.targets.settled(&c.target))
             .unwrap_or_default();
         let mut label = self.targets.label(&target);
         if label.is_empty() {
@@ -374,7 +374,8 @@ impl CargoRun {
             let Some(current) = current else {
                 continue;
             };
-            let label = self.targets.label(&current.target);
+            let target = self.targets.settled(&current.target);
+            let label = self.targets.label(&target);
             let explained = compose
                 .failures
                 .iter()
@@ -382,7 +383,7 @@ impl CargoRun {
             if explained || label.is_empty() {
                 continue;
             }
-            self.custom_in_text(compose, &current.target, &label, code, signal);
+            self.custom_in_text(compose, &target, &label, code, signal);
         }
     }
 

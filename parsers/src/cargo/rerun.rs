@@ -102,6 +102,7 @@ mod tests {
             name: "n".into(),
             kind: kind.into(),
             dir: "/p".into(),
+            ..Target::default()
         };
         assert_eq!(
             words(test(&context, &target("lib"), "tests::a")),

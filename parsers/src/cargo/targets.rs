@@ -19,6 +19,8 @@ pub(crate) struct Target {
     pub kind: String,
     /// The package's directory, absolute.
     pub dir: String,
+    /// The binary's path, kept only while nobody has said whose it is.
+    pub binary: String,
 }
 
 impl Target {
@@ -54,6 +56,7 @@ impl Targets {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             dir: parent(artifact.manifest_path.as_str()).to_owned(),
+            binary: String::new(),
         };
         if self.by_binary.len() + self.libraries.len() >= MOST {
             return;
@@ -80,6 +83,15 @@ impl Targets {
                 .is_some_and(|rest| rest.ends_with('/'))
         });
         by_end.map_or_else(|| unknown(binary), |(_, target)| target.clone())
+    }
+
+    /// The same target by all that is known now: cargo's text and its messages come on two
+    /// streams, and the text that names a binary may overtake the message that explains it.
+    pub fn settled(&self, target: &Target) -> Target {
+        match target.binary.is_empty() {
+            true => target.clone(),
+            false => self.of(&target.binary),
+        }
     }
 
     /// The word that stands for a target in a report: its name, and more only where another
@@ -147,6 +159,7 @@ fn unknown(binary: &str) -> Target {
     };
     Target {
         name: name.to_owned(),
+        binary: binary.to_owned(),
         ..Target::default()
     }
 }
@@ -212,6 +225,7 @@ mod tests {
             name: name.into(),
             kind: kind.into(),
             dir: "/p".into(),
+            ..Target::default()
         };
         let known = [
             target("a", "a", "lib"),
@@ -230,5 +244,19 @@ mod tests {
     fn an_unknown_binary_is_named_after_its_file() {
         let target = Targets::default().of("target/debug/deps/demo-8348ca7a80742723");
         assert_eq!(target.name, "demo");
+    }
+
+    #[test]
+    fn a_binary_that_was_named_before_it_was_explained_has_one_name() {
+        let mut targets = Targets::default();
+        let early = targets.of("/p/target/debug/deps/reader-0123456789abcdef");
+        let known = Target {
+            package: "reader".to_owned(),
+            name: "reader".to_owned(),
+            ..Target::default()
+        };
+        let binary = "/p/target/debug/deps/reader-0123456789abcdef".to_owned();
+        targets.by_binary.insert(binary, known);
+        assert_eq!(targets.label(&targets.settled(&early)), "reader");
     }
 }

@@ -63,7 +63,8 @@ fn probe(part: &str) -> Result<(), String> {
         "systemd" => systemd(),
         "fuse" => {
             runs(&["bindfs", "--version"])?;
-            exists("/dev/fuse")
+            // It may be there and be for root only.
+            openable("/dev/fuse")
         }
         "docker" => runs(&["docker", "version"]),
         "podman" => runs(&["podman", "info"]),
@@ -91,6 +92,13 @@ fn exists(path: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("`{path}` does not exist")),
     }
+}
+
+fn openable(path: &str) -> Result<(), String> {
+    let opened = std::fs::File::options().read(true).write(true).open(path);
+    opened
+        .map(|_| ())
+        .map_err(|error| format!("`{path}` cannot be opened: {error}"))
 }
 
 fn runs(words: &[&str]) -> Result<(), String> {
