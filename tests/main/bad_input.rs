@@ -112,6 +112,9 @@ fn a_configuration_that_breaks_while_it_is_watched() {
         (&"green".into(), &false.into()),
         "green, about a tree that was not tested: {status:#}"
     );
+    // Mended only after the next sign of life: whoever looks has had the time to see it.
+    let told_at = status["updated_at"].clone();
+    project.status_until("the next sign", |status| status["updated_at"] != told_at);
     project.write("regreen.toml", "[limits]\nsilence = \"2m\"\n");
     let status = project.settled();
     assert_eq!(status["verdict"], "green", "{status:#}");
