@@ -495,6 +495,10 @@ impl Mirror {
     /// Removes a file of the slot, and the directories that it leaves empty.
     fn drop_file(&mut self, rel: &Path) -> Result<(), MirrorError> {
         self.tree_dir = None;
+        // A directory of that name that has arrived already.
+        if self.manifest.any_below(rel.as_os_str().as_bytes())? {
+            return Ok(());
+        }
         self.tree
             .remove(rel)
             .map_err(MirrorError::io("remove from the slot", rel))?;

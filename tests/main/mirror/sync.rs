@@ -260,3 +260,15 @@ fn paths_that_lead_out_are_not_followed() {
     assert_eq!(after.snapshot, before.snapshot);
     assert_eq!(after.generation, before.generation);
 }
+
+/// Told by the directory's name: the new file must outlive the removal of the old one.
+#[test]
+fn a_file_that_became_a_directory_arrives() {
+    let mut rig = Rig::new(demo());
+    rig.project.write("a/b", "file\n");
+    rig.reconcile();
+    std::fs::remove_file(rig.project.path("a/b")).expect("ours");
+    rig.project.write("a/b/c", "below\n");
+    let synced = rig.sync(["a"]);
+    rig.agrees(&synced);
+}
