@@ -61,8 +61,9 @@ impl Etc {
         fs::set_permissions(draft.path(), fs::Permissions::from_mode(0o755))?;
         let mut left = MOST_BYTES;
         for source in sources {
-            let relative = source.strip_prefix("/etc").unwrap_or(source);
-            let target = draft.path().join(relative);
+            // Never an absolute path: joined, it would stand for itself.
+            let inside = source.strip_prefix("/etc").or(source.strip_prefix("/"));
+            let target = draft.path().join(inside.map_err(io::Error::other)?);
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent)?;
             }

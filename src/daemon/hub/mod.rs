@@ -31,6 +31,7 @@ use crate::model::RunKey;
 use crate::model::SnapshotId;
 use crate::model::Timestamp;
 use crate::model::status::DaemonStatus;
+use crate::model::status::Fold;
 use crate::model::status::LoopStatus;
 use crate::model::status::Status;
 use crate::run::queue::Queue;
@@ -284,6 +285,9 @@ pub struct State {
     deferred: BTreeMap<Token, Deferred>,
     /// Whoever waits for a project's end.
     closing: BTreeMap<ProjectId, Vec<Token>>,
+    /// What was last shown of projects that were given up while this daemon runs: newer than
+    /// what the journal said to whoever asked for them again before they were closed.
+    given_up: BTreeMap<ProjectId, Fold>,
     /// Runs that go on and that somebody no longer wants.
     cancelled: BTreeSet<RunId>,
     ready: bool,
@@ -310,6 +314,7 @@ impl State {
             store_trouble: None,
             deferred: BTreeMap::new(),
             closing: BTreeMap::new(),
+            given_up: BTreeMap::new(),
             cancelled: BTreeSet::new(),
             ready: false,
             stopping: false,

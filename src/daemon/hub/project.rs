@@ -455,6 +455,13 @@ impl State {
     }
 
     pub(super) fn closed(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId) {
+        // What was queued while it was being closed ends with it; what waits for the daemon's
+        // next start stays open in the journal.
+        if !self.stopping {
+            for run in self.queue.forget(id) {
+                self.emit(out, now, id, EventKind::RunCancelled { run });
+            }
+        }
         let Some(project) = self.projects.remove(id) else {
             return;
         };
@@ -466,6 +473,7 @@ impl State {
             let project = id.clone();
             out.effects.push(Effect::Checkpoint { project, body });
         }
+        self.given_up.insert(id.clone(), project.fold);
         self.answer_closed(out, id);
     }
 }

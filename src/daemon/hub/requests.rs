@@ -458,7 +458,17 @@ impl State {
         match self.projects.get_mut(id) {
             // Somebody was quicker.
             Some(known) => known.foreground &= foreground,
-            None => self.adopt(out, now, id, path, foreground, recovered),
+            None => {
+                // All that it had was ended when it was closed: only what it showed counts.
+                let recovered = match self.given_up.remove(id) {
+                    Some(fold) => Recovered {
+                        fold: Some(fold),
+                        ..Recovered::default()
+                    },
+                    None => recovered,
+                };
+                self.adopt(out, now, id, path, foreground, recovered);
+            }
         }
         events.iter().for_each(|event| self.show(event));
         if let Some(project) = self.projects.get(id) {

@@ -234,6 +234,9 @@ impl State {
         let Some(project) = self.projects.get(id) else {
             return;
         };
+        if project.phase == Phase::Closing {
+            return;
+        }
         let moved = self
             .queue
             .moved(id, snapshot, |suite| project.environment(suite));
