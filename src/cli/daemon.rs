@@ -9,7 +9,6 @@ use crate::model::EXIT_OK;
 use crate::model::HostEnv;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
-use tokio_util::sync::CancellationToken;
 
 /// Runs the daemon.
 #[derive(Debug, clap::Args)]
@@ -44,17 +43,14 @@ async fn serve(host: HostEnv, options: Options) -> anyhow::Result<u8> {
     let mut daemon = Daemon::start(host, options).await?;
     let server = Server::start(daemon.handle().clone())?;
     daemon.begin();
-    let suspend = CancellationToken::new();
-    let loops = daemon.handle().clone();
-    let loops = tokio::spawn(loops.resume_unfinished_loops(suspend.clone()));
+    let loops = tokio::spawn(daemon.handle().clone().finish_ended_loops());
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = daemon.ended() => {}
     }
-    suspend.cancel();
-    // Loops that panicked have said so in the log; they go on at the next start.
-    let _ = loops.await;
+    // What is left over of a loop that had ended can wait for the next start.
+    loops.abort();
     server.stop().await;
     daemon.stop().await;
     Ok(EXIT_OK)

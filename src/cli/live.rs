@@ -6,6 +6,7 @@ use crate::cli::out::Paint;
 use crate::cli::out::Style;
 use crate::cli::render;
 use crate::model::Activity;
+use crate::model::INTERRUPTED;
 use crate::model::Note;
 use crate::model::Timestamp;
 use crate::model::Verdict;
@@ -130,6 +131,7 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
     for suite in &status.suites {
         lines.push(suite_line(suite, now, paint));
     }
+    lines.extend(loops(status, paint));
     for trouble in &status.notes {
         lines.push(note(trouble, paint));
     }
@@ -145,6 +147,29 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
         lines.push(paint.style(Style::Warn, format!("  flaky: {}", test.id)));
     }
     lines
+}
+
+/// The loops that have not ended, a line each.
+fn loops(status: &Status, paint: Paint) -> Vec<String> {
+    let open = status.loops.iter().filter(|one| one.stop.is_none());
+    open.map(|one| {
+        let what = match one.iteration {
+            0 => one.state.clone(),
+            iteration => format!("{}, iteration {iteration}", one.state),
+        };
+        match one.state.as_str() {
+            INTERRUPTED => {
+                let text = format!(
+                    "  ! loop {id}: {what} — `regreen loops resume {id}` goes on with it, \
+                     `regreen loops stop {id}` ends it",
+                    id = one.id
+                );
+                paint.style(Style::Warn, text)
+            }
+            _ => format!("  loop {}  {what}", one.id),
+        }
+    })
+    .collect()
 }
 
 fn failures(status: &Status, paint: Paint) -> Vec<String> {

@@ -30,6 +30,10 @@ use tokio::signal::unix::signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// Signals that come within this time of the first one say the same again; a later one means
+/// that ending in good order takes too long.
+const SAME_WISH: Duration = Duration::from_millis(500);
+
 /// Runs a command of its own runtime.
 pub(super) fn with_runtime(
     command: impl Future<Output = anyhow::Result<u8>>,
@@ -111,15 +115,21 @@ async fn signals(cancel: CancellationToken, suspend: CancellationToken) {
     ) else {
         return;
     };
+    let mut wished: Option<Instant> = None;
     loop {
         let token = tokio::select! {
             _ = interrupt.recv() => &cancel,
             _ = terminate.recv() => &suspend,
         };
-        if cancel.is_cancelled() || suspend.is_cancelled() {
-            std::process::exit(i32::from(EXIT_INTERRUPTED));
+        match wished {
+            None => {
+                wished = Some(Instant::now());
+                token.cancel();
+            }
+            // One wish may come twice: `timeout` signals its child and then its child's group.
+            Some(at) if at.elapsed() < SAME_WISH => {}
+            Some(_) => std::process::exit(i32::from(EXIT_INTERRUPTED)),
         }
-        token.cancel();
     }
 }
 

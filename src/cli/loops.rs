@@ -82,7 +82,7 @@ async fn act(handle: &Handle, args: &Args) -> Result<anyhow::Result<u8>, FixErro
         Verb::List { all } => {
             let here = (!all).then_some(args.dir.as_path());
             let loops = handle.loops(here).await?;
-            return Ok(list(handle, &loops, args.json));
+            return Ok(list(&loops, args.json));
         }
         Verb::Show(which)
         | Verb::Stop(which)
@@ -126,7 +126,7 @@ fn show(handle: &Handle, report: &LoopReport, json: bool) -> anyhow::Result<u8> 
     Ok(EXIT_OK)
 }
 
-fn list(handle: &Handle, loops: &[LoopReport], json: bool) -> anyhow::Result<u8> {
+fn list(loops: &[LoopReport], json: bool) -> anyhow::Result<u8> {
     if json {
         out::json(&loops)?;
         return Ok(EXIT_OK);
@@ -137,7 +137,6 @@ fn list(handle: &Handle, loops: &[LoopReport], json: bool) -> anyhow::Result<u8>
     for one in loops {
         let state = match one.stop_reason {
             Some(reason) => reason.as_str(),
-            None if handle.loop_is_interrupted(one) => "interrupted",
             None => one.state.as_str(),
         };
         out::line(format!(

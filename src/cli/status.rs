@@ -12,6 +12,7 @@ use crate::model::Activity;
 use crate::model::EXIT_OK;
 use crate::model::EXIT_UNREACHABLE;
 use crate::model::HostEnv;
+use crate::model::INTERRUPTED;
 use crate::model::Timestamp;
 use crate::model::Verdict;
 use crate::model::status::Status;
@@ -60,7 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         return Ok(EXIT_OK);
     }
     if args.follow {
-        return remote::small_runtime()?.block_on(follow(&place, args.json));
+        return remote::small_runtime()?.block_on(follow(&handle, &place, args.json));
     }
     let Some((status, _)) = found else {
         out::tell(format!(
@@ -71,6 +72,10 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         return Ok(EXIT_UNREACHABLE);
     };
     let dead = place.daemon_is_dead(&status);
+    let status = match args.json {
+        true => status,
+        false => believed(&handle, &status, dead),
+    };
     show(&status, dead, place.now(), args.json)?;
     Ok(match args.exit_code {
         true => exit_code(&status, dead),
@@ -94,10 +99,9 @@ fn show(status: &Status, dead: bool, now: Timestamp, json: bool) -> anyhow::Resu
         return out::json(status);
     }
     let paint = Paint::stdout();
-    for line in
-        life(status, dead, paint)
-            .into_iter()
-            .chain(live::text(&believed(status, dead), now, paint))
+    for line in life(status, dead, paint)
+        .into_iter()
+        .chain(live::text(status, now, paint))
     {
         out::line(line)?;
     }
@@ -106,8 +110,16 @@ fn show(status: &Status, dead: bool, now: Timestamp, json: bool) -> anyhow::Resu
 
 /// What can be believed of a status: what a dead daemon left says nothing about now, and
 /// nothing is being done.
-fn believed(status: &Status, dead: bool) -> Status {
+fn believed(handle: &Handle, status: &Status, dead: bool) -> Status {
     let mut status = status.clone();
+    if dead || status.daemon.is_none() {
+        // A loop that was driven by the process that died may be driven by another one by now.
+        for one in &mut status.loops {
+            if one.stop.is_none() && !handle.loop_is_driven(&one.id) {
+                one.state = INTERRUPTED.to_owned();
+            }
+        }
+    }
     if dead {
         status.stale = true;
         status.activity = Activity::Idle;
@@ -140,7 +152,7 @@ pub fn essence(status: &Status) -> Status {
     essence
 }
 
-async fn follow(place: &StatusPlace, json: bool) -> anyhow::Result<u8> {
+async fn follow(handle: &Handle, place: &StatusPlace, json: bool) -> anyhow::Result<u8> {
     let mut ticks = tokio::time::interval(LOOK);
     let mut shown: Option<Status> = None;
     let mut told_dead = false;
@@ -161,7 +173,7 @@ async fn follow(place: &StatusPlace, json: bool) -> anyhow::Result<u8> {
         told_dead = dead;
         let status = match json {
             true => status,
-            false => believed(&status, dead),
+            false => believed(handle, &status, dead),
         };
         let new = essence(&status);
         if shown.as_ref() == Some(&new) {

@@ -1,15 +1,16 @@
 //! Loops are driven by whatever process was asked to; all keep their records in the one store.
-//! The daemon looks at these records when another process has written to the store, and shows
-//! in the status what changed.
+//! The daemon looks at these records when another process has written to the store or a loop's
+//! driver has come or gone, and shows in the status what changed. It drives none by itself.
 
 use crate::daemon::hub::Input;
+use crate::iteration::LoopError;
 use crate::iteration::LoopFiles;
-use crate::iteration::driver;
+use crate::iteration::records;
 use crate::model::HostEnv;
+use crate::model::INTERRUPTED;
+use crate::model::LoopId;
 use crate::model::status::LoopStatus;
-use crate::run;
 use crate::store::Store;
-use crate::store::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -26,45 +27,57 @@ pub(super) async fn watch(
     beside: CancellationToken,
 ) {
     let mut due = tokio::time::interval(LOOK);
-    let mut seen = None;
+    let mut seen: Option<(Option<i64>, Vec<(LoopId, bool)>)> = None;
     loop {
         tokio::select! {
             _ = due.tick() => {}
             () = beside.cancelled() => return,
         }
         let version = store.foreign_writes().await.ok();
-        if seen.is_some() && seen == version {
+        if let Some((known, open)) = &seen
+            && *known == version
+            && same_drivers(&host, open)
+        {
             continue;
         }
-        seen = version;
-        if let Err(error) = tell(&store, &host, &inbox).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "loops are not shown");
+        match tell(&store, &host, &inbox).await {
+            Ok(open) => seen = Some((version, open)),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "loops are not shown");
+            }
         }
     }
 }
 
-async fn tell(
+/// Whether every loop without an end is driven as it was before, or as little.
+fn same_drivers(host: &HostEnv, open: &[(LoopId, bool)]) -> bool {
+    let state_dir = host.state_dir();
+    open.iter()
+        .all(|(id, driven)| LoopFiles::of(&state_dir, id).is_driven() == *driven)
+}
+
+/// Tells the hub how every loop stands. Answers those without an end, and whether they are
+/// driven.
+pub(super) async fn tell(
     store: &Store,
     host: &HostEnv,
     inbox: &mpsc::UnboundedSender<Input>,
-) -> Result<(), StoreError> {
-    for row in store.loops(None).await? {
-        let project = row.project.clone();
-        // A record of another version is that version's business.
-        let Ok(record) = driver::read(row) else {
-            continue;
-        };
-        let files = LoopFiles::of(&host.state_dir(), record.id());
-        let report = record.report(files.dir(), run::now());
+) -> Result<Vec<(LoopId, bool)>, LoopError> {
+    let mut open = Vec::new();
+    for (project, report) in records::standings(store, &host.state_dir(), None).await? {
+        if report.stop_reason.is_none() {
+            let driven = report.state != INTERRUPTED;
+            open.push((report.id.clone(), driven));
+        }
         let status = LoopStatus {
             id: report.id,
             state: report.state,
-            iteration: u32::try_from(report.iterations.len()).unwrap_or(u32::MAX),
+            iteration: report.spend.iterations,
             stop: report.stop_reason,
         };
         // Fails only once the hub is gone.
         let _ = inbox.send(Input::Loop { project, status });
     }
-    Ok(())
+    Ok(open)
 }

@@ -189,6 +189,12 @@ impl Daemon {
     /// Ends it in good order: runs are ended, the status files say so, the journal is closed.
     pub async fn stop(mut self) {
         Systemd::stopping(self.service);
+        // The last word of the status is true of the loops too: nobody will look again.
+        let told = loops::tell(&self.store, self.handle.host(), &self.inbox).await;
+        if let Err(error) = told {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "loops are not shown");
+        }
         self.handle.stop();
         self.ended().await;
         self.beside.cancel();

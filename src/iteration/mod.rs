@@ -14,6 +14,7 @@ pub mod landing;
 pub mod machine;
 pub mod progress;
 mod record;
+pub mod records;
 pub mod setup;
 
 pub use error::LoopError;

@@ -16,6 +16,10 @@ use std::path::PathBuf;
 /// Version of [`LoopReport`].
 pub const LOOP_SCHEMA: u32 = 1;
 
+/// The state's name of a loop that has no end and that nobody drives: whoever did was killed or
+/// told to end. It goes on, or ends, when the user says so.
+pub const INTERRUPTED: &str = "interrupted";
+
 /// What `regreen fix` is asked for. Absent limits are the configuration's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixRequest {
@@ -270,7 +274,7 @@ pub struct LoopReport {
     /// The branch that it works on.
     pub loop_branch: String,
     /// The state's name (`queued`, `preparing`, `baseline`, `turn`, `testing`, `gating`,
-    /// `stopped`).
+    /// `stopped`; `interrupted` when it has not ended and nobody drives it).
     pub state: String,
     /// Why it ended; absent while it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use crate::iteration::LoopFiles;
 use crate::iteration::driver;
 use crate::iteration::driver::Deps;
 use crate::iteration::landing;
+use crate::iteration::records;
 use crate::iteration::setup;
 use crate::iteration::setup::SetupError;
 use crate::model::Budget;
@@ -23,7 +24,6 @@ use crate::model::LoopReport;
 use crate::model::Note;
 use crate::model::ProjectId;
 use crate::model::StopReason;
-use crate::run::now;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::workspace::Grounds;
@@ -117,37 +117,32 @@ impl Handle {
         Ok(self.maybe_apply(deps, report, apply).await)
     }
 
-    /// Goes on with every loop that was cut short and that nobody drives, until they end or
-    /// `suspend` is cancelled: what a daemon does when it is back.
-    pub async fn resume_unfinished_loops(self, suspend: CancellationToken) {
-        let unfinished = self.loops(None).await.unwrap_or_else(|error| {
+    /// Cleans up after every loop that had ended when its driver was killed: its rooms are given
+    /// back and its report is written. A loop that was cut short before its end is left to
+    /// `regreen loops resume`: going on with it spends an agent's turn, and that is the user's
+    /// to say.
+    pub async fn finish_ended_loops(self) {
+        let open = match self.store() {
+            Ok(store) => records::unfinished(&store).await.map_err(FixError::from),
+            Err(error) => Err(error.into()),
+        };
+        let open = open.unwrap_or_else(|error| {
             tracing::warn!(%error, "the loops on record cannot be read");
             Vec::new()
         });
-        let mut driven = tokio::task::JoinSet::new();
-        for report in unfinished {
-            if report.stop_reason.is_some() {
-                continue;
-            }
-            // Nobody watches; what happens is on record.
+        for id in open {
+            // Nobody watches, and nothing is asked of it that could be cancelled.
             let (lines, _) = mpsc::channel(1);
             let watch = LoopWatch {
                 lines,
                 cancel: CancellationToken::new(),
-                suspend: suspend.clone(),
+                suspend: CancellationToken::new(),
             };
-            let handle = self.clone();
-            driven.spawn(async move {
-                let ended = handle.resume_loop(&report.id, None, watch).await;
-                match ended {
-                    Ok(ended) => {
-                        tracing::info!(id = %report.id, reason = ?ended.stop_reason, "loop ended")
-                    }
-                    Err(error) => tracing::info!(id = %report.id, %error, "loop not resumed"),
-                }
-            });
+            match self.resume_loop(&id, None, watch).await {
+                Ok(_) => tracing::info!(%id, "a loop that had ended was cleaned up"),
+                Err(error) => tracing::info!(%id, %error, "a loop that had ended is left as it is"),
+            }
         }
-        while driven.join_next().await.is_some() {}
     }
 
     /// Moves a loop's result onto its branch as it is now, once it is proved there.
@@ -206,13 +201,8 @@ impl Handle {
 
     async fn loops_of(&self, project: Option<ProjectId>) -> Result<Vec<LoopReport>, FixError> {
         let state_dir = self.host().state_dir();
-        let mut reports = Vec::new();
-        for row in self.store()?.loops(project.as_ref()).await? {
-            let record = driver::read(row)?;
-            let files = LoopFiles::of(&state_dir, record.id());
-            reports.push(record.report(files.dir(), now()));
-        }
-        Ok(reports)
+        let found = records::standings(&self.store()?, &state_dir, project.as_ref()).await?;
+        Ok(found.into_iter().map(|(_, report)| report).collect())
     }
 
     /// The report of a loop.
@@ -220,15 +210,12 @@ impl Handle {
     /// # Errors
     /// When there is none.
     pub async fn loop_report(&self, id: &LoopId) -> Result<LoopReport, FixError> {
-        let record = driver::load(&self.store()?, id).await?;
-        let files = LoopFiles::of(&self.host().state_dir(), id);
-        Ok(record.report(files.dir(), now()))
+        Ok(records::standing(&self.store()?, &self.host().state_dir(), id).await?)
     }
 
-    /// Whether a loop neither ended nor goes on: whoever drove it is dead.
-    pub fn loop_is_interrupted(&self, report: &LoopReport) -> bool {
-        let files = LoopFiles::of(&self.host().state_dir(), &report.id);
-        report.stop_reason.is_none() && !files.is_driven()
+    /// Whether anybody drives a loop now.
+    pub fn loop_is_driven(&self, id: &LoopId) -> bool {
+        LoopFiles::of(&self.host().state_dir(), id).is_driven()
     }
 
     /// The report of a loop as Markdown.
@@ -285,7 +272,7 @@ impl Handle {
 
     /// What a loop on record works with, and whether it is to be applied when it passed.
     async fn deps_of(&self, id: &LoopId, watch: LoopWatch) -> Result<(Deps, bool), FixError> {
-        let record = driver::load(&self.store()?, id).await?;
+        let record = records::load(&self.store()?, id).await?;
         let apply = record.apply;
         let host = self.host().clone();
         let grounds = spawn_blocking(move || setup::again(&record, &host)).await??;

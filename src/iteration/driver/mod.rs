@@ -21,6 +21,8 @@ use crate::iteration::machine::LoopState;
 use crate::iteration::machine::Phase;
 use crate::iteration::machine::step;
 use crate::iteration::record::LoopRecord;
+use crate::iteration::records::keep;
+use crate::iteration::records::load;
 use crate::model::Budget;
 use crate::model::Event;
 use crate::model::EventKind;
@@ -31,7 +33,6 @@ use crate::model::LoopReport;
 use crate::model::Note;
 use crate::model::StopReason;
 use crate::run::now;
-use crate::store::LoopRow;
 use crate::store::Store;
 use crate::workspace::Grounds;
 use crate::workspace::Workspace;
@@ -136,48 +137,6 @@ pub async fn abandon(deps: Deps, id: &LoopId) -> Result<LoopReport, LoopError> {
     driver.take_back().await?;
     let effects = driver.step(LoopInput::Cancel).await?;
     driver.drive(effects).await
-}
-
-/// A loop's record.
-///
-/// # Errors
-/// When there is none, or it cannot be read.
-pub async fn load(store: &Store, id: &LoopId) -> Result<LoopRecord, LoopError> {
-    let row = store
-        .loop_row(id)
-        .await?
-        .ok_or_else(|| LoopError::Unknown(id.clone()))?;
-    read(row)
-}
-
-/// The record in a row of the store.
-///
-/// # Errors
-/// When it is not one.
-pub fn read(row: LoopRow) -> Result<LoopRecord, LoopError> {
-    let id = row.id;
-    serde_json::from_value(row.record).map_err(|source| LoopError::Record { id, source })
-}
-
-/// Keeps a record, durable.
-///
-/// # Errors
-/// When the store cannot.
-pub async fn keep(store: &Store, record: &LoopRecord) -> Result<(), LoopError> {
-    let id = record.id().clone();
-    let body = serde_json::to_value(record).map_err(|source| LoopError::Record {
-        id: id.clone(),
-        source,
-    })?;
-    let row = LoopRow {
-        id,
-        project: record.project.clone(),
-        state: record.state.phase.as_str().to_owned(),
-        created: record.created,
-        updated: now(),
-        record: body,
-    };
-    Ok(store.put_loop(row).await?)
 }
 
 impl Driver {

@@ -194,7 +194,8 @@ impl FlakyTest {
 pub struct LoopStatus {
     /// The loop.
     pub id: LoopId,
-    /// Its state's name.
+    /// Its state's name; `interrupted` when it has not ended and nobody drives it: `regreen
+    /// loops resume` goes on with it, `regreen loops stop` ends it.
     pub state: String,
     /// The iteration, counted from 1; 0 before the first.
     pub iteration: u32,

@@ -60,7 +60,7 @@ fn a_turn_that_was_in_flight_is_not_paid_twice() {
     until_the_agent_works(&project);
     running.kill_9();
     let listed = project.regreen(["loops", "list", "--json"]).run().json();
-    assert_eq!(listed[0]["state"], "turn");
+    assert_eq!(listed[0]["state"], "interrupted");
     // A kill in the middle of moving the loop's branch leaves the lock on it.
     let branch = listed[0]["loop_branch"].as_str().expect("a branch");
     std::fs::write(project.path(format!(".git/refs/heads/{branch}.lock")), "").expect("ours");
@@ -172,23 +172,109 @@ fn another_process_can_stop_a_loop_and_a_dead_one_too() {
     assert_eq!(report(&stopped)["stop_reason"], "cancelled", "{stopped}");
 }
 
+/// The project's only loop in the status, once it is in this state.
+#[track_caller]
+fn until_the_status_says(project: &Project, state: &str) -> Value {
+    let status = project.status_until(&format!("the loop is {state}"), |status| {
+        status["loops"][0]["state"] == state
+    });
+    status["loops"][0].clone()
+}
+
+/// A daemon that watches the project.
+fn watching(project: &Project) -> Started {
+    let daemon = project.regreen(["daemon"]).start();
+    until("the daemon listens", LONG, || {
+        let ran = project.regreen(["add"]).run();
+        (ran.code() == Some(0)).then_some(())
+    });
+    daemon
+}
+
 #[test]
-fn a_daemon_goes_on_with_what_was_cut_short() {
+fn a_daemon_shows_a_killed_loop_as_interrupted_and_starts_no_agent() {
     if !require("bwrap") {
         return;
     }
     let project = adder();
+    let daemon = watching(&project);
     let running = start(&project, "counts-and-hangs");
     until_the_agent_works(&project);
+    let shown = until_the_status_says(&project, "turn");
+    assert_eq!(shown["iteration"], 1, "{shown}");
     running.kill_9();
+    let shown = until_the_status_says(&project, "interrupted");
+    assert_eq!(shown["stop"], Value::Null, "{shown}");
+    let resume = format!("regreen loops resume {}", shown["id"].as_str().unwrap());
+    project.regreen(["status"]).run().exits(0).says(&resume);
+
+    // Neither does one that finds it at its start.
+    daemon.kill_9();
+    project.regreen(["status"]).run().says(&resume);
     let daemon = project.regreen(["daemon"]).start();
-    let report = until("the daemon ends the loop", LONG, || {
-        let shown = project.regreen(["loops", "show", "--json"]).run().json();
-        shown["stop_reason"].is_string().then_some(shown)
+    let pid = daemon.pid();
+    project.status_until("the new daemon is idle", |status| {
+        status["daemon"]["pid"] == pid && status["activity"] == "idle" && status["stale"] == false
     });
-    assert_eq!(report["stop_reason"], "passed", "{report:#}");
+    until_the_status_says(&project, "interrupted");
+    let listed = project.regreen(["loops", "list"]).run();
+    listed.says("interrupted");
+    let shown = project.regreen(["loops", "show", "--json"]).run().json();
+    assert_eq!(shown["state"], "interrupted", "{shown:#}");
+    assert!(
+        shown["detail"].as_str().unwrap().contains(&resume),
+        "{shown:#}"
+    );
+    assert_eq!(starts(directory(&shown)), [1]);
+
+    let ran = project.regreen(["loops", "resume", "--json"]).run();
+    let report = report(&ran);
+    assert_eq!(report["stop_reason"], "passed", "{ran}");
     assert_eq!(starts(directory(&report)), [1]);
+    until_the_status_says(&project, "stopped");
     daemon.terminate().exits(0);
+}
+
+#[test]
+fn a_clean_end_of_the_daemon_says_what_became_of_the_loop() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let daemon = watching(&project);
+    let running = start(&project, "counts-and-hangs");
+    until_the_agent_works(&project);
+    until_the_status_says(&project, "turn");
+    running.terminate().exits(105);
+    daemon.terminate().exits(0);
+    let status = project.status().expect("it is written");
+    assert_eq!(status["daemon"], Value::Null, "{status:#}");
+    assert_eq!(status["loops"][0]["state"], "interrupted", "{status:#}");
+}
+
+#[test]
+fn a_resumed_loop_is_cancelled_by_ctrl_c_too() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let text = "echo \"begun $REGREEN_ITERATION\"; sleep 100";
+    let running = project
+        .regreen(["fix", "--json", "--agent-command", text])
+        .start();
+    until_the_agent_works(&project);
+    running.kill_9();
+    let resumed = project.regreen(["loops", "resume", "--json"]).start();
+    until("the agent works again", LONG, || {
+        let log = loop_dir(&project)?.join("turns/2/agent.log");
+        let text = std::fs::read_to_string(log).ok()?;
+        text.contains("begun 2").then_some(())
+    });
+    // As `timeout` does it: the process, and then its whole group.
+    resumed.signal(rustix::process::Signal::INT);
+    let ran = resumed.interrupt();
+    ran.exits(118);
+    assert_eq!(report(&ran)["stop_reason"], "cancelled", "{ran}");
 }
 
 #[test]
