@@ -18,6 +18,8 @@ mod bad_input;
 mod contract;
 #[path = "main/daemon.rs"]
 mod daemon;
+#[path = "main/documents.rs"]
+mod documents;
 #[path = "main/e2e.rs"]
 mod e2e;
 #[path = "main/fix/mod.rs"]

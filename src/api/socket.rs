@@ -100,7 +100,11 @@ fn listen(host: &HostEnv, path: &Path) -> Result<UnixListener, ServeError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
         _ => {}
     }
-    UnixListener::bind(path).map_err(io)
+    let listener = UnixListener::bind(path).map_err(io)?;
+    // The directory keeps others out already; whoever looks at the socket alone sees it too.
+    let own = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(path, own).map_err(io)?;
+    Ok(listener)
 }
 
 /// A listener that hangs up on other users.

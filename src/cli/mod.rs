@@ -15,6 +15,7 @@ mod loops;
 mod out;
 mod parse;
 mod pause;
+mod place;
 mod progress;
 mod remote;
 mod remove;

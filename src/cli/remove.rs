@@ -3,6 +3,7 @@
 use crate::api::client::Client;
 use crate::api::client::ClientError;
 use crate::cli::out;
+use crate::cli::place::Place;
 use crate::cli::remote;
 use crate::daemon::Handle;
 use crate::model::EXIT_OK;
@@ -13,16 +14,16 @@ use std::path::PathBuf;
 
 /// Has the daemon forget a worktree.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "PATH may also be that of a worktree that is gone, or a project's id.")]
 pub struct Args {
-    /// The worktree, or a directory in it; the path of one that is gone, or a project's id
-    #[arg(default_value = ".")]
-    path: PathBuf,
+    #[command(flatten)]
+    at: Place,
 }
 
 /// Runs the command and answers its exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let handle = Handle::local(HostEnv::capture());
-    let removed = remote::small_runtime()?.block_on(remove(&handle, &args.path));
+    let removed = remote::small_runtime()?.block_on(remove(&handle, args.at.path()));
     Ok(match removed {
         Ok(path) => {
             out::tell(format!("no longer watching `{}`", path.display()));

@@ -6,6 +6,7 @@ use crate::cli::render;
 use crate::cli::run::Export;
 use crate::daemon::Handle;
 use crate::model::EXIT_OK;
+use crate::model::EXIT_USAGE;
 use crate::model::HostEnv;
 use crate::model::Report;
 use regreen_parsers::export::Exported;
@@ -14,10 +15,9 @@ use std::path::PathBuf;
 /// Shows the report of a run, or of the last `regreen run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's id, or the beginning of it; when absent, all suites of the last `regreen run`,
-    /// whose exit code is answered again
+    /// The run's id, or the beginning of it; when absent, all suites of the last `regreen run`
     run: Option<String>,
-    /// Prints the report as JSON; without RUN the document of `regreen run --json`
+    /// Prints the report as JSON, one document a suite
     #[arg(long, conflicts_with = "format")]
     json: bool,
     /// Prints the report in another format (only failures are listed one by one)
@@ -31,24 +31,24 @@ pub struct Args {
 /// Runs the command and answers its exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let handle = Handle::local(HostEnv::capture());
-    let document = match &args.run {
-        Some(id) => {
-            let report = handle.report(id)?;
-            if args.json {
-                out::json(&report)?;
-            } else {
-                show(args.format, std::slice::from_ref(&report))?;
-            }
-            return Ok(EXIT_OK);
+    let found = match &args.run {
+        Some(id) => handle.report(id).map(|report| vec![report]),
+        None => handle.last_reports(&args.dir),
+    };
+    let reports = match found {
+        Ok(reports) => reports,
+        Err(error) if error.is_the_callers() => {
+            out::tell(format!("regreen: {error}"));
+            return Ok(EXIT_USAGE);
         }
-        None => handle.last_reports(&args.dir)?,
+        Err(error) => return Err(error.into()),
     };
     if args.json {
-        out::json(&document)?;
+        reports.iter().try_for_each(out::json)?;
     } else {
-        show(args.format, &document.reports)?;
+        show(args.format, &reports)?;
     }
-    Ok(document.exit_code)
+    Ok(EXIT_OK)
 }
 
 fn show(format: Option<Export>, reports: &[Report]) -> anyhow::Result<()> {

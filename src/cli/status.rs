@@ -5,6 +5,7 @@ use crate::cli::live;
 use crate::cli::out;
 use crate::cli::out::Paint;
 use crate::cli::out::Style;
+use crate::cli::place::Place;
 use crate::cli::remote;
 use crate::daemon::Handle;
 use crate::daemon::StatusPlace;
@@ -17,7 +18,6 @@ use crate::model::Timestamp;
 use crate::model::Verdict;
 use crate::model::status::Status;
 use crate::model::verdict_exit_code;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How often `--follow` looks at the file.
@@ -26,9 +26,8 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Shows the verdict on a worktree.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The worktree, or a directory in it
-    #[arg(default_value = ".")]
-    path: PathBuf,
+    #[command(flatten)]
+    at: Place,
     /// Prints the status file; with --follow one JSON line a change
     #[arg(long)]
     json: bool,
@@ -38,8 +37,8 @@ pub struct Args {
     /// Goes on showing changes until interrupted
     #[arg(long)]
     follow: bool,
-    /// Exits with the verdict's code: 0 green, 100 red, 101 broken, 102 unknown or stale; 69
-    /// when no daemon watches
+    /// Exits with the verdict's code: 0 green, 100 red, 101 broken, 102 unknown; a green that
+    /// is not about now leaves 102, or 69 when no daemon watches
     #[arg(long)]
     exit_code: bool,
 }
@@ -47,7 +46,7 @@ pub struct Args {
 /// Runs the command and answers its exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let handle = Handle::local(HostEnv::capture());
-    let place = match handle.status_place(&args.path) {
+    let place = match handle.status_place(args.at.path()) {
         Ok(place) => place,
         Err(problem) => return Ok(remote::refused(&problem)),
     };
@@ -63,13 +62,16 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     if args.follow {
         return remote::small_runtime()?.block_on(follow(&handle, &place, args.json));
     }
-    let Some((status, _)) = found else {
-        out::tell(format!(
-            "regreen: `{}` is not watched; `regreen watch` watches it here, `regreen add` has \
-             the daemon watch it",
-            place.root.display()
-        ));
-        return Ok(EXIT_UNREACHABLE);
+    let status = match found {
+        Some((status, _)) => status,
+        None => {
+            out::tell(format!(
+                "regreen: `{}` is not watched; `regreen watch` watches it here, `regreen add` \
+                 has the daemon watch it",
+                place.root.display()
+            ));
+            place.nothing_known()
+        }
     };
     let dead = place.daemon_is_dead(&status);
     let status = match args.json {
@@ -83,14 +85,13 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     })
 }
 
-/// The verdict's code, as far as it is about now.
+/// The verdict's code. Only a green that is about now is a reason to go on.
 fn exit_code(status: &Status, dead: bool) -> u8 {
-    if dead || status.daemon.is_none() {
-        return EXIT_UNREACHABLE;
-    }
-    match status.stale {
-        true => verdict_exit_code(Verdict::Unknown),
-        false => verdict_exit_code(status.verdict),
+    let unwatched = dead || status.daemon.is_none();
+    match status.verdict {
+        Verdict::Green | Verdict::Unknown if unwatched => EXIT_UNREACHABLE,
+        Verdict::Green if status.stale => verdict_exit_code(Verdict::Unknown),
+        verdict => verdict_exit_code(verdict),
     }
 }
 

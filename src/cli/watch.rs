@@ -7,6 +7,7 @@ use crate::api::client::ClientError;
 use crate::cli::live;
 use crate::cli::out;
 use crate::cli::out::Paint;
+use crate::cli::place::Place;
 use crate::cli::remote;
 use crate::cli::screen::Screen;
 use crate::cli::status::essence;
@@ -23,7 +24,6 @@ use crate::model::EXIT_OK;
 use crate::model::HostEnv;
 use crate::model::Timestamp;
 use crate::model::status::Status;
-use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
@@ -38,16 +38,15 @@ const TRIES: u32 = 50;
 /// Watches a worktree in the foreground, with a live view.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The worktree, or a directory in it
-    #[arg(default_value = ".")]
-    path: PathBuf,
+    #[command(flatten)]
+    at: Place,
 }
 
 /// Runs the command and answers its exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let host = HostEnv::capture();
     let local = Handle::local(host.clone());
-    let (_, root) = match local.project_at(&args.path) {
+    let (_, root) = match local.project_at(args.at.path()) {
         Ok(found) => found,
         Err(problem) => return Ok(remote::refused(&problem)),
     };

@@ -6,6 +6,7 @@ use crate::daemon::hub::Input;
 use crate::daemon::recover;
 use crate::daemon::site;
 use crate::git::Worktree;
+use crate::git::refuse_path;
 use crate::git::refuse_root;
 use crate::model::HostEnv;
 use crate::model::ProjectId;
@@ -243,17 +244,20 @@ impl Handle {
 }
 
 fn find(path: &Path, host: &HostEnv) -> Result<Worktree, Problem> {
+    let refused = |root: &Path, reason: String| {
+        let text = format!("`{}` is not watched: {reason}", root.display());
+        Problem::new(422, "refused", text).remedy("name a directory further down")
+    };
     let worktree = Worktree::discover(path).map_err(|error| {
+        if let Some((path, reason)) = refuse_path(path, &host.home) {
+            return refused(&path, reason);
+        }
         let text = site::note("", &error).message;
         Problem::new(422, "not_a_worktree", text)
     })?;
     match refuse_root(&worktree.root, &host.home) {
         None => Ok(worktree),
-        Some(reason) => {
-            let text = format!("`{}` is not watched: {reason}", worktree.root.display());
-            let remedy = "name a directory further down";
-            Err(Problem::new(422, "refused", text).remedy(remedy))
-        }
+        Some(reason) => Err(refused(&worktree.root, reason)),
     }
 }
 

@@ -48,6 +48,7 @@ pub use worktree::Head;
 pub use worktree::Resolved;
 pub use worktree::Worktree;
 pub use worktree::project_id;
+pub use worktree::refuse_path;
 pub use worktree::refuse_root;
 
 pub use git2::Oid;

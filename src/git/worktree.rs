@@ -74,6 +74,13 @@ pub fn refuse_root(root: &Path, home: &Path) -> Option<String> {
     Some(format!("it lies in the system directory `{inside}`"))
 }
 
+/// Why a path that is in no worktree must not even become one.
+pub fn refuse_path(path: &Path, home: &Path) -> Option<(PathBuf, String)> {
+    let path = path.canonicalize().ok()?;
+    let reason = refuse_root(&path, home)?;
+    Some((path, reason))
+}
+
 impl Worktree {
     /// Finds the worktree that contains `path`. Never follows `core.worktree` elsewhere, and
     /// never looks at `GIT_DIR`.

@@ -51,8 +51,6 @@ pub fn record(state: &Path, project: &ProjectId, suite: &str, run: &RunId) -> st
 pub struct Invocation {
     /// The runs.
     pub runs: Vec<RunId>,
-    /// Whether each suite ran inside and outside the sandbox.
-    pub compare: bool,
 }
 
 fn invocation_file(state: &Path, project: &ProjectId) -> PathBuf {
@@ -74,7 +72,7 @@ pub fn record_invocation(
 
 /// The newest runs of a project that belong together: those of the last `regreen run`, or, if
 /// the daemon ran something since, its last runs of the same snapshot.
-pub fn together(state: &Path, project: &ProjectId) -> Option<Invocation> {
+pub fn together(state: &Path, project: &ProjectId) -> Option<Vec<RunId>> {
     let last = last(state, project);
     let newest = last.values().max();
     let asked = std::fs::read(invocation_file(state, project)).ok();
@@ -83,7 +81,7 @@ pub fn together(state: &Path, project: &ProjectId) -> Option<Invocation> {
         && asked.runs.iter().max() >= newest
         && !asked.runs.is_empty()
     {
-        return Some(asked);
+        return Some(asked.runs);
     }
     let snapshot = |run: &RunId| {
         let report = rundir::read_report(&runs_dir(state).join(run.as_str())).ok()?;
@@ -94,10 +92,7 @@ pub fn together(state: &Path, project: &ProjectId) -> Option<Invocation> {
     let same = |run: &&RunId| *run == newest || (tested.is_some() && snapshot(run) == tested);
     let mut runs: Vec<RunId> = last.values().filter(same).cloned().collect();
     runs.sort();
-    Some(Invocation {
-        runs,
-        compare: false,
-    })
+    Some(runs)
 }
 
 /// The run with this id, or the only one whose id begins so; else those that do.

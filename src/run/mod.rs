@@ -22,7 +22,6 @@ pub use execute::Job;
 pub use execute::execute;
 pub use ground::Ground;
 pub use once::OnceError;
-pub use once::document;
 pub use once::once;
 pub use prepare::entropy;
 

@@ -173,7 +173,6 @@ pub async fn once(
     let runs = reports.iter().filter_map(|report| report.run.id.clone());
     let invocation = Invocation {
         runs: runs.map(RunId::new).collect(),
-        compare: request.compare,
     };
     // Without it `regreen report` shows the last run only.
     let _ = history::record_invocation(&host.state_dir(), &prepared.project, &invocation);
@@ -222,7 +221,7 @@ async fn one(
 }
 
 /// What several reports come to.
-pub fn document(snapshot: String, reports: Vec<Report>, compare: bool) -> RunDocument {
+fn document(snapshot: String, reports: Vec<Report>, compare: bool) -> RunDocument {
     // In a comparison the sandbox has the say.
     let step = if compare { 2 } else { 1 };
     let counted: Vec<&Report> = reports.iter().step_by(step).collect();

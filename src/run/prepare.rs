@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::config::Flag;
 use crate::git::Objects;
 use crate::git::Worktree;
+use crate::git::refuse_path;
 use crate::git::refuse_root;
 use crate::model::HostEnv;
 use crate::model::Note;
@@ -63,7 +64,12 @@ pub fn prepare(
     host: &HostEnv,
     flags: &[Flag],
 ) -> Result<Prepared, OnceError> {
-    let worktree = Worktree::discover(&request.path)?;
+    let worktree = Worktree::discover(&request.path).map_err(|error| {
+        match refuse_path(&request.path, &host.home) {
+            Some((path, reason)) => OnceError::Refused { path, reason },
+            None => error.into(),
+        }
+    })?;
     if let Some(reason) = refuse_root(&worktree.root, &host.home) {
         return Err(OnceError::Refused {
             path: worktree.root,

@@ -94,7 +94,7 @@ fn the_command_line_tells_what_the_file_tells() {
     project.regreen(["status", "--exit-code"]).run().exits(100);
     watching.interrupt();
     let asked = project.regreen(["status", "--exit-code"]).run();
-    asked.exits(69).says("(stale)").says("no daemon watches");
+    asked.exits(100).says("(stale)").says("no daemon watches");
 }
 
 /// A verdict that is not about now is no reason to go on.

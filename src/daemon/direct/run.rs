@@ -47,6 +47,13 @@ pub enum ReportError {
     },
 }
 
+impl ReportError {
+    /// Whether something was asked for that is not there.
+    pub fn is_the_callers(&self) -> bool {
+        !matches!(self, ReportError::Unreadable { .. })
+    }
+}
+
 impl Handle {
     /// Runs the suites of a worktree once, without a daemon.
     ///
@@ -86,31 +93,17 @@ impl Handle {
     ///
     /// # Errors
     /// When there is none, or one cannot be read.
-    pub fn last_reports(&self, here: &Path) -> Result<RunDocument, ReportError> {
+    pub fn last_reports(&self, here: &Path) -> Result<Vec<Report>, ReportError> {
         let state = self.host().state_dir();
         let runs = run::history::runs_dir(&state);
         let own = crate::git::Worktree::discover(here)
             .ok()
             .and_then(|worktree| run::history::together(&state, &worktree.id()));
-        let (last, compare) = match own {
-            Some(own) => (own.runs, own.compare),
-            None => {
-                let newest = run::history::newest(&runs).ok_or(ReportError::NoRuns)?;
-                (vec![newest], false)
-            }
+        let last = match own {
+            Some(last) => last,
+            None => vec![run::history::newest(&runs).ok_or(ReportError::NoRuns)?],
         };
-        let reports: Vec<Report> = last
-            .iter()
-            .map(|run| read(&runs, run))
-            .collect::<Result<_, _>>()?;
-        let snapshot = reports
-            .iter()
-            .find_map(|report| report.run.snapshot.clone());
-        Ok(run::document(
-            snapshot.unwrap_or_default(),
-            reports,
-            compare,
-        ))
+        last.iter().map(|run| read(&runs, run)).collect()
     }
 }
 

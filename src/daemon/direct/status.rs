@@ -4,7 +4,9 @@ use crate::daemon::Handle;
 use crate::daemon::site;
 use crate::daemon::statuses;
 use crate::git::Worktree;
+use crate::model::ProjectId;
 use crate::model::Timestamp;
+use crate::model::status::Fold;
 use crate::model::status::Status;
 use crate::model::wire::Problem;
 use crate::run;
@@ -20,6 +22,7 @@ use std::path::PathBuf;
 pub struct StatusPlace {
     /// The worktree.
     pub root: PathBuf,
+    id: ProjectId,
     /// In the git directory, and where it lies when that cannot be written.
     dirs: [PathBuf; 2],
 }
@@ -75,6 +78,13 @@ impl StatusPlace {
                 .is_some_and(|daemon| gone(daemon.pid))
     }
 
+    /// The status of a project that nobody has watched yet.
+    pub fn nothing_known(&self) -> Status {
+        let path = self.root.to_string_lossy();
+        let now = self.now();
+        Fold::new(self.id.clone(), &path, now).status(now, None)
+    }
+
     /// The time on the wall.
     pub fn now(&self) -> Timestamp {
         run::now()
@@ -97,6 +107,7 @@ impl Handle {
         let fallback = statuses::fallback(&self.host().state_dir(), &worktree.id());
         Ok(StatusPlace {
             dirs: [worktree.git_dir.join("regreen"), fallback],
+            id: worktree.id(),
             root: worktree.root,
         })
     }

@@ -169,14 +169,14 @@ fn the_human_report() {
     assert!(ran.stderr().is_empty(), "{ran}");
     // The same again, from what was left behind.
     let again = project.regreen(["report"]).run();
-    again.exits(100).says("FAIL bad (mixed)");
-    let id = project.regreen(["report", "--json"]).run().json()["reports"][0]["run"]["id"].clone();
+    again.exits(0).says("FAIL bad (mixed)");
+    let id = project.regreen(["report", "--json"]).run().json()["run"]["id"].clone();
     let id = id.as_str().expect("an id");
     project.regreen(["report", id]).run().exits(0).says("✗ red");
     project
         .regreen(["report", "r0nothing"])
         .run()
-        .exits(1)
+        .exits(2)
         .complains("r0nothing");
 }
 
@@ -195,23 +195,20 @@ fn the_report_of_all_suites() {
     project.write("regreen.toml", &table);
     let ran = project.regreen(["run"]).run();
     let again = project.regreen(["report"]).run();
-    again.exits(ran.code().unwrap_or(-1));
+    again.exits(0);
     assert_eq!(again.stdout(), ran.stdout(), "{again}");
-    assert_ne!(again.code(), Some(0), "the worst counts: {again}");
-    let shown = project.regreen(["report", "--json"]).run().json();
-    let suites = |shown: &serde_json::Value| -> Vec<String> {
-        let reports = shown["reports"].as_array().expect("reports");
-        let names = reports
-            .iter()
-            .map(|report| report["run"]["suite"].to_string());
-        names.collect()
-    };
-    assert_eq!(suites(&shown), ["\"red\"", "\"fine\""], "{shown}");
+    assert_ne!(ran.code(), Some(0), "the worst counts: {ran}");
+    let shown = project.regreen(["report", "--json"]).run();
+    let text = shown.stdout();
+    let reports = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>();
+    let suites: Vec<String> = reports
+        .map(|report| report.expect("a report")["run"]["suite"].to_string())
+        .collect();
+    assert_eq!(suites, ["\"red\"", "\"fine\""], "{shown}");
     // The last invocation counts, not the last run of every suite.
     let only = project.regreen(["run", "fine"]).run();
     let again = project.regreen(["report"]).run();
     assert_eq!(again.stdout(), only.stdout(), "{again}");
-    assert_eq!(again.code(), only.code(), "{again}");
 }
 
 #[test]
