@@ -115,6 +115,41 @@ impl Worktree {
         project_id(&self.root)
     }
 
+    /// The tip of a branch, named without `refs/heads/`; nothing if there is none, also if no
+    /// branch can have this name.
+    pub fn branch_tip(&self, branch: &str) -> Result<Option<Oid>, GitError> {
+        let name = format!("refs/heads/{branch}");
+        match git2::Reference::is_valid_name(&name) {
+            true => self.read_ref(&name),
+            false => Ok(None),
+        }
+    }
+
+    /// The other worktree of this repository that has a branch checked out, if one has: git
+    /// moves no branch under another worktree's feet, and regreen does not either.
+    pub fn other_checkout(&self, branch: &str) -> Result<Option<PathBuf>, GitError> {
+        let head = format!("ref: refs/heads/{branch}");
+        let here = |dir: &Path| dir == self.git_dir;
+        let has = |dir: &Path| {
+            std::fs::read_to_string(dir.join("HEAD")).is_ok_and(|text| text.trim_end() == head)
+        };
+        if !here(&self.common_dir) && has(&self.common_dir) && !self.open()?.is_bare() {
+            let root = self.common_dir.parent().unwrap_or(&self.common_dir);
+            return Ok(Some(root.to_owned()));
+        }
+        let Ok(linked) = std::fs::read_dir(self.common_dir.join("worktrees")) else {
+            return Ok(None);
+        };
+        let mut dirs = linked.flatten().map(|entry| entry.path());
+        let found = dirs.find(|dir| !here(dir) && has(dir));
+        Ok(
+            found.map(|dir| match std::fs::read_to_string(dir.join("gitdir")) {
+                Ok(text) => PathBuf::from(text.trim_end().trim_end_matches("/.git")),
+                Err(_) => dir,
+            }),
+        )
+    }
+
     /// Where HEAD stands now.
     pub fn head(&self) -> Result<Head, GitError> {
         let repo = self.open()?;

@@ -218,6 +218,7 @@ mod tests {
             micro_usd: 0,
             duration_ms: 3,
             changed: Vec::new(),
+            stderr: String::new(),
         };
         turn.end(&end).expect("ended");
         assert_eq!(turn.ended().expect("read"), Some(end));

@@ -90,6 +90,12 @@ pub async fn apply(deps: &Deps, id: &LoopId) -> Result<LoopReport, LoopError> {
             id: id.clone(),
             pid,
         })?;
+    if let Some(elsewhere) = deps.grounds.worktree.other_checkout(&branch)? {
+        return Err(LoopError::Refused(format!(
+            "`{branch}` is checked out in `{}`: run `regreen loops apply {id}` there",
+            elsewhere.display()
+        )));
+    }
     let _turnstile = turnstile(&deps.grounds, &branch).await?;
     // Nobody has to watch.
     let _ = deps.lines.try_send(LoopLine::State {
@@ -265,7 +271,7 @@ impl Attempt {
             .ask(workspace, &deps.grounds, &watch, &deps.cancel)
             .await?;
         match asked {
-            Asked::Answers { answers, cut, .. } => {
+            Asked::Answers { answers, cut } => {
                 // Nobody has to watch.
                 let _ = deps.lines.try_send(LoopLine::Gates {
                     gates: answers.clone(),

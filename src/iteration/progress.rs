@@ -34,6 +34,9 @@ pub struct Standing {
     /// What fails: tests, or compile errors without their line numbers. Tests of the base that
     /// are gone or newly skipped fail too.
     pub failing: BTreeSet<TestKey>,
+    /// Those of them that are gone or newly skipped.
+    #[serde(default)]
+    pub lost: BTreeSet<TestKey>,
     /// Every suite is green by the report's own rule.
     pub green: bool,
     /// The outcome of all suites together.
@@ -61,15 +64,19 @@ pub fn standing(reports: &[Report], base: Option<&Inventory>, head: &Inventory) 
         Outcome::worst(reports.iter().map(|report| report.outcome)).unwrap_or(Outcome::NoTests);
     let stage = reports.iter().map(stage_of).min().unwrap_or(Stage::Builds);
     let mut failing: BTreeSet<TestKey> = reports.iter().flat_map(failing_of).collect();
-    // What does not build shows no tests: there nothing can be said about lost ones.
-    if stage == Stage::Ends
-        && let Some(base) = base
-    {
-        failing.extend(base.lost_in(head).iter().map(Lost::key).cloned());
-    }
+    // What does not build or was cut short shows no tests, or too few: there nothing can be
+    // said about lost ones.
+    let lost: BTreeSet<TestKey> = match base {
+        Some(base) if stage == Stage::Ends || outcome == Outcome::NoTests => {
+            base.lost_in(head).iter().map(Lost::key).cloned().collect()
+        }
+        _ => BTreeSet::new(),
+    };
+    failing.extend(lost.iter().cloned());
     Standing {
         stage,
         failing,
+        lost,
         green: !reports.is_empty() && reports.iter().all(Report::is_green),
         outcome,
         counts: reports
@@ -170,6 +177,7 @@ mod tests {
                     id: (*id).into(),
                 })
                 .collect(),
+            lost: BTreeSet::new(),
             green: stage == Stage::Ends && failing.is_empty(),
             outcome: Outcome::Failed,
             counts: Counts::default(),

@@ -1,7 +1,9 @@
 //! What is kept of a loop: its state and everything that was frozen at its start. This is what
 //! the store's loops table holds, as JSON.
 
+use crate::iteration::inventory::TestKey;
 use crate::iteration::machine::LoopState;
+use crate::iteration::machine::Mark;
 use crate::model::Framework;
 use crate::model::IterationRecord;
 use crate::model::Landing;
@@ -15,6 +17,7 @@ use crate::model::Timestamp;
 use crate::workspace::LeaseRecord;
 use serde::Deserialize;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -76,8 +79,6 @@ pub struct LoopRecord {
     pub iterations: Vec<IterationRecord>,
     /// Facts for people.
     pub notes: Vec<Note>,
-    /// The tests that failed at the base and pass at the head.
-    pub fixed: Vec<String>,
     /// When it was asked for.
     pub created: Timestamp,
     /// What became of the result.
@@ -116,7 +117,7 @@ impl LoopRecord {
     /// The report as it stands now.
     pub fn report(&self, directory: &Path, now: Timestamp) -> LoopReport {
         let state = &self.state;
-        let standing = |mark: &Option<crate::iteration::machine::Mark>| {
+        let standing = |mark: &Option<Mark>| {
             mark.as_ref()
                 .map_or_else(LoopStanding::default, |mark| LoopStanding {
                     outcome: Some(mark.standing.outcome),
@@ -124,14 +125,11 @@ impl LoopRecord {
                     failing: mark.standing.failing.len() as u64,
                 })
         };
-        let failing = state.best.as_ref().map_or(Vec::new(), |best| {
-            best.standing
-                .failing
-                .iter()
-                .map(ToString::to_string)
-                .collect()
-        });
-        let green = state.best.as_ref().is_some_and(|best| best.standing.green);
+        let Tests {
+            fixed,
+            failing,
+            vanished,
+        } = self.tests();
         LoopReport {
             schema: crate::model::LOOP_SCHEMA,
             kind: "report".to_owned(),
@@ -148,8 +146,9 @@ impl LoopRecord {
             agents: self.agents.iter().map(|agent| agent.name.clone()).collect(),
             before: standing(&state.base),
             after: standing(&state.best),
-            fixed: self.fixed.clone(),
-            failing: if green { Vec::new() } else { failing },
+            fixed,
+            failing,
+            vanished,
             iterations: self.iterations.clone(),
             gates: state
                 .gated
@@ -165,4 +164,32 @@ impl LoopRecord {
             directory: directory.to_string_lossy().into_owned(),
         }
     }
+
+    /// What became of the base's tests: each is named once.
+    fn tests(&self) -> Tests {
+        let failing = |mark: &Option<Mark>| match mark {
+            Some(mark) if !mark.standing.green => mark.standing.failing.clone(),
+            _ => BTreeSet::new(),
+        };
+        let (before, after) = (failing(&self.state.base), failing(&self.state.best));
+        let tested = |one: &&IterationRecord| one.failures_after.is_some();
+        let vanished = self.iterations.iter().rev().find(tested);
+        let vanished = vanished.map_or(Vec::new(), |last| last.vanished.clone());
+        let names = |keys: &mut dyn Iterator<Item = &TestKey>| -> Vec<String> {
+            keys.map(ToString::to_string)
+                .filter(|name| !vanished.contains(name))
+                .collect()
+        };
+        Tests {
+            fixed: names(&mut before.difference(&after)),
+            failing: names(&mut after.iter()),
+            vanished,
+        }
+    }
+}
+
+struct Tests {
+    fixed: Vec<String>,
+    failing: Vec<String>,
+    vanished: Vec<String>,
 }

@@ -107,6 +107,9 @@ pub fn begin(
     let head = worktree.head()?;
     let (branch, tip) = start_of(request, &worktree, &head)?;
     let checked_out = branch.is_none() || branch == head.branch;
+    if request.apply {
+        may_be_applied(&worktree, branch.as_deref())?;
+    }
     if request.dirty && !checked_out {
         let name = branch.unwrap_or_default();
         return Err(SetupError::Start(format!(
@@ -161,7 +164,6 @@ fn record(
         lease: LeaseRecord::default(),
         iterations: Vec::new(),
         notes: Vec::new(),
-        fixed: Vec::new(),
         created,
         landing: Landing::None,
         applied: None,
@@ -226,21 +228,61 @@ fn start_of(
         return Ok((head.branch.clone(), commit.clone()));
     };
     let name = branch.strip_prefix("refs/heads/").unwrap_or(branch);
-    if let Some(tip) = worktree.read_ref(&format!("refs/heads/{name}"))? {
-        return Ok((Some(name.to_owned()), tip.to_string()));
+    match worktree.branch_tip(name)? {
+        Some(tip) => Ok((Some(name.to_owned()), tip.to_string())),
+        None => Err(no_branch(worktree, name)),
     }
-    let branches = worktree.refs("refs/heads/")?;
-    let known: Vec<&str> = branches
+}
+
+/// What is said of a name that is no branch.
+fn no_branch(worktree: &Worktree, name: &str) -> SetupError {
+    if worktree.resolve(name).is_ok() {
+        return SetupError::Start(format!(
+            "`{name}` is a revision of `{}` and no branch of it: a loop starts at a branch's tip. \
+             Make one there with `git branch NAME {name}` and run `regreen fix NAME`, or leave \
+             `{name}` out to start from what is checked out",
+            worktree.root.display()
+        ));
+    }
+    let branches = worktree.refs("refs/heads/").unwrap_or_default();
+    let known: Vec<String> = branches
         .iter()
         .filter_map(|(full, _)| full.strip_prefix("refs/heads/"))
         .filter(|name| !name.starts_with("regreen/"))
         .take(10)
+        .map(|name| format!("`{name}`"))
         .collect();
-    Err(SetupError::Start(format!(
-        "there is no branch `{name}` in `{}`: there is `{}`",
-        worktree.root.display(),
-        known.join("`, `")
-    )))
+    let there = match known.as_slice() {
+        [] => "it has none yet: commit something first".to_owned(),
+        known => format!(
+            "there is {}; name one of them, or none to start from what is checked out",
+            known.join(", ")
+        ),
+    };
+    SetupError::Start(format!(
+        "there is no branch `{name}` in `{}`: {there}",
+        worktree.root.display()
+    ))
+}
+
+/// What would stand against `--apply` at the end is said before anything is spent.
+fn may_be_applied(worktree: &Worktree, branch: Option<&str>) -> Result<(), SetupError> {
+    let Some(branch) = branch else {
+        return Err(SetupError::Start(format!(
+            "`--apply` moves the branch that the loop started from, and HEAD of `{}` is \
+             detached: check a branch out or name one, or leave `--apply` out",
+            worktree.root.display()
+        )));
+    };
+    match worktree.other_checkout(branch)? {
+        None => Ok(()),
+        Some(elsewhere) => Err(SetupError::Start(format!(
+            "`--apply` cannot move `{branch}` from `{}`, because it is checked out in `{}`: run \
+             `regreen fix --apply` there, or leave `--apply` out here",
+            worktree.root.display(),
+            elsewhere.display()
+        ))),
+    }
 }
 
 /// The configuration that a commit has.

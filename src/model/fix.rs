@@ -229,6 +229,12 @@ pub struct IterationRecord {
     /// What the gates said, if it came to that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<GateAnswer>,
+    /// The last lines of what the agent printed on standard error, control sequences removed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
+    /// The tests of the base that were gone or newly skipped after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vanished: Vec<String>,
 }
 
 /// What became of a loop's result.
@@ -271,7 +277,7 @@ pub struct LoopReport {
     /// The branch that it started from; absent when HEAD was detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    /// The branch that it works on.
+    /// The branch that it works on; removed at the end if nothing came of it.
     pub loop_branch: String,
     /// The state's name (`queued`, `preparing`, `baseline`, `turn`, `testing`, `gating`,
     /// `stopped`; `interrupted` when it has not ended and nobody drives it).
@@ -300,9 +306,13 @@ pub struct LoopReport {
     /// The tests that failed at the base and pass at the head.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixed: Vec<String>,
-    /// The tests that still fail.
+    /// The tests that still fail at the head, but for those in `vanished`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failing: Vec<String>,
+    /// The tests of the base that the last change of an agent deleted, renamed or skipped: they
+    /// are neither fixed nor failing. The head has them as the base had them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vanished: Vec<String>,
     /// Each iteration.
     pub iterations: Vec<IterationRecord>,
     /// What the gates said last.

@@ -29,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A transcript is kept up to this size.
 const TRANSCRIPT: u64 = 16 << 20;
+/// So much of the end of its standard error is kept for reports.
+const STDERR: usize = 4 << 10;
 /// The sandbox's own limit is this much later than ours, so that ours is the one that ends it.
 const LATER: Duration = Duration::from_secs(30);
 
@@ -69,6 +71,8 @@ pub struct TurnEnded {
     pub touched: bool,
     /// How long it took.
     pub took: Duration,
+    /// The end of what it printed on standard error, as it came.
+    pub stderr: Vec<u8>,
 }
 
 /// Where the agent's `.git` finds the base's objects, inside.
@@ -112,7 +116,7 @@ impl Room {
         };
         let took = clock.elapsed();
         // It ends when the last sender, which the agent held, is gone.
-        transcript.await?;
+        let stderr = transcript.await?;
         let touched = spawn_blocking(move || written_since(&tree, started)).await?;
         self.remove_mount_point()?;
         Ok(TurnEnded {
@@ -120,6 +124,7 @@ impl Room {
             timed_out,
             touched,
             took,
+            stderr,
         })
     }
 
@@ -215,11 +220,14 @@ fn remove_dir(path: &Path) -> Result<(), WorkspaceError> {
     }
 }
 
-/// Writes what an agent says to a file and hands it on. The task ends with the sender.
+/// Takes what an agent says; ends with the sender, and answers the end of its standard error.
+type Transcript = tokio::task::JoinHandle<Vec<u8>>;
+
+/// Writes what an agent says to a file and hands it on.
 fn transcript(
     path: &Path,
     said: mpsc::Sender<AgentEvent>,
-) -> Result<(mpsc::Sender<AgentEvent>, tokio::task::JoinHandle<()>), WorkspaceError> {
+) -> Result<(mpsc::Sender<AgentEvent>, Transcript), WorkspaceError> {
     // Appended: a turn that was begun twice would show.
     let mut file = File::options()
         .create(true)
@@ -229,12 +237,17 @@ fn transcript(
     let (sender, mut receiver) = mpsc::channel::<AgentEvent>(64);
     let task = tokio::spawn(async move {
         let mut left = TRANSCRIPT;
+        let mut stderr = Vec::new();
         while let Some(event) = receiver.recv().await {
             let bytes = match &event {
                 AgentEvent::Output(output) => output.bytes.clone(),
                 AgentEvent::Started(what) => format!("$ {what}\n").into_bytes(),
                 AgentEvent::Said(what) => format!("{what}\n").into_bytes(),
             };
+            if matches!(&event, AgentEvent::Output(output) if output.stderr) {
+                stderr.extend_from_slice(&bytes);
+                stderr.drain(..stderr.len().saturating_sub(STDERR));
+            }
             let kept = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             left -= kept as u64;
             // A transcript that cannot be written must not end the turn.
@@ -242,6 +255,7 @@ fn transcript(
             // Whoever watches may be slow or gone; the agent does not wait for them.
             let _ = said.try_send(event);
         }
+        stderr
     });
     Ok((sender, task))
 }

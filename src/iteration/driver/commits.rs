@@ -85,6 +85,30 @@ impl Driver {
         }
     }
 
+    /// A branch that names the base has nothing of the loop: it is taken away again.
+    pub(super) async fn remove_empty_branch(&mut self) -> Result<(), LoopError> {
+        let state = &self.record.state;
+        let mark = state.best.as_ref().or(state.tip.as_ref());
+        // From `--dirty` the base itself is a commit that nothing else names.
+        let Some(tip) = mark.filter(|mark| mark.commit == self.record.tip) else {
+            return Ok(());
+        };
+        let update = RefUpdate {
+            name: format!("refs/heads/{}", self.record.loop_branch()),
+            old: Some(oid(&tip.commit)?),
+            new: None,
+            log: format!("regreen: loop {} has no result", self.record.id()),
+        };
+        let removed = self
+            .with_objects(move |_, grounds| Ok(grounds.worktree.write_ref(&update)?))
+            .await;
+        match removed {
+            // Gone already, or somebody works there: it is theirs now.
+            Err(LoopError::Git(GitError::RefMoved { .. })) => Ok(()),
+            other => other,
+        }
+    }
+
     fn base_commit(&self) -> Result<Option<Oid>, LoopError> {
         let state = &self.record.state;
         let mark = state.base.as_ref().or(state.tip.as_ref());

@@ -78,18 +78,12 @@ impl Driver {
         let asked = question
             .ask(&mut self.workspace, &grounds, &watch, &self.stop)
             .await?;
-        let Asked::Answers {
-            answers,
-            cut,
-            fixed,
-        } = asked
-        else {
+        let Asked::Answers { answers, cut } = asked else {
             let Asked::Trouble(why) = asked else {
                 return Ok(LoopInput::Cancel);
             };
             return Ok(LoopInput::Trouble(why));
         };
-        self.record.fixed = fixed;
         let iteration = self.record.state.spend.iterations;
         self.iteration(iteration).gates.clone_from(&answers);
         self.tell(LoopLine::Gates {
@@ -131,8 +125,6 @@ pub(crate) enum Asked {
         answers: Vec<GateAnswer>,
         /// The time was up before the end.
         cut: bool,
-        /// The tests that failed at the base and pass now.
-        fixed: Vec<String>,
     },
     /// The sandbox or regreen failed.
     Trouble(String),
@@ -208,7 +200,6 @@ impl Question {
         Ok(Asked::Answers {
             answers: judge(facts),
             cut,
-            fixed: self.fixed(facts),
         })
     }
 
@@ -336,22 +327,6 @@ impl Question {
         self.run(room, all, spliced, grounds, watch, stop)
             .await
             .map(Some)
-    }
-
-    /// The tests that failed at the base and are green now.
-    fn fixed(&self, facts: &GateFacts) -> Vec<String> {
-        let still: Vec<&str> = facts
-            .fresh
-            .iter()
-            .flat_map(|report| &report.failures)
-            .map(|failure| failure.id.as_str())
-            .collect();
-        self.failing
-            .iter()
-            .flat_map(|report| &report.failures)
-            .map(|failure| failure.id.clone())
-            .filter(|id| !still.contains(&id.as_str()))
-            .collect()
     }
 
     async fn tree_of(&self, grounds: Grounds, commit: Oid) -> Result<Oid, LoopError> {

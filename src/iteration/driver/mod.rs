@@ -321,6 +321,7 @@ impl Driver {
     async fn finish(&mut self) -> Result<(), LoopError> {
         self.workspace.destroy().await?;
         self.record.lease = self.workspace.record();
+        self.remove_empty_branch().await?;
         let report = self.report();
         self.files
             .put("report.json", &report)
@@ -370,6 +371,8 @@ impl Driver {
                 test_ms: 0,
                 runs: Vec::new(),
                 gates: Vec::new(),
+                stderr: String::new(),
+                vanished: Vec::new(),
             });
             self.record.iterations.len() - 1
         });

@@ -1,6 +1,7 @@
 //! The report for people.
 
 use crate::model::LoopReport;
+use crate::model::TurnClass;
 use std::fmt::Write;
 
 /// The report as Markdown.
@@ -23,7 +24,10 @@ fn write(text: &mut String, report: &LoopReport) -> std::fmt::Result {
     if let Some(branch) = &report.branch {
         writeln!(text, "- started from: `{branch}`")?;
     }
-    writeln!(text, "- worked on: `{}`", report.loop_branch)?;
+    match report.stop_reason.is_some() && report.head == report.base {
+        false => writeln!(text, "- worked on: `{}`", report.loop_branch)?,
+        true => writeln!(text, "- result: none; nothing was changed for good")?,
+    }
     for (name, commit) in [("base", &report.base), ("best commit", &report.head)] {
         if let Some(commit) = commit {
             writeln!(text, "- {name}: `{commit}`")?;
@@ -45,7 +49,13 @@ fn write(text: &mut String, report: &LoopReport) -> std::fmt::Result {
     )?;
     list(text, "Fixed", &report.fixed)?;
     list(text, "Still failing", &report.failing)?;
+    list(
+        text,
+        "Tests that vanished (deleted, renamed or skipped by the agent)",
+        &report.vanished,
+    )?;
     iterations(text, report)?;
+    stderr(text, report)?;
     gates(text, report)?;
     if !report.notes.is_empty() {
         writeln!(text, "\n## Notes\n")?;
@@ -100,6 +110,26 @@ fn iterations(text: &mut String, report: &LoopReport) -> std::fmt::Result {
             one.test_ms as f64 / 1000.0,
             &commit[..commit.len().min(12)]
         )?;
+    }
+    Ok(())
+}
+
+/// What agents printed on standard error in turns that did not help.
+fn stderr(text: &mut String, report: &LoopReport) -> std::fmt::Result {
+    for one in &report.iterations {
+        let helped = matches!(one.class, TurnClass::Fixed | TurnClass::Progress);
+        if helped || one.stderr.is_empty() {
+            continue;
+        }
+        writeln!(
+            text,
+            "\n## What the agent printed on standard error in iteration {}\n",
+            one.iteration
+        )?;
+        // Indented: nothing that an agent prints ends the block.
+        for line in one.stderr.lines() {
+            writeln!(text, "    {line}")?;
+        }
     }
     Ok(())
 }

@@ -94,6 +94,7 @@ impl Driver {
         let runs = seen.tests.reports.iter().filter_map(|it| it.run.id.clone());
         let entry = self.iteration(iteration);
         entry.failures_after = Some(now.failing.len() as u64);
+        entry.vanished = now.lost.iter().map(ToString::to_string).collect();
         entry.test_ms = test_ms;
         entry.runs = runs.collect();
         Ok(LoopInput::Tested(Tested {

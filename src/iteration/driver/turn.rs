@@ -23,6 +23,7 @@ use crate::iteration::machine::TurnPlan;
 use crate::iteration::record::AgentSpec;
 use crate::model::LoopLine;
 use crate::model::SnapshotId;
+use crate::model::status::printable;
 use crate::sandbox::Network;
 use crate::workspace::TurnEnded;
 use crate::workspace::TurnRequest;
@@ -33,6 +34,8 @@ use tokio::sync::mpsc;
 
 /// Changed paths are named up to this many.
 const NAMED: usize = 50;
+/// So many lines of an agent's standard error are in the report.
+const LINES: usize = 20;
 
 impl Driver {
     pub(super) async fn turn(&mut self, plan: &TurnPlan) -> Result<LoopInput, LoopError> {
@@ -66,6 +69,7 @@ impl Driver {
         entry.changed.clone_from(&end.changed);
         entry.failures_before = failing;
         entry.turn_ms = end.duration_ms;
+        entry.stderr.clone_from(&end.stderr);
         Ok(LoopInput::TurnEnded(end))
     }
 
@@ -80,6 +84,7 @@ impl Driver {
             timed_out: false,
             touched: true,
             took: Duration::ZERO,
+            stderr: Vec::new(),
         };
         self.judge(before, ended, TurnHow::Interrupted, false).await
     }
@@ -152,6 +157,7 @@ impl Driver {
             micro_usd: 0,
             duration_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
             changed,
+            stderr: last_lines(&ended.stderr),
         })
     }
 
@@ -239,6 +245,14 @@ fn in_words(how: &TurnHow) -> String {
         TurnHow::NotStarted(why) => format!("could not be started: {why}"),
         TurnHow::Interrupted => "was cut short when regreen was ended".to_owned(),
     }
+}
+
+/// The last lines of what an agent printed, as they can be shown.
+fn last_lines(bytes: &[u8]) -> String {
+    let text = printable(&String::from_utf8_lossy(bytes));
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let lines = &lines[lines.len().saturating_sub(LINES)..];
+    lines.join("\n").trim().to_owned()
 }
 
 /// Hands on what the agent prints, line by line and without control sequences.

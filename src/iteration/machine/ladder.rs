@@ -22,6 +22,7 @@ pub(super) fn nothing_known() -> Standing {
     Standing {
         stage: Stage::NotBuilt,
         failing: BTreeSet::new(),
+        lost: BTreeSet::new(),
         green: false,
         outcome: Outcome::NoTests,
         counts: Counts::default(),

@@ -19,6 +19,7 @@ use crate::model::Budget;
 use crate::model::Gate;
 use crate::model::GateAnswer;
 use crate::model::GateVerdict;
+use crate::model::Outcome;
 use crate::model::SnapshotId;
 use crate::model::StopReason;
 use crate::model::Timestamp;
@@ -123,7 +124,23 @@ fn baselined(state: &mut LoopState, tested: Tested) -> Vec<LoopEffect> {
             "every test passes at the base already".into(),
         );
     }
+    if nothing_fails(state) {
+        return stop(
+            state,
+            StopReason::InfraError,
+            "nothing fails at the base, and a suite of it ran no tests: there is nothing that an \
+             agent could be asked to fix, and nothing that could prove it; `regreen run` shows \
+             which suite that is"
+                .into(),
+        );
+    }
     next_turn(state)
+}
+
+/// The base is not green only because there is nothing that could be.
+fn nothing_fails(state: &LoopState) -> bool {
+    let base = state.base.as_ref();
+    base.is_some_and(|base| base.standing.outcome == Outcome::NoTests)
 }
 
 fn turn_ended(state: &mut LoopState, end: TurnEnd) -> Vec<LoopEffect> {

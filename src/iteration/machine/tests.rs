@@ -85,6 +85,7 @@ fn standing(failing: Option<u8>) -> Standing {
     Standing {
         stage: failing.map_or(Stage::NotBuilt, |_| Stage::Ends),
         failing: (0..failing.unwrap_or(1)).map(key).collect(),
+        lost: std::collections::BTreeSet::new(),
         green: failing == Some(0),
         outcome: Outcome::Failed,
         counts: Counts::default(),
@@ -174,6 +175,7 @@ impl World {
             micro_usd: 10,
             duration_ms: script.took_ms,
             changed: Vec::new(),
+            stderr: String::new(),
         }
     }
 

@@ -71,6 +71,9 @@ pub struct TurnEnd {
     pub duration_ms: u64,
     /// The paths that differ from the tree before the turn, capped.
     pub changed: Vec<String>,
+    /// The end of what the agent printed on standard error.
+    #[serde(default)]
+    pub stderr: String,
 }
 
 /// How the agent left.

@@ -46,11 +46,18 @@ fn ends(
         );
     }
     let branch = report["loop_branch"].as_str().expect("a branch");
-    assert_eq!(
-        report["head"].as_str(),
-        Some(project.git(["rev-parse", branch]).as_str()),
-        "the loop's branch is at the best commit"
-    );
+    let name = format!("refs/heads/{branch}");
+    let there = project.git(["for-each-ref", "--format=%(objectname)", &name]);
+    if report["head"] == report["base"] {
+        assert_eq!(there, "", "a branch with nothing in it is left");
+    } else {
+        let head = report["head"].as_str();
+        assert_eq!(
+            head,
+            Some(there.as_str()),
+            "the branch is at the best commit"
+        );
+    }
     Some((project, report))
 }
 
@@ -81,7 +88,7 @@ fn the_right_edit_passes_and_its_commit_says_how() {
     ] {
         assert!(message.contains(&trailer), "`{trailer}` in\n{message}");
     }
-    assert_eq!(report["fixed"][0], "tests::adds_two_numbers");
+    assert_eq!(report["fixed"][0], "tests::adds_two_numbers (adder)");
     assert_eq!(report["gates"].as_array().map(Vec::len), Some(8));
     let directory = std::path::Path::new(report["directory"].as_str().expect("a directory"));
     let text = std::fs::read_to_string(directory.join("report.md")).expect("it is written");
@@ -113,6 +120,69 @@ fn an_agent_that_deletes_the_test_is_told_once() {
     let brief = std::fs::read_to_string(directory.join("turns/2/brief.md")).expect("it is kept");
     assert!(brief.contains("`tests::adds_two_numbers`"), "{brief}");
     assert!(brief.contains("This is the only warning"), "{brief}");
+    // It is neither fixed nor does it still fail: it has a heading of its own.
+    let name = "tests::adds_two_numbers (adder)";
+    assert_eq!(report["vanished"], serde_json::json!([name]), "{report:#}");
+    assert_eq!(report["iterations"][0]["vanished"][0], name);
+    for list in ["fixed", "failing"] {
+        assert_eq!(report[list], Value::Null, "{list}: {report:#}");
+    }
+    let text = std::fs::read_to_string(directory.join("report.md")).expect("it is written");
+    assert_eq!(text.matches("## Tests that vanished").count(), 1, "{text}");
+    assert!(!text.contains("## Fixed"), "{text}");
+    assert!(!text.contains("## Still failing"), "{text}");
+}
+
+#[test]
+fn what_is_fixed_on_the_way_is_reported_though_the_loop_does_not_pass() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = fixture("cargo-green");
+    project.write(
+        "src/lib.rs",
+        "pub fn one() -> u8 { 0 }\npub fn two() -> u8 { 0 }\n#[test]\nfn a() { assert_eq!(one(), 1); }\n#[test]\nfn b() { assert_eq!(two(), 2); }\n",
+    );
+    project.commit("two bugs");
+    let text = "sed -i 's/one() -> u8 { 0 }/one() -> u8 { 1 }/' src/lib.rs";
+    let args = [
+        "fix",
+        "--json",
+        "--max-iterations",
+        "1",
+        "--agent-command",
+        text,
+    ];
+    let ran = project.regreen(args).run();
+    let report = report(&ran);
+    assert_eq!(report["stop_reason"], "out_of_iterations", "{ran}");
+    let names = |list: &str| report[list].to_string();
+    assert!(names("fixed").starts_with("[\"a ("), "{report:#}");
+    assert!(names("failing").starts_with("[\"b ("), "{report:#}");
+}
+
+#[test]
+fn what_an_agent_says_on_standard_error_is_in_the_report() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let text = "seq 1 1000 >&2; printf '\\033[31mno API key\\033[0m\\n' >&2; echo spoken; exit 3";
+    let args = ["fix", "--json", "--agent-command", text];
+    let ran = project.regreen(args).run();
+    let report = report(&ran);
+    assert_eq!(report["stop_reason"], "agent_failed", "{ran}");
+    let said = report["iterations"][0]["stderr"].as_str().expect("a text");
+    assert!(said.ends_with("1000\nno API key"), "{said}");
+    assert_eq!(said.lines().count(), 20, "{said}");
+    assert!(!said.contains("spoken"), "{said}");
+    let shown = project.regreen(["loops", "show"]).run();
+    shown
+        .says("standard error in iteration 1")
+        .says("    no API key");
+    let directory = std::path::Path::new(report["directory"].as_str().expect("a directory"));
+    let text = std::fs::read_to_string(directory.join("report.md")).expect("it is written");
+    assert!(text.contains("    no API key"), "{text}");
 }
 
 #[test]
@@ -312,6 +382,8 @@ fn a_green_branch_is_already_green() {
     let report = report(&ran);
     assert_eq!(report["stop_reason"], "already_green", "{ran}");
     assert_eq!(report["spend"]["iterations"], 0);
+    let left = project.git(["for-each-ref", "refs/heads/regreen", "refs/regreen"]);
+    assert_eq!(left, "", "nothing was made, and nothing is left");
     ran.exits(0);
 }
 

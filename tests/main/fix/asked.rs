@@ -60,6 +60,15 @@ fn bad_input_gets_a_clear_error() {
     };
     refuse(&["fix", "nowhere"], "there is no branch `nowhere`");
     refuse(&["fix", "nowhere"], "there is `main`");
+    for odd in ["HEAD", "HEAD~0", "HEAD^{commit}", "refs/tags/v1"] {
+        if odd == "refs/tags/v1" {
+            project.git(["tag", "v1"]);
+        }
+        refuse(&["fix", odd], "is a revision of");
+        refuse(&["fix", odd], &format!("git branch NAME {odd}"));
+    }
+    refuse(&["fix", "HEAD~1"], "there is no branch `HEAD~1`");
+    refuse(&["fix", "a b"], "there is no branch `a b`");
     refuse(&["fix", "--agent", "claud"], "there is no agent `claud`");
     refuse(
         &["fix", "--agent-command", " "],
@@ -84,6 +93,54 @@ fn a_place_without_commits_is_refused() {
     plain.regreen(["fix"]).run().exits(2);
 }
 
+/// An agent that leaves a trace, so that one turn too many is seen.
+const NO_TURN: &str = "touch agent-was-here";
+
+#[test]
+fn what_apply_cannot_do_at_the_end_is_refused_at_the_start() {
+    let project = adder();
+    let apply = ["fix", "--apply", "--agent-command", NO_TURN];
+    project.git(["worktree", "add", "-q", "-b", "beside", "../beside"]);
+    let other = ["fix", "beside", "--apply", "--agent-command", NO_TURN];
+    let ran = project.regreen(other).run();
+    ran.exits(2)
+        .complains("is checked out in")
+        .complains("/beside");
+    project.git(["worktree", "remove", "../beside"]);
+    project.git(["branch", "-D", "beside"]);
+    project.git(["checkout", "-q", "--detach"]);
+    let ran = project.regreen(apply).run();
+    ran.exits(2)
+        .complains("is detached")
+        .complains("check a branch out");
+    project.git(["checkout", "-q", "main"]);
+    let listed = project.regreen(["loops", "list", "--json"]).run().json();
+    assert_eq!(listed, serde_json::json!([]), "nothing was begun");
+}
+
+#[test]
+fn a_suite_without_tests_gets_no_agent() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new()
+        .project("bare")
+        .file(
+            "Cargo.toml",
+            "[package]\nname = \"bare\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+        )
+        .file("src/lib.rs", "pub fn nothing() {}\n")
+        .committed();
+    let args = ["fix", "--json", "--agent-command", NO_TURN];
+    let ran = project.regreen(args).run();
+    let report = report(&ran);
+    assert_eq!(report["stop_reason"], "infra_error", "{ran}");
+    assert_eq!(report["spend"]["iterations"], 0, "{report:#}");
+    let detail = report["detail"].as_str().expect("a detail");
+    assert!(detail.contains("ran no tests"), "{detail}");
+    ran.exits(120);
+}
+
 #[test]
 fn a_base_without_tests_is_no_success() {
     if !require("bwrap") {
@@ -98,6 +155,7 @@ fn a_base_without_tests_is_no_success() {
     assert_eq!(report["stop_reason"], "infra_error", "{ran}");
     let detail = report["detail"].as_str().expect("a detail");
     assert!(detail.contains("no test suite was found"), "{detail}");
+    assert_eq!(report["spend"]["iterations"], 0, "{report:#}");
 }
 
 #[test]
