@@ -30,6 +30,8 @@ mod fixtures;
 mod harness;
 #[path = "main/hostile.rs"]
 mod hostile;
+#[path = "main/killed.rs"]
+mod killed;
 #[path = "main/mirror/mod.rs"]
 mod mirror;
 #[path = "main/process.rs"]

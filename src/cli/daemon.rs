@@ -21,6 +21,8 @@ pub struct Args {
 /// Runs the command and answers its exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let host = HostEnv::capture();
+    // Before the first thread: it is forked.
+    let _guard = daemon::guard(&host);
     let service = host.var("NOTIFY_SOCKET").is_some();
     let options = Options {
         parallel: args.parallel,

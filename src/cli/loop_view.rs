@@ -38,6 +38,8 @@ const SAME_WISH: Duration = Duration::from_millis(500);
 pub(super) fn with_runtime(
     command: impl Future<Output = anyhow::Result<u8>>,
 ) -> anyhow::Result<u8> {
+    // Before the first thread: it is forked.
+    let _guard = daemon::guard(&HostEnv::capture());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -5,6 +5,7 @@ use crate::cli::out::Paint;
 use crate::cli::progress::Progress;
 use crate::cli::render;
 use crate::config::Flag;
+use crate::daemon;
 use crate::daemon::Handle;
 use crate::daemon::OnceError;
 use crate::model::EXIT_INTERRUPTED;
@@ -110,6 +111,8 @@ impl Args {
 
 /// Runs the command and answers its exit code.
 pub fn run(args: Args) -> anyhow::Result<u8> {
+    // Before the first thread: it is forked.
+    let _guard = daemon::guard(&HostEnv::capture());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -231,11 +234,15 @@ fn tell_what_was_left_out(document: &RunDocument) {
     for note in notes.filter(|note| {
         matches!(
             note.code.as_str(),
-            "untrusted_config" | "left_out" | "unreadable" | "no_sandbox"
+            "untrusted_config" | "unknown_variable" | "left_out" | "unreadable" | "no_sandbox"
         )
     }) {
         if !told.contains(&note.message.as_str()) {
-            out::tell(format!("regreen: {}", note.message));
+            let meant = match (note.code.as_str(), &note.remedy) {
+                ("unknown_variable", Some(remedy)) => format!("; {remedy}"),
+                _ => String::new(),
+            };
+            out::tell(format!("regreen: {}{meant}", note.message));
             told.push(&note.message);
         }
     }

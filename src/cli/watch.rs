@@ -54,6 +54,8 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         Ok(place) => place,
         Err(problem) => return Ok(remote::refused(&problem)),
     };
+    // Before the first thread: it is forked.
+    let _guard = daemon::guard(&host);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

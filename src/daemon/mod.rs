@@ -29,4 +29,5 @@ pub use instance::InstanceError;
 pub use start::Daemon;
 pub use start::Options;
 pub use start::StartError;
+pub use start::guard;
 pub use start::set_up;

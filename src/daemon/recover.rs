@@ -90,12 +90,17 @@ async fn told(
     Ok(recovered)
 }
 
-/// Ends what a dead daemon left running. Blocks.
+/// Ends what dead daemons left running, and removes what their runs left. Blocks.
 pub(super) fn sweep(host: &HostEnv) {
+    end_strays(host);
+    rundir::tidy_dead(&history::runs_dir(&host.state_dir()));
+}
+
+/// Ends what dead daemons left running. Blocks.
+pub(super) fn end_strays(host: &HostEnv) {
     // Sandboxes die with their daemon; this finds what did not, by the markers beside them.
     let swept = marker::sweep(&Bwrap::markers(host));
     if !swept.killed.is_empty() {
         tracing::warn!(pids = ?swept.killed, "ended what a dead daemon had left running");
     }
-    rundir::tidy_dead(&history::runs_dir(&host.state_dir()));
 }

@@ -20,6 +20,7 @@ use crate::model::HostEnv;
 use crate::model::ProjectId;
 use crate::model::status::DaemonStatus;
 use crate::process;
+use crate::process::Guard;
 use crate::run;
 use crate::run::history;
 use crate::sandbox::bwrap;
@@ -72,6 +73,14 @@ pub fn set_up(host: &HostEnv, verbose: bool) -> Option<String> {
         tracing::warn!(%error, "orphans of sandboxes are not reaped");
     }
     wrong
+}
+
+/// Has another process end what this one leaves behind, should it be killed while it starts a
+/// sandbox. Called once, from the program, before it has a runtime.
+pub fn guard(host: &HostEnv) -> Option<Guard> {
+    let swept = host.clone();
+    // Without it the next start finds what is left.
+    Guard::stand(move || recover::end_strays(&swept)).ok()
 }
 
 /// Why a daemon does not start.

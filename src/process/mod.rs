@@ -10,6 +10,7 @@
 mod capture;
 mod child;
 mod command;
+mod guard;
 mod orphans;
 mod spawner;
 mod supervise;
@@ -23,6 +24,7 @@ pub use child::Status;
 pub use command::Command;
 pub use command::Input;
 pub use command::Rlimits;
+pub use guard::Guard;
 pub use orphans::adopt_orphans;
 pub use spawner::Spawner;
 pub use spawner::calm;

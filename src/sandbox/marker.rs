@@ -4,6 +4,7 @@
 use crate::process::Tree;
 use crate::process::start_time;
 use rustix::process::Pid;
+use rustix::process::Signal;
 use serde::Deserialize;
 use serde::Serialize;
 use std::ffi::OsStr;
@@ -13,6 +14,12 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+
+/// Looks for what a dead owner left, at most: a killed process takes a moment to go.
+const LOOKS: u32 = 500;
+
+/// What every token begins with; the owner's pid and start follow.
+const PREFIX: &str = "regreen-sandbox-";
 
 /// Ending of the files' names.
 const ENDING: &str = "sandbox";
@@ -56,10 +63,7 @@ pub(super) fn token() -> String {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let own = rustix::process::getpid();
     let started = start_time(own).unwrap_or_default();
-    format!(
-        "regreen-sandbox-{}-{started}-{number}",
-        own.as_raw_nonzero()
-    )
+    format!("{PREFIX}{}-{started}-{number}", own.as_raw_nonzero())
 }
 
 /// A marker file; removed when dropped.
@@ -126,24 +130,51 @@ pub fn sweep(dir: &Path) -> Swept {
         let content = std::fs::read(&path)
             .ok()
             .and_then(|text| serde_json::from_slice::<Content>(&text).ok());
-        // Half written: its owner died before the command could start.
-        if let Some(content) = content {
-            if content.owner.alive().is_some() {
-                continue;
-            }
-            reap(&content, &mut swept);
+        match content {
+            Some(content) if content.owner.alive().is_some() => continue,
+            Some(content) => reap(&content, &mut swept),
+            None if being_written(&path) => continue,
+            // Half written: its owner died before the command could start.
+            None => {}
         }
         swept.markers += usize::from(std::fs::remove_file(&path).is_ok());
     }
     swept
 }
 
+/// Whether whoever began to write this marker lives and will end it: its name names them too.
+fn being_written(path: &Path) -> bool {
+    let name = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    let mut words = name.strip_prefix(PREFIX).unwrap_or_default().split('-');
+    let pid = words.next().and_then(|word| word.parse().ok());
+    let started: Option<u64> = words.next().and_then(|word| word.parse().ok());
+    let alive = pid.and_then(Pid::from_raw).and_then(start_time);
+    alive.is_some() && alive == started
+}
+
 fn reap(content: &Content, swept: &mut Swept) {
-    // Pids are given away again; the token names its own and nobody else.
-    for pid in Tree::of_token(OsStr::new(&content.token)) {
-        if rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok() {
-            swept.killed.push(pid.as_raw_nonzero().get());
+    // Who is seen while it is being born may have been born twice: looked at until two looks in
+    // a row find nobody.
+    let mut clean = 0;
+    for _ in 0..LOOKS {
+        // Pids are given away again; the token names its own and nobody else.
+        let living = Tree::of_token(OsStr::new(&content.token));
+        if living.is_empty() {
+            clean += 1;
+            if clean == 2 {
+                break;
+            }
+            continue;
         }
+        clean = 0;
+        for pid in living {
+            let number = pid.as_raw_nonzero().get();
+            let killed = rustix::process::kill_process(pid, Signal::KILL).is_ok();
+            if killed && !swept.killed.contains(&number) {
+                swept.killed.push(number);
+            }
+        }
+        std::thread::yield_now();
     }
     if let Some(group) = &content.cgroup {
         crate::sandbox::cgroup::remove_left_over(group);
@@ -178,6 +209,18 @@ mod tests {
         assert!(marker.path.exists());
         drop(marker);
         assert_eq!(std::fs::read_dir(dir.path()).expect("there").count(), 0);
+    }
+
+    #[test]
+    fn what_is_just_being_written_stays() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let of_the_living = dir.path().join(format!("{}.{ENDING}", token()));
+        let of_the_dead = dir.path().join(format!("{PREFIX}1-0-0.{ENDING}"));
+        for path in [&of_the_living, &of_the_dead] {
+            std::fs::write(path, "{\"owner\":").expect("written");
+        }
+        sweep(dir.path());
+        assert!(of_the_living.exists() && !of_the_dead.exists());
     }
 
     #[test]

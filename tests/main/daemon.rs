@@ -3,14 +3,11 @@
 
 use crate::support::Home;
 use crate::support::Project;
-use crate::support::Ran;
 use crate::support::Started;
-use crate::support::full_tier;
 use crate::support::require;
 use crate::support::until;
 use rustix::process::Signal;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -43,18 +40,18 @@ fn project(home: &Home, name: &str, good: bool, millis: u64) -> Project {
 }
 
 /// A generic project: a shell script is its whole suite. Cheap enough for many.
-fn script_project(home: &Home, name: &str, script: &str) -> Project {
+pub fn script_project(home: &Home, name: &str, script: &str) -> Project {
     home.project(name)
         .file("regreen.toml", "[[suite]]\nname = \"script\"\nframework = \"generic\"\ncommand = [\"sh\", \"test.sh\"]\n")
         .file("test.sh", script)
         .committed()
 }
 
-fn holds(what: &str, bound: Duration, mut probe: impl FnMut() -> bool) {
+pub fn holds(what: &str, bound: Duration, mut probe: impl FnMut() -> bool) {
     until(what, bound, || probe().then_some(()));
 }
 
-fn daemon(home: &Home) -> Started {
+pub fn daemon(home: &Home) -> Started {
     let started = home.regreen(["daemon"]).start();
     let socket = home.runtime().join("regreen/regreen.sock");
     holds("the daemon listens", Duration::from_secs(60), || {
@@ -63,7 +60,7 @@ fn daemon(home: &Home) -> Started {
     started
 }
 
-fn settled(project: &Project, verdict: &str) -> Value {
+pub fn settled(project: &Project, verdict: &str) -> Value {
     project.status_until(&format!("{verdict}, settled"), |status| {
         status["verdict"] == verdict && status["stale"] == false && status["activity"] == "idle"
     })
@@ -223,7 +220,7 @@ fn a_save_becomes_a_verdict_and_a_pause_is_kept_over_a_restart() {
 }
 
 /// A request over the socket, without regreen's own client.
-fn request(home: &Home, method: &str, path: &str, body: &str) -> (u16, Value) {
+pub fn request(home: &Home, method: &str, path: &str, body: &str) -> (u16, Value) {
     use std::io::Read;
     use std::io::Write;
     let socket = home.runtime().join("regreen/regreen.sock");
@@ -245,7 +242,7 @@ fn request(home: &Home, method: &str, path: &str, body: &str) -> (u16, Value) {
     (status, serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-fn get(home: &Home, path: &str) -> Value {
+pub fn get(home: &Home, path: &str) -> Value {
     let (status, body) = request(home, "GET", path, "");
     assert_eq!(status, 200, "{body}");
     body
@@ -436,201 +433,4 @@ fn memory_kib(pid: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// The state that a daemon is to be killed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Moment {
-    Watching,
-    Syncing,
-    Running,
-    Looping,
-}
-
-const MOMENTS: [Moment; 4] = [
-    Moment::Watching,
-    Moment::Syncing,
-    Moment::Running,
-    Moment::Looping,
-];
-
-/// What the daemon does by its own word.
-fn moment(status: &Value) -> Option<Moment> {
-    let looping = status["loops"]
-        .as_array()
-        .is_some_and(|loops| loops.iter().any(|l| l["stop"].is_null()));
-    match status["activity"].as_str()? {
-        _ if looping => Some(Moment::Looping),
-        "idle" => Some(Moment::Watching),
-        "syncing" => Some(Moment::Syncing),
-        "running" | "queued" => Some(Moment::Running),
-        _ => None,
-    }
-}
-
-#[test]
-fn killed_at_any_moment_it_comes_back_true() {
-    if !require("bwrap") {
-        return;
-    }
-    let rounds = if full_tier() { 100 } else { 20 };
-    let home = Home::new();
-    let project = script_project(&home, "p", "sleep 0.4; exit 0\n");
-    // Enough to copy that synchronising takes a moment in which it can be killed.
-    for file in 0..300 {
-        std::fs::create_dir_all(project.path("data")).unwrap();
-        std::fs::write(project.path(format!("data/f{file}")), "x".repeat(2_000)).unwrap();
-    }
-    project.commit("data");
-    let mut daemon_now = daemon(&home);
-    project.regreen(["add"]).run().exits(0);
-    settled(&project, "green");
-    let id = get(&home, "/v1/projects")[0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let mut killed: BTreeMap<Moment, u32> = BTreeMap::new();
-    let mut good = true;
-    for round in 0..rounds {
-        let aim = MOMENTS[round as usize % 4];
-        let mut accepted = None;
-        let mut fixing = None;
-        if aim == Moment::Looping {
-            // A loop begins at the branch's tip, which has to be red for it to go on.
-            good = false;
-            project.write("test.sh", format!("# {round}\nsleep 0.4; exit 1\n"));
-            project.commit("red");
-            settled(&project, "red");
-            let agent = ["fix", "--agent-command", "sleep 60"];
-            fixing = Some(project.regreen(agent).start());
-        } else if aim != Moment::Watching {
-            good = !good;
-            let exit = u32::from(!good);
-            if aim == Moment::Syncing {
-                for file in 0..300 {
-                    let text = format!("{round} {}", "y".repeat(2_000));
-                    std::fs::write(project.path(format!("data/f{file}")), text).unwrap();
-                }
-            }
-            project.write("test.sh", format!("# {round}\nsleep 0.4; exit {exit}\n"));
-        }
-        if aim == Moment::Running {
-            let path = format!("/v1/projects/{id}/runs");
-            let (status, body) = request(&home, "POST", &path, "");
-            assert_eq!(status, 202, "{body}");
-            accepted = body["runs"][0].as_str().map(str::to_owned);
-        }
-        let seen = aim_at(&project, aim);
-        daemon_now.kill_9();
-        if let Some(fixing) = fixing {
-            fixing.kill_9();
-        }
-        *killed.entry(seen).or_default() += 1;
-        no_sandbox_is_left(&home);
-        let restarted = Instant::now();
-        daemon_now = daemon(&home);
-        let pid = daemon_now.pid();
-        let verdict = if good { "green" } else { "red" };
-        let status = project.status_until(&format!("round {round}: true again"), |status| {
-            status["daemon"]["pid"] == pid
-                && status["verdict"] == verdict
-                && status["stale"] == false
-                && status["activity"] == "idle"
-        });
-        assert!(restarted.elapsed() < Duration::from_secs(60), "{status:#}");
-        if let Some(run) = accepted {
-            let record = get(&home, &format!("/v1/runs/{run}"));
-            assert_eq!(record["state"], "finished", "accepted and lost: {record}");
-        }
-        if aim == Moment::Looping {
-            project.regreen(["loops", "stop"]).run();
-            project.status_until("the loop has ended", |status| {
-                let loops = status["loops"].as_array();
-                loops.is_some_and(|loops| loops.iter().all(|l| !l["stop"].is_null()))
-            });
-        }
-        nothing_is_left(&home, &project);
-    }
-    let said: Vec<String> = killed
-        .iter()
-        .map(|(moment, times)| format!("{moment:?} {times}"))
-        .collect();
-    eprintln!("killed {rounds} times: {}", said.join(", "));
-    for moment in MOMENTS {
-        let times = killed.get(&moment).copied().unwrap_or(0);
-        assert!(
-            times * 10 >= rounds,
-            "{moment:?} only {times} times of {rounds}"
-        );
-    }
-    let ran: Ran = daemon_now.terminate();
-    ran.exits(0);
-}
-
-/// Waits for the moment, and says at which one it is.
-fn aim_at(project: &Project, aim: Moment) -> Moment {
-    let path = project.path(".git/regreen/status.json");
-    // A loop takes a while to begin; any other moment comes at once or not at all.
-    let patience = if aim == Moment::Looping { 30 } else { 3 };
-    let until = Instant::now() + Duration::from_secs(patience);
-    let mut last = Moment::Watching;
-    while Instant::now() < until {
-        let text = std::fs::read(&path).unwrap_or_default();
-        if let Ok(status) = serde_json::from_slice::<Value>(&text)
-            && let Some(now) = moment(&status)
-        {
-            last = now;
-            if now == aim {
-                break;
-            }
-        }
-    }
-    last
-}
-
-/// No process has a slot of this home in its mounts.
-fn no_sandbox_is_left(home: &Home) {
-    let slots = home.cache();
-    let slots = slots.to_str().unwrap();
-    holds("no sandbox is left", Duration::from_secs(10), || {
-        let Ok(entries) = std::fs::read_dir("/proc") else {
-            return true;
-        };
-        !entries.flatten().any(|entry| {
-            let file = entry.path().join("mountinfo");
-            std::fs::read_to_string(file).is_ok_and(|text| text.contains(slots))
-        })
-    });
-}
-
-/// No marker, no temporary file, no mount.
-fn nothing_is_left(home: &Home, project: &Project) {
-    let names = |dir: &Path| -> Vec<String> {
-        std::fs::read_dir(dir)
-            .map(|entries| {
-                entries
-                    .flatten()
-                    .map(|entry| entry.file_name().to_string_lossy().into_owned())
-                    .collect()
-            })
-            .unwrap_or_default()
-    };
-    let sandboxes = home.state().join("sandboxes");
-    holds("no marker is left", Duration::from_secs(10), || {
-        names(&sandboxes).is_empty()
-    });
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    assert!(
-        !mounts.contains(home.cache().to_str().unwrap()),
-        "a mount is left"
-    );
-    assert_eq!(names(&project.path(".git/regreen")), ["status.json"]);
-    let runs = home.state().join("runs");
-    for run in names(&runs) {
-        let left: Vec<String> = names(&runs.join(&run))
-            .into_iter()
-            .filter(|name| name != "raw.log" && name != "report.json")
-            .collect();
-        assert!(left.is_empty(), "{run}: {left:?}");
-    }
 }
