@@ -183,6 +183,7 @@ impl Ground<'_> {
     /// What every report of this run says.
     fn notes(&self, backend: BackendName) -> Vec<Note> {
         let mut notes = self.toolchains.notes.clone();
+        notes.extend(self.config.notes.iter().cloned());
         if backend == BackendName::None {
             let message = "there was no sandbox: the tests could do whatever the user can";
             notes.push(Note::new("no_sandbox", message));

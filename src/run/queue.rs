@@ -17,6 +17,7 @@ use crate::model::RunId;
 use crate::model::RunKey;
 use crate::model::SnapshotId;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// So many starts of asked-for runs in a row, while a change's run waits.
 const STREAK: u32 = 3;
@@ -44,6 +45,8 @@ pub enum Pushed {
     },
     /// The same thing waits or runs already, under this id.
     Coalesced(RunId),
+    /// Its project is not open, or is being given up: nothing of it may wait any more.
+    Refused,
 }
 
 /// What a newer snapshot did to the requests that waited.
@@ -92,6 +95,8 @@ struct Waiting {
 #[derive(Debug, Clone)]
 pub struct Queue {
     limit: usize,
+    /// Projects whose runs are taken in.
+    open: BTreeSet<ProjectId>,
     waiting: Vec<Waiting>,
     running: Vec<Request>,
     /// The wait that superseded requests of a suite leave to the next one.
@@ -107,6 +112,7 @@ impl Queue {
     pub fn new(limit: usize) -> Self {
         Queue {
             limit: limit.max(1),
+            open: BTreeSet::new(),
             waiting: Vec::new(),
             running: Vec::new(),
             inherited: BTreeMap::new(),
@@ -116,10 +122,23 @@ impl Queue {
         }
     }
 
-    /// Takes a request in. A change's request is answered by whatever waits or runs for the
+    /// From now on a project's requests are taken in.
+    pub fn open(&mut self, project: &ProjectId) {
+        self.open.insert(project.clone());
+    }
+
+    /// From now on a project's requests are refused; what waits and runs stays as it is.
+    pub fn close(&mut self, project: &ProjectId) {
+        self.open.remove(project);
+    }
+
+    /// Takes a request in, if its project is open. A change's request is answered by whatever waits or runs for the
     /// same key; an asked-for one only by an asked-for one that waits, and it takes the place
     /// of a change's request for the same key.
     pub fn push(&mut self, request: Request) -> Pushed {
+        if !self.open.contains(&request.project) {
+            return Pushed::Refused;
+        }
         self.clock += 1;
         let class = Class::of(request.asker);
         let same = |known: &Request| known.project == request.project && known.key == request.key;

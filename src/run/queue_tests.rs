@@ -31,6 +31,15 @@ fn accepted(displaced: &[&str]) -> Pushed {
     }
 }
 
+/// A queue that takes in the projects of these tests.
+fn open_queue(limit: usize) -> Queue {
+    let mut queue = Queue::new(limit);
+    for project in PROJECTS {
+        queue.open(&ProjectId::new(project));
+    }
+    queue
+}
+
 fn next(queue: &mut Queue) -> Option<String> {
     queue.next(|_| true).map(|r| r.run.as_str().to_owned())
 }
@@ -41,7 +50,7 @@ fn moved(queue: &mut Queue, project: &str, tree: &str) -> Moved {
 
 #[test]
 fn a_newer_snapshot_takes_the_place_of_what_waits() {
-    let mut queue = Queue::new(1);
+    let mut queue = open_queue(1);
     queue.push(change("r1", "p", "cargo", "t1"));
     queue.push(change("r2", "p", "pytest", "t1"));
     assert_eq!(next(&mut queue).as_deref(), Some("r1"));
@@ -56,7 +65,7 @@ fn a_newer_snapshot_takes_the_place_of_what_waits() {
 
 #[test]
 fn the_same_thing_is_run_once() {
-    let mut queue = Queue::new(1);
+    let mut queue = open_queue(1);
     assert_eq!(queue.push(change("r1", "p", "s", "t1")), accepted(&[]));
     let same = Pushed::Coalesced(RunId::new("r1"));
     assert_eq!(queue.push(change("r2", "p", "s", "t1")), same);
@@ -71,7 +80,7 @@ fn the_same_thing_is_run_once() {
 
 #[test]
 fn who_asks_comes_first_and_follows_the_worktree() {
-    let mut queue = Queue::new(1);
+    let mut queue = open_queue(1);
     queue.push(change("r1", "p", "s", "t1"));
     let ask = asked("r2", "p", "s", "t1");
     assert_eq!(queue.push(ask), accepted(&["r1"]));
@@ -86,7 +95,7 @@ fn who_asks_comes_first_and_follows_the_worktree() {
 
 #[test]
 fn a_project_runs_one_thing_and_all_together_the_limit() {
-    let mut queue = Queue::new(2);
+    let mut queue = open_queue(2);
     queue.push(change("r1", "p", "a", "t"));
     queue.push(change("r2", "p", "b", "t"));
     queue.push(change("r3", "q", "a", "t"));
@@ -103,7 +112,7 @@ fn a_project_runs_one_thing_and_all_together_the_limit() {
 
 #[test]
 fn cancelling_and_forgetting() {
-    let mut queue = Queue::new(1);
+    let mut queue = open_queue(1);
     queue.push(change("r1", "p", "a", "t"));
     queue.push(asked("r2", "p", "b", "t"));
     queue.push(change("r3", "p", "c", "t"));
@@ -113,6 +122,39 @@ fn cancelling_and_forgetting() {
     assert_eq!(queue.cancel(&RunId::new("r1")), Cancelled::Unknown);
     assert_eq!(queue.forget(&ProjectId::new("p")), [RunId::new("r3")]);
     assert!(queue.runs(&ProjectId::new("p")));
+}
+
+#[test]
+fn a_project_that_is_given_up_has_nothing_taken_in() {
+    let mut queue = open_queue(1);
+    queue.push(change("r1", "p", "a", "t"));
+    let p = ProjectId::new("p");
+    queue.close(&p);
+    assert_eq!(queue.push(asked("r2", "p", "b", "t")), Pushed::Refused);
+    // Not even what would be answered by something that waits.
+    assert_eq!(queue.push(change("r3", "p", "a", "t")), Pushed::Refused);
+    assert_eq!(queue.push(change("r4", "q", "a", "t")), accepted(&[]));
+    assert_eq!(queue.forget(&p), [RunId::new("r1")]);
+    queue.open(&p);
+    assert_eq!(queue.push(asked("r5", "p", "b", "t")), accepted(&[]));
+}
+
+/// Whoever saves while a run goes on supersedes what waits, never what runs: a verdict that is
+/// late is worth more than none, and edits in quick succession would starve it.
+#[test]
+fn what_runs_is_not_superseded() {
+    let mut queue = open_queue(1);
+    queue.push(change("r1", "p", "a", "t1"));
+    next(&mut queue);
+    for (run, tree) in [("r2", "t2"), ("r3", "t3"), ("r4", "t4")] {
+        moved(&mut queue, "p", tree);
+        assert_eq!(queue.push(change(run, "p", "a", tree)), accepted(&[]));
+    }
+    let waiting: Vec<&str> = queue.waiting().map(|known| known.run.as_str()).collect();
+    assert_eq!(waiting, ["r4"], "only the latest waits");
+    assert_eq!(queue.running()[0].run, RunId::new("r1"));
+    queue.ended(&RunId::new("r1"));
+    assert_eq!(next(&mut queue).as_deref(), Some("r4"));
 }
 
 #[derive(Debug, Clone)]
@@ -149,7 +191,7 @@ struct World {
 impl World {
     fn new(limit: usize) -> Self {
         World {
-            queue: Queue::new(limit),
+            queue: open_queue(limit),
             trees: std::array::from_fn(|_| "t".to_owned()),
             asked: BTreeSet::new(),
             ran: Vec::new(),
@@ -182,6 +224,7 @@ impl World {
             Pushed::Coalesced(with) => {
                 assert!(self.asked.contains(&with), "coalesced with a change's run");
             }
+            Pushed::Refused => panic!("the project is open"),
         }
     }
 

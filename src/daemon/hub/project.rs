@@ -336,6 +336,7 @@ impl State {
             kind: self.started_event(),
         });
         self.projects.insert(id.clone(), project);
+        self.queue.open(id);
         for run in recovered.lost {
             self.emit(out, now, id, EventKind::RunLost { run });
         }
@@ -442,6 +443,7 @@ impl State {
             return;
         }
         project.phase = Phase::Closing;
+        self.queue.close(id);
         for run in self.queue.running() {
             if run.project == *id && !self.stopping {
                 let run = run.run.clone();
@@ -455,13 +457,6 @@ impl State {
     }
 
     pub(super) fn closed(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId) {
-        // What was queued while it was being closed ends with it; what waits for the daemon's
-        // next start stays open in the journal.
-        if !self.stopping {
-            for run in self.queue.forget(id) {
-                self.emit(out, now, id, EventKind::RunCancelled { run });
-            }
-        }
         let Some(project) = self.projects.remove(id) else {
             return;
         };

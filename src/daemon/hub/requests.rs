@@ -284,7 +284,10 @@ impl State {
                 Some(name) => format!("there is no suite `{name}`"),
                 None => "no test suite was found in this project".to_owned(),
             };
-            let remedy = format!("there is: {}", known.join(", "));
+            let remedy = match known.is_empty() {
+                true => "see `regreen config suites`".to_owned(),
+                false => format!("there is: {}", known.join(", ")),
+            };
             return Err(Problem::new(404, "no_such_suite", text).remedy(remedy));
         }
         let waits = |key: &RunKey| {
@@ -487,51 +490,53 @@ impl State {
         events: &[Event],
     ) {
         events.iter().for_each(|event| self.show(event));
-        let open = |known: &Project| known.phase != Phase::Closing;
-        let is_open = |id: &ProjectId| self.projects.get(id).is_some_and(open);
-        if !requests.iter().all(|request| is_open(&request.project)) {
-            // Given up meanwhile. What waits for the daemon's next start stays in the journal.
-            let stopping = self.stopping;
-            for request in requests.into_iter().filter(|_| !stopping) {
-                let run = request.run;
-                self.emit(out, now, &request.project, EventKind::RunCancelled { run });
-            }
-            let text = "the project was just given up";
-            return refuse(out, token, Problem::new(409, "closing", text));
-        }
+        let mut refused = false;
         for mut request in requests {
-            let id = request.project.clone();
-            let Some(project) = self.projects.get(&id) else {
-                continue;
-            };
             // The worktree may have moved on while the disk was busy.
             let mut moved = false;
-            if let Some(snapshot) = &project.synced
+            if let Some(project) = self.projects.get(&request.project)
+                && let Some(snapshot) = &project.synced
                 && *snapshot != request.key.snapshot
             {
                 request.key.snapshot = snapshot.clone();
                 request.key.environment = project.environment(&request.key.suite);
                 moved = true;
             }
-            runs.push(self.push_accepted(out, now, request, moved));
+            match self.push_accepted(out, now, request, moved) {
+                Some(run) => runs.push(run),
+                None => refused = true,
+            }
+        }
+        if refused {
+            let text = "the project was just given up";
+            return refuse(out, token, Problem::new(409, "closing", text));
         }
         reply(out, token, Answer::Runs(AcceptedRuns { runs }));
     }
 
-    /// Like `push` for what is in the journal already.
+    /// Like `push` for what is in the journal already; answers the id under which it runs.
     fn push_accepted(
         &mut self,
         out: &mut Out,
         now: Timestamp,
         request: Request,
         moved: bool,
-    ) -> RunId {
+    ) -> Option<RunId> {
         let id = request.project.clone();
         match self.queue.push(request.clone()) {
+            Pushed::Refused => {
+                // Given up meanwhile. What waits for the daemon's next start stays in the
+                // journal.
+                if !self.stopping {
+                    let run = request.run;
+                    self.emit(out, now, &id, EventKind::RunCancelled { run });
+                }
+                None
+            }
             Pushed::Coalesced(with) => {
                 let run = request.run;
                 self.emit(out, now, &id, EventKind::RunSuperseded { run });
-                with
+                Some(with)
             }
             Pushed::Accepted { displaced } => {
                 for run in displaced {
@@ -540,7 +545,7 @@ impl State {
                 if moved {
                     self.emit(out, now, &id, queued(&request));
                 }
-                request.run
+                Some(request.run)
             }
         }
     }

@@ -11,7 +11,6 @@ use crate::model::EventKind;
 use crate::model::Note;
 use crate::model::Origin;
 use crate::model::ProjectId;
-use crate::model::RunId;
 use crate::model::RunKey;
 use crate::model::SnapshotId;
 use crate::model::Timestamp;
@@ -234,9 +233,6 @@ impl State {
         let Some(project) = self.projects.get(id) else {
             return;
         };
-        if project.phase == Phase::Closing {
-            return;
-        }
         let moved = self
             .queue
             .moved(id, snapshot, |suite| project.environment(suite));
@@ -288,17 +284,16 @@ impl State {
         self.push(out, now, request);
     }
 
-    /// Puts a request into the queue and says so; answers the id under which it runs.
-    pub(super) fn push(&mut self, out: &mut Out, now: Timestamp, request: Request) -> RunId {
+    /// Puts a request into the queue and says so, if it is taken in.
+    pub(super) fn push(&mut self, out: &mut Out, now: Timestamp, request: Request) {
         match self.queue.push(request.clone()) {
-            Pushed::Coalesced(with) => with,
+            Pushed::Refused | Pushed::Coalesced(_) => {}
             Pushed::Accepted { displaced } => {
                 for run in displaced {
                     let kind = EventKind::RunSuperseded { run };
                     self.emit(out, now, &request.project, kind);
                 }
                 self.emit(out, now, &request.project, queued(&request));
-                request.run
             }
         }
     }

@@ -409,6 +409,74 @@ fn an_accepted_run_is_on_the_disk_before_it_is_acknowledged() {
     assert_eq!(world.written[&id(0)].verdict, Verdict::Red);
 }
 
+impl World {
+    /// Lets the first effect come back that is of this kind.
+    fn come_back_first(&mut self, is_it: impl Fn(&Going) -> bool) {
+        let place = self.going.iter().position(is_it).expect("it goes on");
+        self.come_back(place);
+    }
+}
+
+fn is_commit(going: &Going) -> bool {
+    matches!(going, Going::Commit(..))
+}
+
+/// Found by the property below: what was asked for before a project was given up, and came to
+/// the disk after that, waited for ever.
+#[test]
+fn what_was_asked_for_while_a_project_is_given_up_ends_with_it() {
+    let mut world = World::new(1);
+    world.add(0);
+    world.settle();
+    world.save(0, 1);
+    let remove = world.ask(Ask::Remove(id(0)));
+    let run = world.ask(Ask::Run {
+        project: id(0),
+        suite: None,
+    });
+    world.come_back_first(is_commit);
+    assert!(
+        !world.answers.contains_key(&remove),
+        "it still synchronises"
+    );
+    world.come_back_first(is_commit);
+    let Answer::Refused(problem) = &world.answers[&run] else {
+        panic!("{:?}", world.answers[&run]);
+    };
+    assert_eq!(problem.code(), "closing");
+    world.settle();
+    assert_eq!(world.answers[&remove], Answer::Done);
+    let queued = world.journal.iter().filter_map(|event| match &event.kind {
+        EventKind::RunQueued { run, .. } => Some(run.clone()),
+        _ => None,
+    });
+    let ended = world.ended();
+    for run in queued {
+        assert!(ended.contains_key(&run), "{run} waits for ever");
+    }
+}
+
+/// Found by the property below: of two who add a project, the second brings what the journal
+/// said before the first.
+#[test]
+fn a_project_that_comes_back_has_its_last_word() {
+    let mut world = World::new(1);
+    world.add(0);
+    world.add(0);
+    world.come_back_first(is_commit);
+    while let Some(place) = world.going.iter().position(|going| !is_commit(going)) {
+        world.come_back(place);
+    }
+    assert_eq!(world.written[&id(0)].verdict, Verdict::Green);
+    world.ask(Ask::Remove(id(0)));
+    let place = world.going.len() - 1;
+    world.come_back(place);
+    world.come_back_first(|going| matches!(going, Going::Close(_)));
+    world.come_back_first(is_commit);
+    let status = &world.written[&id(0)];
+    assert_eq!((status.verdict, status.stale), (Verdict::Green, true));
+}
+
 #[test]
 fn bad_requests_say_what_to_do() {
     let mut world = World::new(1);
