@@ -209,15 +209,8 @@ impl Store {
         project: &ProjectId,
         limit: u32,
     ) -> Result<Vec<RunRow>, StoreError> {
-        let project = project.clone();
-        self.query(move |c| {
-            c.prepare(&format!(
-                "SELECT {RUN_COLUMNS} FROM runs WHERE project = ?1 ORDER BY id DESC LIMIT ?2"
-            ))?
-            .query_map(params![project.as_str(), limit], run_row)?
-            .collect()
-        })
-        .await
+        self.runs_where(project, "project = ?1 ORDER BY id DESC", limit)
+            .await
     }
 
     /// A project's latest green, complete runs whose whole key is known, newest first: what may
@@ -230,13 +223,22 @@ impl Store {
         project: &ProjectId,
         limit: u32,
     ) -> Result<Vec<RunRow>, StoreError> {
+        let green = "project = ?1 AND state = 'finished' AND outcome = 'passed'
+            AND complete = 1 AND environment IS NOT NULL ORDER BY ended DESC";
+        self.runs_where(project, green, limit).await
+    }
+
+    /// The first runs of a project (`?1`) by a condition and an order.
+    async fn runs_where(
+        &self,
+        project: &ProjectId,
+        which: &'static str,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, StoreError> {
         let project = project.clone();
         self.query(move |c| {
             c.prepare(&format!(
-                "SELECT {RUN_COLUMNS} FROM runs
-                 WHERE project = ?1 AND state = 'finished' AND outcome = 'passed'
-                   AND complete = 1 AND environment IS NOT NULL
-                 ORDER BY ended DESC LIMIT ?2"
+                "SELECT {RUN_COLUMNS} FROM runs WHERE {which} LIMIT ?2"
             ))?
             .query_map(params![project.as_str(), limit], run_row)?
             .collect()
