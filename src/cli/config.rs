@@ -111,6 +111,7 @@ fn show(config: &Config, json: bool) -> anyhow::Result<u8> {
             "trust": config.trust,
             "values": rows,
             "left_out": config.left_out,
+            "notes": config.notes,
         }))?;
         return Ok(EXIT_OK);
     }
@@ -138,6 +139,11 @@ fn show(config: &Config, json: bool) -> anyhow::Result<u8> {
 
 fn left_out(config: &Config, paint: Paint) -> String {
     let mut text = String::new();
+    for note in &config.notes {
+        let remedy = note.remedy.as_deref().unwrap_or_default();
+        let mark = paint.style(Style::Warn, "note");
+        text.push_str(&format!("{mark}  {}; {remedy}\n", note.message));
+    }
     for setting in &config.left_out {
         let line = setting
             .line

@@ -32,6 +32,7 @@ pub use units::Time;
 
 use crate::model::HostEnv;
 use crate::model::Limits;
+use crate::model::Note;
 use crate::model::Trigger;
 use merge::Merge;
 use std::collections::BTreeMap;
@@ -79,6 +80,8 @@ pub struct Config {
     pub left_out: Vec<LeftOutSetting>,
     /// How far the project's file is believed.
     pub trust: Trust,
+    /// What is not wrong, and probably not meant either.
+    pub notes: Vec<Note>,
     origins: BTreeMap<String, Origin>,
 }
 
@@ -154,6 +157,7 @@ impl Default for Config {
             slots_bytes: 40 << 30,
             left_out: Vec::new(),
             trust: Trust::NoFile,
+            notes: Vec::new(),
             origins: BTreeMap::new(),
         }
     }
@@ -201,6 +205,7 @@ impl Config {
                 _ => Merge::untrusted(&mut config, origin, text).layer(layer),
             }
         }
+        config.notes = pairs::misspelt(host);
         for (origin, layer) in pairs::layers(host, flags)? {
             Merge::trusted(&mut config, origin).layer(layer);
         }

@@ -5,6 +5,7 @@ use crate::config::Layer;
 use crate::config::Origin;
 use crate::config::read;
 use crate::model::HostEnv;
+use crate::model::Note;
 
 /// One setting from the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,9 @@ enum Kind {
     Plain,
     List,
 }
+
+/// What the names of all variables begin with.
+const PREFIX: &str = "REGREEN_";
 
 /// The keys that can be set by one variable: `limits.timeout` is `REGREEN_LIMITS_TIMEOUT`.
 const KEYS: [(&str, Kind); 22] = [
@@ -53,7 +57,30 @@ const KEYS: [(&str, Kind); 22] = [
 
 /// The variable that sets a key.
 pub fn variable(key: &str) -> String {
-    format!("REGREEN_{}", key.replace('.', "_").to_ascii_uppercase())
+    format!("{PREFIX}{}", key.replace('.', "_").to_ascii_uppercase())
+}
+
+/// Variables of regreen's that set no key.
+const OTHERS: [&str; 2] = ["REGREEN_LOG", "REGREEN_BWRAP"];
+
+/// Variables that look like a setting and are none: a misspelt one sets nothing, in silence.
+pub fn misspelt(host: &HostEnv) -> Vec<Note> {
+    let known: Vec<String> = KEYS.iter().map(|(key, _)| variable(key)).collect();
+    // Of the prefix that all share, any two would be alike.
+    let bare = |name: &'_ str| name.strip_prefix(PREFIX).map(str::to_owned);
+    let words: Vec<String> = known.iter().filter_map(|name| bare(name)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    host.vars
+        .keys()
+        .filter_map(|name| name.to_str())
+        .filter(|name| !OTHERS.contains(name) && !known.iter().any(|known| known == name))
+        .filter_map(|name| {
+            let meant = read::nearest(&bare(name)?, &words)?;
+            let text = format!("`{name}` is no setting of regreen's and counts for nothing");
+            let remedy = format!("did you mean `{PREFIX}{meant}`?");
+            Some(Note::new("unknown_variable", text).remedy(remedy))
+        })
+        .collect()
 }
 
 /// The layers of the environment, then those of the flags.

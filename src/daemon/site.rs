@@ -234,7 +234,7 @@ impl Site {
                 })
                 .collect(),
             slot_bytes: self.slot_bytes,
-            notes: self.toolchains.notes.clone(),
+            notes: [&self.toolchains.notes[..], &self.config.notes].concat(),
             rescan,
         })
     }
