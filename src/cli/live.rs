@@ -65,7 +65,7 @@ pub fn headline(status: &Status, now: Timestamp, paint: Paint) -> String {
 }
 
 /// One line a suite: verdict, progress or counts.
-fn suite_line(suite: &SuiteStatus, now: Timestamp, paint: Paint) -> String {
+fn suite_line(suite: &SuiteStatus, written: Timestamp, now: Timestamp, paint: Paint) -> String {
     let style = match suite.verdict {
         Verdict::Green => Style::Good,
         Verdict::Red | Verdict::Broken => Style::Bad,
@@ -89,7 +89,8 @@ fn suite_line(suite: &SuiteStatus, now: Timestamp, paint: Paint) -> String {
         (Activity::Queued, _) => line.push_str("  queued"),
         (_, run) => {
             if let Some(reused) = &suite.reused_from {
-                let age = out::duration(reused.age_ms);
+                let since = now.since(written).as_millis() as u64;
+                let age = out::duration(reused.age_ms + since);
                 line.push_str(&format!("  known from {} ({age} ago)", reused.run));
             } else if let Some(took) = run.and_then(|run| run.duration_ms) {
                 let counts = suite.counts;
@@ -129,7 +130,7 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
     let about = format!("  {}  {branch}  {short}{dirty}", status.project);
     lines.push(paint.style(Style::Dim, about));
     for suite in &status.suites {
-        lines.push(suite_line(suite, now, paint));
+        lines.push(suite_line(suite, status.updated_at, now, paint));
     }
     lines.extend(loops(status, paint));
     for trouble in &status.notes {

@@ -150,6 +150,11 @@ pub fn essence(status: &Status) -> Status {
     let mut essence = status.clone();
     essence.updated_at = Timestamp::default();
     essence.next_update_by = Timestamp::default();
+    for suite in &mut essence.suites {
+        if let Some(reused) = &mut suite.reused_from {
+            reused.age_ms = 0;
+        }
+    }
     essence
 }
 

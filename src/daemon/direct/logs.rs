@@ -46,11 +46,17 @@ impl Handle {
     pub fn run_output(&self, run: &str) -> Result<(String, PathBuf), Problem> {
         let runs = history::runs_dir(&self.host().state_dir());
         let id = history::find(&runs, run).map_err(|candidates| {
-            let text = match candidates.is_empty() {
-                true => format!("there is no run `{run}`"),
-                false => format!("`{run}` is the beginning of several runs"),
+            let (text, remedy) = match candidates.is_empty() {
+                true => (
+                    format!("there is no run `{run}`"),
+                    "`regreen status --json` names the last run of each suite".to_owned(),
+                ),
+                false => (
+                    format!("`{run}` is the beginning of several runs"),
+                    format!("say which: {}", candidates.join(", ")),
+                ),
             };
-            Problem::new(404, "no_such_run", text).remedy(candidates.join(", "))
+            Problem::new(404, "no_such_run", text).remedy(remedy)
         })?;
         let path = runs.join(id.as_str()).join("raw.log");
         let mut bytes = Vec::new();

@@ -83,6 +83,9 @@ struct SuiteFold {
     counts: Counts,
     run: Option<RunStatus>,
     reused_from: Option<ReusedFrom>,
+    /// When it was found that an earlier run answers; its age is counted from there.
+    #[serde(default)]
+    reused_at: Option<Timestamp>,
     failures: Vec<StatusFailure>,
     more: u64,
     flaky: Vec<TestRef>,
@@ -114,6 +117,7 @@ impl SuiteFold {
             counts: Counts::default(),
             run: None,
             reused_from: None,
+            reused_at: None,
             failures: Vec::new(),
             more: 0,
             flaky: Vec::new(),
@@ -499,6 +503,7 @@ impl Fold {
         suite.counts = counts;
         suite.run = None;
         suite.reused_from = Some(from);
+        suite.reused_at = Some(at);
     }
 
     fn worst_verdict(&self) -> Verdict {
@@ -516,7 +521,7 @@ impl Fold {
         let mut suites: Vec<SuiteStatus> = self
             .suites
             .iter()
-            .map(|suite| self.suite_status(suite, all_stale))
+            .map(|suite| self.suite_status(suite, all_stale, now))
             .collect();
         let mut activity = suites
             .iter()
@@ -571,7 +576,7 @@ impl Fold {
         }
     }
 
-    fn suite_status(&self, suite: &SuiteFold, all_stale: bool) -> SuiteStatus {
+    fn suite_status(&self, suite: &SuiteFold, all_stale: bool, now: Timestamp) -> SuiteStatus {
         let open = self.open_run(&suite.name);
         let activity = match open {
             Some((_, run)) if run.started.is_some() => Activity::Running,
@@ -598,7 +603,13 @@ impl Fold {
                 }),
                 None => suite.run.clone(),
             },
-            reused_from: suite.reused_from.clone(),
+            reused_from: suite.reused_from.clone().map(|from| ReusedFrom {
+                age_ms: from.age_ms
+                    + suite
+                        .reused_at
+                        .map_or(0, |at| now.since(at).as_millis() as u64),
+                ..from
+            }),
         }
     }
 
@@ -671,8 +682,11 @@ impl Fold {
                     .remedy("see `regreen config suites`, or name one in regreen.toml"),
             );
         }
-        for suite in &self.suites {
-            notes.extend(suite.notes.iter().cloned());
+        // What several suites, or several tests of one, have to say alike is said once.
+        for note in self.suites.iter().flat_map(|suite| &suite.notes) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
         }
         notes
     }
