@@ -119,7 +119,9 @@ pub fn note(note: &Note, paint: Paint) -> String {
 /// The whole text, a line an item.
 pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
     let mut lines = vec![headline(status, now, paint)];
-    let branch = status.branch.as_deref().unwrap_or("(detached)");
+    // Without a commit there is nothing to be detached at.
+    let nameless = status.head.as_ref().map_or("", |_| "(detached)");
+    let branch = status.branch.as_deref().unwrap_or(nameless);
     let snapshot = status.snapshot.as_ref().map_or("", |id| id.as_str());
     let dirty = if status.dirty {
         ", uncommitted changes"
@@ -128,7 +130,7 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
     };
     let short: String = snapshot.chars().take(12).collect();
     let about = format!("  {}  {branch}  {short}{dirty}", status.project);
-    lines.push(paint.style(Style::Dim, about));
+    lines.push(paint.style(Style::Dim, about.trim_end()));
     for suite in &status.suites {
         lines.push(suite_line(suite, status.updated_at, now, paint));
     }

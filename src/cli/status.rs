@@ -62,27 +62,34 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     if args.follow {
         return remote::small_runtime()?.block_on(follow(&handle, &place, args.json));
     }
-    let status = match found {
-        Some((status, _)) => status,
+    let (status, dead) = match found {
+        Some((status, _)) => {
+            let dead = place.daemon_is_dead(&status);
+            show(&status, dead, place.now(), args.json)?;
+            (status, dead)
+        }
         None => {
-            out::tell(format!(
-                "regreen: `{}` is not watched; `regreen watch` watches it here, `regreen add` \
-                 has the daemon watch it",
-                place.root.display()
-            ));
-            place.nothing_known()
+            let status = place.nothing_known();
+            never_watched(&status, place.now(), args.json)?;
+            (status, false)
         }
     };
-    let dead = place.daemon_is_dead(&status);
-    let status = match args.json {
-        true => status,
-        false => believed(&handle, &status, dead),
-    };
-    show(&status, dead, place.now(), args.json)?;
     Ok(match args.exit_code {
         true => exit_code(&status, dead),
         false => EXIT_OK,
     })
+}
+
+fn never_watched(status: &Status, now: Timestamp, json: bool) -> anyhow::Result<()> {
+    out::tell(format!(
+        "regreen: `{}` is not watched; `regreen watch` watches it here, `regreen add` has the \
+         daemon watch it",
+        status.project
+    ));
+    match json {
+        true => out::json(status),
+        false => Ok(out::line(live::headline(status, now, Paint::stdout()))?),
+    }
 }
 
 /// The verdict's code. Only a green that is about now is a reason to go on.

@@ -11,6 +11,7 @@ use crate::model::INTERRUPTED;
 use crate::model::LoopId;
 use crate::model::status::LoopStatus;
 use crate::store::Store;
+use crate::store::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -42,6 +43,7 @@ pub(super) async fn watch(
         }
         match tell(&store, &host, &inbox).await {
             Ok(open) => seen = Some((version, open)),
+            Err(LoopError::Store(StoreError::Closed)) => return,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "loops are not shown");

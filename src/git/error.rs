@@ -106,6 +106,20 @@ pub enum GitError {
 }
 
 impl GitError {
+    /// Whether the disk is what fails, and not what was asked for.
+    pub fn is_the_disks(&self) -> bool {
+        let disk = [
+            io::ErrorKind::ReadOnlyFilesystem,
+            io::ErrorKind::StorageFull,
+            io::ErrorKind::QuotaExceeded,
+        ];
+        match self {
+            GitError::NoSpace(_) => true,
+            GitError::Io { source, .. } => disk.contains(&source.kind()),
+            _ => false,
+        }
+    }
+
     /// A closure for `map_err` on results of libgit2.
     pub(crate) fn git(
         what: &'static str,

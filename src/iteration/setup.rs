@@ -22,6 +22,7 @@ use crate::model::FixRequest;
 use crate::model::HostEnv;
 use crate::model::Landing;
 use crate::model::LoopId;
+use crate::model::StopReason;
 use crate::run::backend;
 use crate::run::entropy;
 use crate::run::now;
@@ -83,6 +84,7 @@ impl SetupError {
     pub fn exit_code(&self) -> u8 {
         match self {
             SetupError::Program(_) | SetupError::Loop(_) => EXIT_ERROR,
+            SetupError::Git(error) if error.is_the_disks() => StopReason::InfraError.exit_code(),
             _ => EXIT_USAGE,
         }
     }

@@ -73,6 +73,8 @@ impl StoreError {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full { path },
+            // What SQLite shares between processes cannot grow: it calls that an I/O error.
+            Some(ErrorCode::SystemIoFailure) if is_full(&path) => StoreError::Full { path },
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 StoreError::ReadOnly { path }
             }
@@ -86,4 +88,10 @@ impl StoreError {
             },
         }
     }
+}
+
+/// Whether less is left on the disk of this directory than a change of the store takes.
+fn is_full(dir: &Path) -> bool {
+    const NEEDED: u64 = 256 << 10;
+    rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < NEEDED)
 }

@@ -125,6 +125,26 @@ fn a_configuration_that_breaks_while_it_is_watched() {
     watch.interrupt().exits(0).says("silense");
 }
 
+/// Nothing is said of suites then: nobody could look for them.
+#[test]
+fn a_configuration_that_is_broken_from_the_start() {
+    let project = Home::new().fixture(GREEN);
+    project.write("regreen.toml", "[limits]\nsilense = \"3s\"\n");
+    let watch = project.regreen(["watch"]).start();
+    let status = project.status_until("a note on the configuration", |status| {
+        status["activity"] == "idle" && status["notes"].to_string().contains("silense")
+    });
+    assert_eq!(status["verdict"], "unknown", "{status:#}");
+    assert!(!status["notes"].to_string().contains("suite"), "{status:#}");
+    watch.interrupt().exits(0);
+    // The other verbs refuse, and make nothing.
+    let ran = project.regreen(["fix"]).run();
+    ran.exits(2)
+        .complains("line 2, column 1")
+        .complains("silence");
+    project.regreen(["status"]).run().exits(0).says("silense");
+}
+
 #[test]
 fn no_suite() {
     let home = Home::new();
@@ -294,8 +314,27 @@ fn state_on_a_read_only_disk() {
     let project = home.fixture(GREEN);
     let state = home.path().join(".local/state").display().to_string();
     let mounts = format!("mount --bind '{state}' '{state}' && mount -o remount,bind,ro '{state}'");
-    let ran = project.regreen(["run"]).behind(in_mounts(&mounts)).run();
-    clear_about(&ran, Path::new(&state), "ead-only file system");
+    for (verb, code) in [("run", 106), ("watch", 1), ("fix", 120)] {
+        let ran = project.regreen([verb]).behind(in_mounts(&mounts)).run();
+        ran.exits(code);
+        clear_about(&ran, Path::new(&state), "ead-only file system");
+    }
+}
+
+/// The daemon's own store has no room: SQLite's words for that are not the user's.
+#[test]
+fn a_full_disk_below_the_store() {
+    let home = Home::new();
+    let project = home.fixture(GREEN);
+    let state = home.path().join(".local/state");
+    let mounts = format!(
+        "mount -t tmpfs -o size=64k,mode=700 tmpfs '{}'",
+        state.display()
+    );
+    for verb in ["watch", "fix"] {
+        let ran = project.regreen([verb]).behind(in_mounts(&mounts)).run();
+        clear_about(&ran, &state, "full");
+    }
 }
 
 #[test]
@@ -330,7 +369,7 @@ fn noise(length: usize) -> Vec<u8> {
 /// It failed as infrastructure does, naming the place and the cause.
 #[track_caller]
 fn clear_about(ran: &Ran, place: &Path, cause: &str) {
-    let infrastructure = [Some(1), Some(106)];
+    let infrastructure = [Some(1), Some(106), Some(120)];
     assert!(infrastructure.contains(&ran.code()), "{ran}");
     ran.complains(&place.display().to_string()).complains(cause);
     let panicked = ran.stderr().contains("panicked");

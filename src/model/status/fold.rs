@@ -676,7 +676,9 @@ impl Fold {
             .values()
             .map(|(note, _)| note.clone())
             .collect();
-        if self.suites.is_empty() && self.snapshot.is_some() && !self.unsynced {
+        // Where the configuration is broken nothing was looked for.
+        let looked = self.snapshot.is_some() && !self.unsynced && !self.has_trouble("config");
+        if looked && self.suites.is_empty() {
             notes.push(
                 Note::new("no_suite", "no test suite was found in this project")
                     .remedy("see `regreen config suites`, or name one in regreen.toml"),
