@@ -17,6 +17,7 @@ mod objects;
 mod private;
 mod refs;
 mod rules;
+mod settle;
 mod staged;
 mod submodule;
 pub(crate) mod tree;

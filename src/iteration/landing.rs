@@ -4,7 +4,8 @@
 use crate::git::Objects;
 use crate::git::Oid;
 use crate::git::Rebased;
-use crate::git::Worktree;
+use crate::iteration::carry::LandingPlan;
+use crate::iteration::carry::Left;
 use crate::iteration::driver::Asked;
 use crate::iteration::driver::Deps;
 use crate::iteration::driver::Question;
@@ -73,12 +74,21 @@ pub async fn decide(
     Ok(record.report(LoopFiles::of(state_dir, id).dir(), now()))
 }
 
+/// Which landings are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Landed {
+    /// Any: the user asked for it.
+    Asked,
+    /// One that the user had asked for and that a kill cut short.
+    CutShort,
+}
+
 /// Lands a loop's result on the branch that it started from.
 ///
 /// # Errors
 /// When it may not be landed, the proof fails, the branch moved meanwhile or a touched path is
 /// dirty; then nothing was changed.
-pub async fn apply(deps: &Deps, id: &LoopId) -> Result<LoopReport, LoopError> {
+pub async fn apply(deps: &Deps, id: &LoopId, how: Landed) -> Result<LoopReport, LoopError> {
     let mut record = load(&deps.store, id).await?;
     let branch = may_land(&record)?;
     let files = LoopFiles::of(&deps.grounds.state_dir(), id);
@@ -104,14 +114,30 @@ pub async fn apply(deps: &Deps, id: &LoopId) -> Result<LoopReport, LoopError> {
         iteration: record.state.spend.iterations,
         at: now(),
     });
-    let attempt = Attempt::plan(&deps.grounds, &record, branch).await?;
-    let mut workspace = Workspace::new(deps.grounds.clone(), id.clone());
-    let proved = attempt.prove(deps, &record, &files, &mut workspace).await;
-    workspace.destroy().await?;
-    proved?;
-    let commit = attempt.carry_out(&deps.grounds, id).await?;
+    let plan = match finish(deps, &mut record).await? {
+        Some(plan) => plan,
+        None if how == Landed::CutShort => {
+            return Err(LoopError::Refused(
+                "the branch has moved since the landing was cut short".to_owned(),
+            ));
+        }
+        None => {
+            let attempt = Attempt::plan(&deps.grounds, &record, branch).await?;
+            let mut workspace = Workspace::new(deps.grounds.clone(), id.clone());
+            let proved = attempt.prove(deps, &record, &files, &mut workspace).await;
+            workspace.destroy().await?;
+            proved?;
+            let plan = attempt.decided();
+            // On record before anything moves: a kill at any step is found by the next try.
+            record.plan = Some(plan.clone());
+            keep(&deps.store, &record).await?;
+            carry_out(deps, &mut record, &plan, false).await?;
+            plan
+        }
+    };
+    record.plan = None;
     record.landing = Landing::Applied;
-    record.applied = Some(commit.to_string());
+    record.applied = Some(plan.commit);
     keep(&deps.store, &record).await?;
     let report = record.report(files.dir(), now());
     files
@@ -119,6 +145,40 @@ pub async fn apply(deps: &Deps, id: &LoopId) -> Result<LoopReport, LoopError> {
         .and_then(|()| files.put_text("report.md", &markdown(&report)))
         .map_err(LoopError::io("write the report in", files.dir()))?;
     Ok(report)
+}
+
+/// Brings a landing to its end that a kill cut short, if there is one. It was proved then, and
+/// the branch is where it was.
+async fn finish(deps: &Deps, record: &mut LoopRecord) -> Result<Option<LandingPlan>, LoopError> {
+    let Some(plan) = record.plan.clone() else {
+        return Ok(None);
+    };
+    match plan.left(&deps.grounds).await? {
+        Left::Nothing => {}
+        Left::Halfway => carry_out(deps, record, &plan, true).await?,
+        Left::Void => {
+            record.plan = None;
+            keep(&deps.store, record).await?;
+            return Ok(None);
+        }
+    }
+    Ok(Some(plan))
+}
+
+/// Carries a plan out; one that is refused has changed nothing and is forgotten, unless an
+/// earlier try had begun with it.
+async fn carry_out(
+    deps: &Deps,
+    record: &mut LoopRecord,
+    plan: &LandingPlan,
+    again: bool,
+) -> Result<(), LoopError> {
+    let carried = plan.carry_out(&deps.grounds, record.id(), again).await;
+    if carried.is_err() && !again {
+        record.plan = None;
+        keep(&deps.store, record).await?;
+    }
+    carried
 }
 
 /// The branch, if the loop may be landed on it.
@@ -193,6 +253,18 @@ struct Attempt {
 }
 
 impl Attempt {
+    /// The attempt as it goes on record, once it is proved.
+    fn decided(&self) -> LandingPlan {
+        LandingPlan {
+            branch: self.branch.clone(),
+            onto: self.onto.to_string(),
+            commit: self.commit.to_string(),
+            from: SnapshotId::new(self.onto_tree.to_string()),
+            to: SnapshotId::new(self.tree.to_string()),
+            at: now(),
+        }
+    }
+
     /// Moves the loop's commits onto the branch as it is now; no ref is moved.
     async fn plan(
         grounds: &Grounds,
@@ -318,49 +390,6 @@ impl Attempt {
             reports: seen.tests.reports,
             inventory: seen.inventory,
         }))
-    }
-
-    /// Moves files, index and branch. A checkout that is refused leaves everything as it was.
-    async fn carry_out(&self, grounds: &Grounds, id: &LoopId) -> Result<Oid, LoopError> {
-        let grounds = grounds.clone();
-        let (branch, id) = (self.branch.clone(), id.clone());
-        let (onto, commit) = (self.onto, self.commit);
-        let (from, to) = (self.onto_tree, self.tree);
-        let moved = spawn_blocking(move || {
-            let objects = Objects::open(&grounds.state_dir(), &grounds.worktree)?;
-            let worktree = &grounds.worktree;
-            objects.copy_closure(commit, &[onto], worktree)?;
-            let here = worktree.head()?.branch.as_deref() == Some(&branch);
-            if here {
-                update_checkout(worktree, from, to)?;
-            }
-            let log = format!("regreen: loop {id} applied");
-            if let Err(error) = worktree.land_branch(&branch, onto, commit, &log) {
-                if here {
-                    // The branch moved under our hands: the files go back to what they were.
-                    update_checkout(worktree, to, from)?;
-                }
-                return Err(LoopError::Refused(error.to_string()));
-            }
-            Ok(commit)
-        });
-        moved.await.map_err(WorkspaceError::from)?
-    }
-}
-
-fn update_checkout(worktree: &Worktree, from: Oid, to: Oid) -> Result<(), LoopError> {
-    match worktree.checkout(from, to)? {
-        Ok(()) => Ok(()),
-        Err(dirty) => {
-            let names: Vec<String> = dirty
-                .iter()
-                .map(|path| format!("`{}`", path.display()))
-                .collect();
-            Err(LoopError::Refused(format!(
-                "your changes in {} would be overwritten; commit or stash them first",
-                names.join(", ")
-            )))
-        }
     }
 }
 

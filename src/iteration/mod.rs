@@ -4,6 +4,7 @@
 //! they decide. `driver` carries out what they decided and journals it before it does.
 
 pub mod brief;
+mod carry;
 pub mod driver;
 mod error;
 mod files;

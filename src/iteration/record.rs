@@ -1,6 +1,7 @@
 //! What is kept of a loop: its state and everything that was frozen at its start. This is what
 //! the store's loops table holds, as JSON.
 
+use crate::iteration::carry::LandingPlan;
 use crate::iteration::inventory::TestKey;
 use crate::iteration::machine::LoopState;
 use crate::iteration::machine::Mark;
@@ -85,6 +86,9 @@ pub struct LoopRecord {
     pub landing: Landing,
     /// The commit that `apply` put on the branch.
     pub applied: Option<String>,
+    /// A landing that was begun and is not known to have come to its end.
+    #[serde(default)]
+    pub plan: Option<LandingPlan>,
 }
 
 impl LoopRecord {
@@ -160,9 +164,19 @@ impl LoopRecord {
             updated: now,
             landing: self.landing,
             applied: self.applied.clone(),
-            notes: self.notes.clone(),
+            notes: self.notes.iter().cloned().chain(self.cut_short()).collect(),
             directory: directory.to_string_lossy().into_owned(),
         }
+    }
+
+    fn cut_short(&self) -> Option<Note> {
+        let plan = self.plan.as_ref()?;
+        let message = format!(
+            "landing on `{}` was begun and is not known to have come to its end",
+            plan.branch
+        );
+        let remedy = format!("run `regreen loops apply {}`", self.id());
+        Some(Note::new("landing_cut_short", message).remedy(remedy))
     }
 
     /// What became of the base's tests: each is named once.

@@ -55,16 +55,32 @@ pub async fn keep(store: &Store, record: &LoopRecord) -> Result<(), LoopError> {
     Ok(store.put_loop(row).await?)
 }
 
-/// The loops that have ended and were not cleaned up after.
+/// What was cut short of a loop that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// Cleaning up after it.
+    End,
+    /// A landing that was begun.
+    Landing,
+}
+
+/// The loops that have ended and of which something was cut short.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn unfinished(store: &Store) -> Result<Vec<LoopId>, LoopError> {
+pub async fn unfinished(store: &Store) -> Result<Vec<(LoopId, Unfinished)>, LoopError> {
     let rows = store.loops(None).await?;
     let records = rows.into_iter().filter_map(|row| read(row).ok());
-    Ok(records
-        .filter(|record| record.state.stop.is_some() && !record.state.pending.is_empty())
-        .map(|record| record.id().clone())
+    let ended = records.filter(|record| record.state.stop.is_some());
+    Ok(ended
+        .filter_map(|record| {
+            let what = match (record.plan.is_some(), record.state.pending.is_empty()) {
+                (true, _) => Unfinished::Landing,
+                (false, false) => Unfinished::End,
+                (false, true) => return None,
+            };
+            Some((record.id().clone(), what))
+        })
         .collect())
 }
 

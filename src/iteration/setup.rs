@@ -169,6 +169,7 @@ fn record(
         created,
         landing: Landing::None,
         applied: None,
+        plan: None,
     })
 }
 

@@ -9,7 +9,9 @@ use crate::iteration::LoopFiles;
 use crate::iteration::driver;
 use crate::iteration::driver::Deps;
 use crate::iteration::landing;
+use crate::iteration::landing::Landed;
 use crate::iteration::records;
+use crate::iteration::records::Unfinished;
 use crate::iteration::setup;
 use crate::iteration::setup::SetupError;
 use crate::model::Budget;
@@ -117,8 +119,8 @@ impl Handle {
         Ok(self.maybe_apply(deps, report, apply).await)
     }
 
-    /// Cleans up after every loop that had ended when its driver was killed: its rooms are given
-    /// back and its report is written. A loop that was cut short before its end is left to
+    /// Cleans up after every loop that had ended when its driver was killed: a landing that was
+    /// begun comes to its end, rooms are given back and reports are written. A loop that was cut short before its end is left to
     /// `regreen loops resume`: going on with it spends an agent's turn, and that is the user's
     /// to say.
     pub async fn finish_ended_loops(self) {
@@ -130,7 +132,7 @@ impl Handle {
             tracing::warn!(%error, "the loops on record cannot be read");
             Vec::new()
         });
-        for id in open {
+        for (id, what) in open {
             // Nobody watches, and nothing is asked of it that could be cancelled.
             let (lines, _) = mpsc::channel(1);
             let watch = LoopWatch {
@@ -138,7 +140,11 @@ impl Handle {
                 cancel: CancellationToken::new(),
                 suspend: CancellationToken::new(),
             };
-            match self.resume_loop(&id, None, watch).await {
+            let done = match what {
+                Unfinished::End => self.resume_loop(&id, None, watch).await,
+                Unfinished::Landing => self.land(&id, Landed::CutShort, watch).await,
+            };
+            match done {
                 Ok(_) => tracing::info!(%id, "a loop that had ended was cleaned up"),
                 Err(error) => tracing::info!(%id, %error, "a loop that had ended is left as it is"),
             }
@@ -150,8 +156,17 @@ impl Handle {
     /// # Errors
     /// When it may not be moved; then nothing was changed.
     pub async fn apply_loop(&self, id: &LoopId, watch: LoopWatch) -> Result<LoopReport, FixError> {
+        self.land(id, Landed::Asked, watch).await
+    }
+
+    async fn land(
+        &self,
+        id: &LoopId,
+        how: Landed,
+        watch: LoopWatch,
+    ) -> Result<LoopReport, FixError> {
         let (deps, _) = self.deps_of(id, watch).await?;
-        Ok(landing::apply(&deps, id).await?)
+        Ok(landing::apply(&deps, id, how).await?)
     }
 
     /// A person's word about a loop that needs approval.
@@ -285,7 +300,7 @@ impl Handle {
         if !apply || report.stop_reason != Some(StopReason::Passed) {
             return report;
         }
-        match landing::apply(&deps, &report.id).await {
+        match landing::apply(&deps, &report.id, Landed::Asked).await {
             Ok(applied) => applied,
             Err(error) => {
                 let note = Note::new("not_applied", error.whole()).remedy(format!(

@@ -3,6 +3,7 @@
 mod agents;
 mod asked;
 mod landing;
+mod landing_kills;
 mod resume;
 
 use crate::support::Home;
