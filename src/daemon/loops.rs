@@ -20,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 /// How often the store is asked whether somebody else wrote to it: one page of memory is read.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A loop that has not ended, and whether somebody drives it.
+type Open = (LoopId, bool);
+
 /// Shows loops until the daemon ends.
 pub(super) async fn watch(
     store: Store,
@@ -28,7 +31,7 @@ pub(super) async fn watch(
     beside: CancellationToken,
 ) {
     let mut due = tokio::time::interval(LOOK);
-    let mut seen: Option<(Option<i64>, Vec<(LoopId, bool)>)> = None;
+    let mut seen: Option<(Option<i64>, Vec<Open>)> = None;
     loop {
         tokio::select! {
             _ = due.tick() => {}
@@ -53,7 +56,7 @@ pub(super) async fn watch(
 }
 
 /// Whether every loop without an end is driven as it was before, or as little.
-fn same_drivers(host: &HostEnv, open: &[(LoopId, bool)]) -> bool {
+fn same_drivers(host: &HostEnv, open: &[Open]) -> bool {
     let state_dir = host.state_dir();
     open.iter()
         .all(|(id, driven)| LoopFiles::of(&state_dir, id).is_driven() == *driven)
@@ -65,7 +68,7 @@ pub(super) async fn tell(
     store: &Store,
     host: &HostEnv,
     inbox: &mpsc::UnboundedSender<Input>,
-) -> Result<Vec<(LoopId, bool)>, LoopError> {
+) -> Result<Vec<Open>, LoopError> {
     let mut open = Vec::new();
     for (project, report) in records::standings(store, &host.state_dir(), None).await? {
         if report.stop_reason.is_none() {

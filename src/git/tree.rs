@@ -71,6 +71,9 @@ pub struct Edit {
     pub entry: Option<(EntryMode, Oid)>,
 }
 
+/// What is done with each path, its mode and its object.
+type Visit<'a> = dyn FnMut(&[u8], EntryMode, Oid) -> Result<(), GitError> + 'a;
+
 impl Objects {
     /// The entries of a tree.
     pub fn tree_entries(&self, tree: Oid) -> Result<Vec<TreeEntry>, GitError> {
@@ -195,11 +198,7 @@ impl Objects {
     }
 
     /// Visits every entry below a tree that is not itself a tree, in git's order of paths.
-    pub fn walk_tree(
-        &self,
-        tree: Oid,
-        visit: &mut dyn FnMut(&[u8], EntryMode, Oid) -> Result<(), GitError>,
-    ) -> Result<(), GitError> {
+    pub fn walk_tree(&self, tree: Oid, visit: &mut Visit<'_>) -> Result<(), GitError> {
         self.walk_below(tree, &mut Vec::new(), visit)
     }
 
@@ -207,7 +206,7 @@ impl Objects {
         &self,
         tree: Oid,
         prefix: &mut Vec<u8>,
-        visit: &mut dyn FnMut(&[u8], EntryMode, Oid) -> Result<(), GitError>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), GitError> {
         // Long before the stack ends; no file system has such paths.
         if prefix.len() > 16 * 1024 {

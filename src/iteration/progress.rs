@@ -189,7 +189,8 @@ mod tests {
         use Compared::Better;
         use Compared::Same;
         use Compared::Worse;
-        let table: &[(Stage, &[&str], Stage, &[&str], Compared)] = &[
+        type Row<'a> = (Stage, &'a [&'a str], Stage, &'a [&'a str], Compared);
+        let table: &[Row<'_>] = &[
             (Stage::Ends, &["a"], Stage::Ends, &["a", "b"], Better),
             (Stage::Ends, &["a", "b"], Stage::Ends, &["a", "b"], Same),
             (Stage::Ends, &["a", "c"], Stage::Ends, &["a", "b"], Same),

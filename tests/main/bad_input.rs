@@ -138,6 +138,7 @@ fn a_configuration_that_is_broken_from_the_start() {
     assert!(!status["notes"].to_string().contains("suite"), "{status:#}");
     watch.interrupt().exits(0);
     // The other verbs refuse, and make nothing.
+    project.commit("a broken configuration");
     let ran = project.regreen(["fix"]).run();
     ran.exits(2)
         .complains("line 2, column 1")

@@ -58,8 +58,10 @@ pub struct Answer {
 /// What an attempt reached, or what held it back.
 type Attempt = Result<String, String>;
 
-/// Name and attempt; the names are those of the table in docs/security.md.
-const ATTEMPTS: &[(&str, fn(&Bait) -> Attempt)] = &[
+/// Its name in the table of docs/security.md, and what it does.
+type Named = (&'static str, fn(&Bait) -> Attempt);
+
+const ATTEMPTS: &[Named] = &[
     ("home_secrets", |bait| read(&bait.home_file)),
     ("planted_link", |bait| read(&bait.link)),
     ("shadow", |_| read("/etc/shadow".as_ref())),

@@ -295,6 +295,9 @@ impl Repos {
     }
 }
 
+/// What is done with each entry of an index: its path, and the two hashes of that.
+type VisitHashed<'a> = dyn FnMut(&[u8], Listed, (u64, u64)) + 'a;
+
 impl Repo {
     fn open(prefix: PathBuf, worktree: Worktree) -> Result<Repo, MirrorError> {
         Ok(Repo {
@@ -318,7 +321,7 @@ impl Repo {
     fn load(
         &mut self,
         objects: &Objects,
-        visit: &mut dyn FnMut(&[u8], Listed, (u64, u64)),
+        visit: &mut VisitHashed<'_>,
     ) -> Result<Vec<Vec<u8>>, MirrorError> {
         // Taken first: a change during the reading shows as a change afterwards.
         self.stamp = self.index_stamp();

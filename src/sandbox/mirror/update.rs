@@ -310,7 +310,7 @@ impl Mirror {
         found: &Table<Found>,
         listed: &Table<Listed>,
         cursor: &mut Cursor,
-    ) -> Result<Vec<(Vec<u8>, Option<Row>)>, MirrorError> {
+    ) -> Result<Vec<Differing>, MirrorError> {
         let mut differing = Vec::new();
         let after = cursor.after.clone();
         let ended = self.manifest.each_after(&after, &mut |row| {
@@ -347,6 +347,9 @@ impl Mirror {
         Ok(())
     }
 }
+
+/// A path where walk, index and manifest do not agree, and its row in the manifest.
+type Differing = (Vec<u8>, Option<Row>);
 
 /// So many differing paths are held at once.
 const CHUNK: usize = 2_048;
