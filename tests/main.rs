@@ -2,10 +2,9 @@
 //!
 //! A test that needs a part of the machine says `require("bwrap")` (see `support`): without
 //! the part it is skipped loudly, or fails where `REGREEN_REQUIRE` names it.
-#![allow(
+#![expect(
     clippy::unwrap_used,
-    clippy::allow_attributes,
-    reason = "a helper of tests may unwrap as a test may; not every area has one"
+    reason = "a helper of tests may unwrap as a test may"
 )]
 
 #[path = "main/support/mod.rs"]
