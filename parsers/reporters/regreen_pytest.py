@@ -207,6 +207,14 @@ def pytest_configure(config):
     if _writer is not None and not hasattr(config, "workerinput"):
         os.environ.pop("REGREEN_EVENTS", None)
         _write("config", rootdir=str(config.rootpath if hasattr(config, "rootpath") else config.rootdir))
+        _whole(config)
+
+
+def _whole(config):
+    """Which tests run must not depend on how the last run went: half a suite is no verdict."""
+    for name in ("lf", "stepwise", "stepwise_skip"):
+        if getattr(config.option, name, False):
+            setattr(config.option, name, False)
 
 
 @pytest.hookimpl(trylast=True)

@@ -77,6 +77,97 @@ pub fn hidden_tests(argv: &[String]) -> Option<String> {
         .map(|words| words.join(" "))
 }
 
+/// Tests that regreen cannot see one by one, because something else starts them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// What starts them, and which they are as far as that is known.
+    pub why: String,
+    /// How they become visible.
+    pub remedy: String,
+}
+
+/// Programs that start the command that their arguments name.
+const STARTERS: [&str; 21] = [
+    "env",
+    "nice",
+    "ionice",
+    "chrt",
+    "taskset",
+    "time",
+    "timeout",
+    "stdbuf",
+    "setsid",
+    "xvfb-run",
+    "dbus-run-session",
+    "direnv",
+    "mise",
+    "nix",
+    "poetry",
+    "pdm",
+    "uv",
+    "pipenv",
+    "hatch",
+    "rye",
+    "coverage",
+];
+
+/// Programs that start what a file of theirs says.
+const RUNNERS: [&str; 17] = [
+    "make",
+    "gmake",
+    "just",
+    "task",
+    "ninja",
+    "meson",
+    "tox",
+    "nox",
+    "invoke",
+    "inv",
+    "npm",
+    "npx",
+    "yarn",
+    "pnpm",
+    "rake",
+    "bazel",
+    "pre-commit",
+];
+
+/// Why a command is judged by its exit status only, where its words tell.
+pub fn unseen_tests(argv: &[String]) -> Option<Unseen> {
+    if let Some(tests) = hidden_tests(argv) {
+        return Some(Unseen {
+            why: format!("`{tests}` runs behind a shell"),
+            remedy: "give the test command itself, without `sh`".to_owned(),
+        });
+    }
+    let program = base(argv.first()?);
+    if RUNNERS.contains(&program) {
+        return Some(Unseen {
+            why: format!("what `{}` starts cannot be seen", argv.join(" ")),
+            remedy: "give the test command that it starts (such as `cargo test` or `pytest`) as \
+                     `command` of the suite"
+                .to_owned(),
+        });
+    }
+    if !STARTERS.contains(&program) {
+        return None;
+    }
+    let mut ends = (1..argv.len()).filter_map(|at| argv.get(at..));
+    let inner = ends.find(|inner| guess_framework(inner) != Framework::Generic)?;
+    let remedy = match (program, guess_framework(inner)) {
+        ("env", _) => {
+            "put the variables into `env` of the suite, and the rest into its `command`".to_owned()
+        }
+        // The reporter is named by the environment, which goes through.
+        (_, Framework::Pytest) => "set `framework = \"pytest\"` for the suite".to_owned(),
+        _ => format!("give the test command itself, without `{program}`"),
+    };
+    Some(Unseen {
+        why: format!("`{}` runs behind `{program}`", inner.join(" ")),
+        remedy,
+    })
+}
+
 /// Whether a word before a command sets a variable.
 fn assigns(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
@@ -148,5 +239,49 @@ mod tests {
         }
         assert_eq!(hidden_tests(&words("cargo test")), None);
         assert_eq!(hidden_tests(&words("sh test.sh")), None);
+    }
+
+    #[test]
+    fn tests_behind_other_programs_are_explained() {
+        for (command, why, remedy) in [
+            (
+                "env A=1 cargo test -q",
+                "`cargo test -q` runs behind `env`",
+                "`env` of the suite",
+            ),
+            (
+                "poetry run pytest -q",
+                "`pytest -q` runs behind `poetry`",
+                "framework = \"pytest\"",
+            ),
+            (
+                "uv run python -m pytest",
+                "`python -m pytest` runs",
+                "framework = \"pytest\"",
+            ),
+            (
+                "nice -n 5 cargo test",
+                "`cargo test` runs behind `nice`",
+                "without `nice`",
+            ),
+            (
+                "/usr/bin/make test",
+                "what `/usr/bin/make test` starts",
+                "as `command`",
+            ),
+            ("npm run test", "what `npm run test` starts", "as `command`"),
+            (
+                "sh -c pytest",
+                "`pytest` runs behind a shell",
+                "without `sh`",
+            ),
+        ] {
+            let unseen = unseen_tests(&words(command)).expect(command);
+            assert!(unseen.why.contains(why), "{unseen:?}");
+            assert!(unseen.remedy.contains(remedy), "{unseen:?}");
+        }
+        for command in ["cargo test", "./smoke", "env A=1 ./smoke", "sh test.sh"] {
+            assert_eq!(unseen_tests(&words(command)), None, "{command}");
+        }
     }
 }

@@ -13,7 +13,7 @@ pub mod trust;
 mod units;
 
 pub use command::guess_framework;
-pub use command::hidden_tests;
+pub use command::unseen_tests;
 pub use error::ConfigError;
 pub use layer::AgentTable;
 pub use layer::BackendName;

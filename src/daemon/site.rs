@@ -230,7 +230,7 @@ impl Site {
                 .iter()
                 .map(|file| LeftOutFile {
                     path: file.path.display().to_string(),
-                    reason: file.reason.clone(),
+                    reason: file.reason.to_string(),
                 })
                 .collect(),
             slot_bytes: self.slot_bytes,

@@ -8,6 +8,7 @@ use crate::git::EntryMode;
 use crate::git::GitError;
 use crate::git::Oid;
 use crate::git::Worktree;
+use crate::git::orphans;
 use git2::ObjectType;
 use git2::Odb;
 use git2::Repository;
@@ -51,6 +52,7 @@ impl Objects {
     pub fn open(state_dir: &Path, worktree: &Worktree) -> Result<Objects, GitError> {
         let project = state_dir.join("projects").join(worktree.id().as_str());
         let mut objects = Objects::open_at(&project.join("objects.git"))?;
+        orphans::mark(&project, worktree)?;
         objects.add_alternate(&worktree.common_dir.join("objects"))?;
         Ok(objects)
     }

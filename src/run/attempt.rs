@@ -2,6 +2,7 @@
 //! limit, and turned into a report.
 
 use crate::model::Exit;
+use crate::model::Note;
 use crate::model::Report;
 use crate::run::command::Plan;
 use crate::run::tail::Tail;
@@ -196,6 +197,7 @@ impl Reader<'_> {
         });
         if self.tail.overflowed {
             report.complete = false;
+            report.notes.push(overflowed());
         }
         Attempted {
             report,
@@ -206,6 +208,14 @@ impl Reader<'_> {
             refused: self.tail.refused,
         }
     }
+}
+
+/// Tests that write past the harness's capture do so among its events.
+fn overflowed() -> Note {
+    let message = "the tests wrote more than regreen reads among the harness's events, so what \
+                   came after that was not seen";
+    Note::new("events_overflow", message)
+        .remedy("print less, or with `println!`, which the harness captures")
 }
 
 /// Waits for news in the event files, but not before `not_before`.

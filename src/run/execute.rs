@@ -265,7 +265,7 @@ impl<'a> Execution<'a> {
     /// Runs failures that appeared again, each alone.
     async fn repeat(&mut self, report: &mut Report) {
         let begun = Instant::now();
-        let mut proofs = Vec::new();
+        let (mut proofs, mut alone) = (Vec::new(), Vec::new());
         for at in flaky::candidates(report) {
             let left = REPETITIONS.saturating_sub(begun.elapsed());
             if self.stop.is_cancelled() || left.is_zero() {
@@ -277,9 +277,11 @@ impl<'a> Execution<'a> {
                 && let Some(passed) = flaky::passed_alone(&repeated.report)
             {
                 proofs.push((at, passed));
+                alone.extend(repeated.report.failures);
             }
         }
         flaky::settle(report, &proofs);
+        flaky::sharpen(report, alone);
     }
 
     /// Starts one process and reads it to its end.

@@ -81,20 +81,42 @@ pub fn settle(report: &mut Report, proofs: &[(usize, bool)]) {
     }
 }
 
+/// A test that was running when the process died, and that fails alone for a reason of its
+/// own, is told with that reason.
+pub fn sharpen(report: &mut Report, alone: Vec<Failure>) {
+    for failure in alone.into_iter().filter(|it| it.kind_sure) {
+        let vague = report.failures.iter_mut().find(|known| {
+            suspected(known) && known.id == failure.id && known.target == failure.target
+        });
+        if let Some(known) = vague {
+            *known = Failure {
+                new: known.new,
+                flaky: known.flaky,
+                rerun: std::mem::take(&mut known.rerun),
+                ..failure
+            };
+        }
+    }
+}
+
+/// Whether a failure says no more than that a process died while the test was running.
+fn suspected(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Crash && !failure.kind_sure
+}
+
 /// When a process dies, every test that was running is a suspect. Who passes alone while
 /// another suspect of the same death fails alone was only standing by.
 fn acquit(report: &mut Report) {
-    let suspect = |failure: &Failure| failure.kind == FailureKind::Crash && !failure.kind_sure;
     let guilty: BTreeSet<(Option<String>, String)> = report
         .failures
         .iter()
-        .filter(|failure| suspect(failure) && failure.flaky == Some(false))
+        .filter(|failure| suspected(failure) && failure.flaky == Some(false))
         .map(|failure| (failure.target.clone(), failure.message.clone()))
         .collect();
     let before = report.failures.len();
     report.failures.retain(|failure| {
         let death = (failure.target.clone(), failure.message.clone());
-        !(suspect(failure) && failure.flaky == Some(true) && guilty.contains(&death))
+        !(suspected(failure) && failure.flaky == Some(true) && guilty.contains(&death))
     });
     let innocent = (before - report.failures.len()) as u64;
     report.counts.failed = report.counts.failed.saturating_sub(innocent);
@@ -229,6 +251,28 @@ mod tests {
         let mut report = died();
         settle(&mut report, &[(0, true), (1, true)]);
         assert_eq!((report.failures.len(), report.counts.flaky), (2, 2));
+    }
+
+    #[test]
+    fn who_fails_alone_for_a_reason_of_its_own_is_told_with_it() {
+        let mut report = failing(&["a", "b"], FailureKind::Crash);
+        for failure in &mut report.failures {
+            failure.kind_sure = false;
+            failure.new = Some(true);
+        }
+        let mut alone = failing(&["b", "ghost"], FailureKind::Assertion).failures;
+        alone[0].message = "1 is not 2".to_owned();
+        alone[0].rerun = vec!["other".to_owned()];
+        sharpen(&mut report, alone);
+        let [a, b] = report.failures.as_slice() else {
+            panic!("two failures");
+        };
+        assert_eq!((a.kind, a.kind_sure), (FailureKind::Crash, false));
+        assert_eq!(
+            (b.kind, b.message.as_str()),
+            (FailureKind::Assertion, "1 is not 2")
+        );
+        assert_eq!((b.new, b.rerun[0].as_str()), (Some(true), "cargo"));
     }
 
     #[test]

@@ -259,14 +259,12 @@ fn own_environment(host: &HostEnv) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Tests behind a shell: how many there were and which failed nobody can tell.
+/// Tests that something else starts: how many there were and which failed nobody can tell.
 fn by_exit_status(suite: &Suite) -> Option<Note> {
     if suite.framework != Framework::Generic {
         return None;
     }
-    let tests = crate::config::hidden_tests(&suite.command)?;
-    let message = format!("judged by exit status only: `{tests}` runs behind a shell");
-    Some(
-        Note::new("exit_status_only", message).remedy("give the test command itself, without `sh`"),
-    )
+    let unseen = crate::config::unseen_tests(&suite.command)?;
+    let message = format!("judged by exit status only: {}", unseen.why);
+    Some(Note::new("exit_status_only", message).remedy(unseen.remedy))
 }

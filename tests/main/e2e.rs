@@ -422,6 +422,18 @@ fn hard_names_linked_worktrees_and_submodules() {
     );
     linked.edit("src/lib.rs", "+ 32", "+ 33");
     assert_eq!(linked.settled()["verdict"], "red");
+    linked.edit("src/lib.rs", "+ 33", "+ 32");
+    assert_eq!(linked.settled()["verdict"], "green");
+    // A save in the submodule, and a name that no JSON can hold as it is.
+    std::fs::remove_file(linked.path("sub module/src/lib.rs")).expect("ours");
+    linked.write(OsStr::from_bytes(b".env.caf\xe9"), "TOKEN=1\n");
+    // Not `settled`: git's own tree has the submodule as it was committed. And the submodule is
+    // a suite of its own, which does not build.
+    let status = linked.status_until("broken", |status| {
+        status["verdict"] == "broken" && status["activity"] == "idle"
+    });
+    let left_out = status["left_out"][0]["path"].as_str().expect("a path");
+    assert!(left_out.starts_with(".env.caf"), "{left_out}");
 }
 
 #[test]

@@ -198,8 +198,13 @@ fn new_directories_are_watched_also_when_they_come_with_files() {
     assert!(rig.paths().contains("a/b/g.rs"));
 }
 
+/// Run by [`reading_and_ignored_files_wake_nobody`] in a process of its own: the watchers of
+/// other tests would be counted.
 #[test]
-fn reading_and_ignored_files_wake_nobody() {
+fn inner_reading_alone() {
+    if std::env::var_os("REGREEN_TEST_ALONE").is_none() {
+        return;
+    }
     let project = demo();
     fs::create_dir_all(project.path("target/debug")).expect("ours");
     let mut rig = Rig::new(project).begun();
@@ -217,6 +222,19 @@ fn reading_and_ignored_files_wake_nobody() {
     fs::create_dir_all(rig.project.path("target/more")).expect("ours");
     rig.project.write_in_place(".git/regreen/status.json", "{}");
     assert_eq!(rig.settle(), []);
+}
+
+#[test]
+fn reading_and_ignored_files_wake_nobody() {
+    let inner = std::env::current_exe().expect("this test");
+    let ran = command(inner)
+        .args(["--exact", "watch::inner_reading_alone", "--nocapture"])
+        .env("REGREEN_TEST_ALONE", "1")
+        .output()
+        .expect("it runs");
+    let text =
+        String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && text.contains("1 passed"), "{text}");
 }
 
 /// How often the watching threads of this process have been woken.
@@ -384,6 +402,76 @@ fn a_checkout_is_one_change_or_two() {
             paths.len()
         );
     }
+}
+
+#[test]
+fn a_directory_that_goes_out_and_comes_back_is_watched() {
+    let mut rig = Rig::new(demo()).begun();
+    let outside = rig.project.home.top().join("outside");
+    fs::rename(rig.project.path("docs"), &outside).expect("one file system");
+    assert!(rig.paths().contains("docs"));
+    // Not ours while it is away.
+    fs::write(outside.join("deep/a.md"), "away\n").expect("ours");
+    assert_eq!(rig.settle(), []);
+    fs::rename(&outside, rig.project.path("docs")).expect("one file system");
+    assert!(rig.paths().contains("docs"));
+    rig.project.write_in_place("docs/deep/a.md", "back\n");
+    assert_eq!(rig.paths(), BTreeSet::from(["docs/deep/a.md".to_owned()]));
+    // Under another name, and only in case: two paths on a Linux file system.
+    fs::rename(rig.project.path("docs"), rig.project.path("Docs")).expect("ours");
+    let paths = rig.paths();
+    assert!(
+        paths.contains("docs") && paths.contains("Docs"),
+        "{paths:?}"
+    );
+    rig.project.write_in_place("Docs/deep/a.md", "again\n");
+    assert_eq!(rig.paths(), BTreeSet::from(["Docs/deep/a.md".to_owned()]));
+}
+
+/// Run by [`a_lost_event_means_a_walk`] in a process of its own, because it is stopped.
+#[test]
+fn inner_that_is_stopped() {
+    if std::env::var_os("REGREEN_TEST_STOPPED").is_none() {
+        return;
+    }
+    let mut rig = Rig::new(demo()).begun();
+    // More than the kernel's queue holds, and after it directories with files in them.
+    let flood = "kill -STOP $PPID; trap 'kill -CONT $PPID' EXIT
+        i=0; while [ $i -lt 9000 ]; do : > src/f$i; i=$((i+1)); done
+        for i in 0 1 2 3 4 5 6 7 8 9; do mkdir -p new/d$i/deep; : > new/d$i/deep/f.txt; done";
+    let flooded = command("sh")
+        .args(["-c", flood])
+        .current_dir(rig.project.root())
+        .status();
+    assert!(flooded.expect("sh runs").success());
+    let told = rig.settle();
+    let said = |event: &WatchEvent| matches!(event, WatchEvent::Degraded(why) if why.contains("not heard"));
+    let walk = |event: &WatchEvent| matches!(event, WatchEvent::Changed(change) if change.rescan);
+    let at = told
+        .iter()
+        .position(said)
+        .expect("the overflow was not said");
+    assert!(told[at..].iter().any(walk), "{told:?}");
+    assert!(told.contains(&WatchEvent::Recovered), "{told:?}");
+    // Whatever appeared while nobody heard is watched now.
+    for number in [0, 5, 9] {
+        let path = format!("new/d{number}/deep/f.txt");
+        rig.project.write_in_place(&path, "changed");
+        assert!(rig.paths().contains(&path), "{path} is not watched");
+    }
+}
+
+#[test]
+fn a_lost_event_means_a_walk() {
+    let inner = std::env::current_exe().expect("this test");
+    let ran = command(inner)
+        .args(["--exact", "watch::inner_that_is_stopped", "--nocapture"])
+        .env("REGREEN_TEST_STOPPED", "1")
+        .output()
+        .expect("it runs");
+    let text =
+        String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[test]

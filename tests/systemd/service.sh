@@ -77,6 +77,13 @@ pid=$(property MainPID)
 # Stopped: no process of it is left, and the status says so.
 echo 'sleep 30; exit 0' | as tee "$project/test.sh" > /dev/null
 await "running" 20 holds '"activity": "running"'
+# Delegated: the daemon went into a group below its own, and the run has one beside it.
+group=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
+case $group in */regreen.service/regreen) top=${group%/regreen} ;;
+  *) fail "the daemon is in the control group $group" ;; esac
+in_run() { cat "$top"/run-*/cgroup.procs 2>/dev/null | xargs -r ps -o comm= -p | grep -qx sleep; }
+await "the run is in a control group of its own" 10 in_run
+echo "controllers: $(cat "$top/cgroup.controllers"), given on: $(cat "$top/cgroup.subtree_control")"
 left() { ps -u "$user" -o comm= | grep -xE 'regreen|bwrap|sh|sleep'; }
 left > /dev/null || fail "nothing runs that could be left"
 as systemctl --user stop regreen || fail "stop"

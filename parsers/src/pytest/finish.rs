@@ -92,6 +92,41 @@ impl PytestRun {
     /// The finish came: does the exit status agree?
     fn settle_finished(&mut self, compose: &mut Compose, end: &End) {
         let status = self.session.status.unwrap_or(-1);
+        let collection = |f: &Failure| f.kind == FailureKind::CollectionError;
+        let nobody = !end.interrupted && !end.exit.unwrap_or_default().timed_out;
+        match self.session.interrupt.clone() {
+            // Nobody outside pressed a key, so it was the tests themselves.
+            Some(why) if self.live && nobody && !compose.failures.iter().any(collection) => {
+                self.stopped_itself(compose, &why);
+            }
+            _ => self.settle_status(compose, status),
+        }
+        self.settle_exit(compose, end, status);
+    }
+
+    /// A test ended pytest (`pytest.exit`, `KeyboardInterrupt`), or pytest stopped early.
+    fn stopped_itself(&self, compose: &mut Compose, why: &str) {
+        let message = shown::one_line(&format!("pytest was interrupted: {why}"));
+        compose.incomplete(Note::new("interrupted", message.clone()));
+        let running = self.session.running().to_vec();
+        for id in &running {
+            let mut failure =
+                compose::failure(id, FailureKind::Crash, Phase::Call, message.clone());
+            failure.kind_sure = running.len() == 1;
+            failure.rerun = self.place.rerun(id);
+            compose.failed(compose::seal(failure));
+        }
+        if running.is_empty() && !compose.has_fault() {
+            let kind = match self.session.orderly {
+                true => FailureKind::ExitNonzero,
+                false => FailureKind::Crash,
+            };
+            let failure = compose::failure("pytest", kind, Phase::Session, message);
+            compose.failed(compose::seal(failure));
+        }
+    }
+
+    fn settle_status(&mut self, compose: &mut Compose, status: i32) {
         match status {
             0 | 1 => {}
             2 if compose
@@ -114,6 +149,9 @@ impl PytestRun {
         if status == 1 && !compose.has_fault() {
             self.exit_nonzero(compose, 1);
         }
+    }
+
+    fn settle_exit(&self, compose: &mut Compose, end: &End, status: i32) {
         let Some(exit) = end.exit else {
             return;
         };

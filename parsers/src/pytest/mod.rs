@@ -14,7 +14,8 @@
 //! kind: `session` first, `collected` with the list of ids, `start`, `report` (one phase of a
 //! test), `pass` (all three at once), `collect_error`, `conftest_error`, `internal_error`,
 //! `warning`, `ending` with pytest's exit status, and `finish` last.
-//! With xdist only the controller writes. The variable is taken out of the environment when the
+//! With xdist only the controller writes. `--lf` and `--stepwise` (of a project's `addopts`, say)
+//! are switched off: which tests run would depend on the run before. The variable is taken out of the environment when the
 //! file is open, so that child processes do not inherit it.
 
 mod failure;

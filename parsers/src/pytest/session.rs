@@ -73,6 +73,8 @@ pub(crate) struct Session {
     pub stop: Option<String>,
     /// What interrupted it.
     pub interrupt: Option<String>,
+    /// It was pytest itself, between two tests.
+    pub orderly: bool,
     next: u64,
     collected: Option<BTreeSet<String>>,
     total: u64,
@@ -118,7 +120,11 @@ impl Session {
                 self.collected = Some(ids.iter().take(MOST_TESTS).cloned().collect());
             }
             Record::Interrupt { kind, message } => {
-                self.interrupt = Some(format!("{kind}: {message}"));
+                self.orderly = kind == "Interrupted";
+                self.interrupt = Some(match message.is_empty() {
+                    true => kind.clone(),
+                    false => format!("{kind}: {message}"),
+                });
             }
             Record::Ending { status, stop } => {
                 self.status = Some(*status);
@@ -266,7 +272,8 @@ impl Session {
     pub fn contradictions(&self) -> Vec<String> {
         let mut faults = self.faults.clone();
         let failed = self.tally().1;
-        if self.finished && self.status == Some(0) {
+        // What pytest was stopped in the middle of is told by itself.
+        if self.finished && self.status == Some(0) && self.interrupt.is_none() {
             if failed > 0 {
                 faults.push(format!("{failed} tests failed and the status is 0"));
             }

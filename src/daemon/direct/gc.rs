@@ -1,15 +1,17 @@
-//! `regreen gc`: removes records and slots that nobody needs any more.
+//! `regreen gc`: removes records, slots and objects that nobody needs any more.
 
 use crate::config::Config;
 use crate::daemon::Handle;
 use crate::daemon::Instance;
 use crate::daemon::effects::chain;
 use crate::daemon::start;
+use crate::git;
 use crate::model::HostEnv;
 use crate::model::wire::Collected;
 use crate::model::wire::Problem;
 use crate::run;
 use crate::run::history;
+use crate::sandbox::slot;
 use crate::sandbox::slot::Slots;
 use crate::store::Store;
 
@@ -62,6 +64,19 @@ fn evict(host: &HostEnv, dry_run: bool) -> Result<(u64, u64), Problem> {
         false => slots.evict(limit),
     }
     .map_err(|e| failed(&e))?;
-    let bytes = removed.iter().map(|slot| slot.bytes).sum();
-    Ok((removed.len() as u64, bytes))
+    let bytes: u64 = removed.iter().map(|slot| slot.bytes).sum();
+    let stores = forget_projects(host, dry_run).map_err(|e| failed(&e))?;
+    Ok((removed.len() as u64, bytes + stores))
+}
+
+/// What is kept of worktrees that are gone: regreen's objects of them. Answers the bytes.
+fn forget_projects(host: &HostEnv, dry_run: bool) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for orphan in git::orphans(&host.state_dir()) {
+        bytes += slot::on_disk(&orphan.dir);
+        if !dry_run {
+            slot::remove_all(&orphan.dir)?;
+        }
+    }
+    Ok(bytes)
 }

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
@@ -86,6 +87,8 @@ pub fn run(
         Some((ours, theirs)) => (Some(ours), Stdio::from(theirs)),
         None => (None, Stdio::piped()),
     };
+    // A test that ends its process group ends itself, not cargo and not its witness.
+    command.process_group(0);
     let mut child = command.stdout(theirs).stderr(Stdio::piped()).spawn()?;
     // It holds the child's end of the socket.
     drop(command);

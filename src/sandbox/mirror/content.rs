@@ -5,8 +5,8 @@ use crate::git::GitError;
 use crate::git::Objects;
 use crate::git::Oid;
 use crate::sandbox::mirror::MirrorError;
+use crate::sandbox::mirror::Reason;
 use crate::sandbox::mirror::manifest::Stamp;
-use crate::sandbox::mirror::synced::UNREADABLE;
 use crate::sandbox::mirror::walk::kind_of;
 use rustix::fs::AtFlags;
 use rustix::fs::Mode;
@@ -136,7 +136,7 @@ pub(crate) enum Source {
     Absent,
     Directory,
     /// It cannot be copied, for this reason.
-    LeftOut(String),
+    LeftOut(Reason),
 }
 
 /// Reads a file or link; reads again if it changes meanwhile. `staging` is where a large one
@@ -150,19 +150,18 @@ pub(crate) fn take(
         Ok(found) => found,
         Err(error) => return Ok(absent_or_left_out(&error)),
     };
-    take_at(dir.as_fd(), name, path, staging)
+    take_at(dir.as_fd(), name, staging)
 }
 
 /// The same with the directory already open.
 pub(crate) fn take_at(
     dir: BorrowedFd<'_>,
     name: &OsStr,
-    path: &Path,
     staging: &Confined,
 ) -> Result<Source, MirrorError> {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        match attempt(dir, name, path, staging)? {
+        match attempt(dir, name, staging)? {
             (source, true) => return Ok(source),
             (source, false) => last = Some(source),
         }
@@ -183,7 +182,6 @@ pub(crate) fn take_at(
 fn attempt(
     dir: BorrowedFd<'_>,
     name: &OsStr,
-    path: &Path,
     staging: &Confined,
 ) -> Result<(Source, bool), MirrorError> {
     let look = || rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
@@ -194,8 +192,8 @@ fn attempt(
     let stamp = Stamp::of(&before);
     let kind = match kind_of(&before) {
         Ok(kind) => kind,
-        Err("a directory") => return Ok((Source::Directory, true)),
-        Err(reason) => return Ok((Source::LeftOut(reason.to_owned()), true)),
+        Err(None) => return Ok((Source::Directory, true)),
+        Err(Some(kind)) => return Ok((Source::LeftOut(Reason::Special(kind)), true)),
     };
     let content = if kind == 0o120_000 {
         rustix::fs::readlinkat(dir, name, Vec::new())
@@ -215,8 +213,7 @@ fn attempt(
             return Ok((Source::Absent, false));
         }
         Err(error) => {
-            let reason = format!("it {UNREADABLE}: {error} ({})", path.display());
-            return Ok((Source::LeftOut(reason), true));
+            return Ok((Source::LeftOut(Reason::unreadable(&error)), true));
         }
     };
     let calm =
@@ -273,6 +270,6 @@ pub(crate) fn nameless(dir: &Confined) -> io::Result<File> {
 fn absent_or_left_out(error: &io::Error) -> Source {
     match Errno::from_io_error(error) {
         Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Source::Absent,
-        _ => Source::LeftOut(format!("it cannot be looked at: {error}")),
+        _ => Source::LeftOut(Reason::unreadable(error)),
     }
 }

@@ -1,7 +1,9 @@
 //! What looks like a credential: pure, names and first bytes only.
 
+use crate::sandbox::mirror::Credential;
+
 /// Why an untracked file of this name is left out, if it is.
-pub(crate) fn by_name(name: &[u8]) -> Option<&'static str> {
+pub(crate) fn by_name(name: &[u8]) -> Option<Credential> {
     let harmless = [".example", ".sample", ".template"];
     let is_env = name == b".env"
         || (name.starts_with(b".env.")
@@ -10,9 +12,9 @@ pub(crate) fn by_name(name: &[u8]) -> Option<&'static str> {
         .iter()
         .any(|start| name.starts_with(start.as_bytes()));
     match name {
-        _ if is_env => Some("it may hold secrets"),
-        b".npmrc" | b".netrc" | b".pypirc" => Some("it may hold a password or token"),
-        _ if is_key => Some("it looks like an SSH key"),
+        _ if is_env => Some(Credential::Environment),
+        b".npmrc" | b".netrc" | b".pypirc" => Some(Credential::Password),
+        _ if is_key => Some(Credential::SshKey),
         _ => None,
     }
 }
@@ -21,11 +23,11 @@ pub(crate) fn by_name(name: &[u8]) -> Option<&'static str> {
 pub(crate) const SNIFF: usize = 128;
 
 /// Why a file that begins like this is left out, if it is.
-pub(crate) fn by_content(start: &[u8]) -> Option<&'static str> {
+pub(crate) fn by_content(start: &[u8]) -> Option<Credential> {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     let start = start.trim_ascii_start();
     if start.starts_with(b"PuTTY-User-Key-File-") {
-        return Some("it begins with a private-key header");
+        return Some(Credential::PrivateKey);
     }
     let line = start.split(|byte| *byte == b'\n').next().unwrap_or(start);
     let line = line.trim_ascii_end();
@@ -33,7 +35,7 @@ pub(crate) fn by_content(start: &[u8]) -> Option<&'static str> {
         && line
             .windows(b"PRIVATE KEY".len())
             .any(|part| part == b"PRIVATE KEY");
-    is_pem.then_some("it begins with a private-key header")
+    is_pem.then_some(Credential::PrivateKey)
 }
 
 #[cfg(test)]

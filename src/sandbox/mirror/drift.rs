@@ -279,6 +279,7 @@ impl Mirror {
 
     fn capture_removal(&mut self, batch: &mut Batch, path: &Path) -> Result<(), MirrorError> {
         let bytes = path.as_os_str().as_bytes();
+        self.note_link(batch, self.manifest.get(bytes)?.as_ref());
         self.manifest.delete(bytes)?;
         batch.removed.push(path.to_owned());
         batch.edits.push(Edit {
@@ -301,6 +302,7 @@ impl Mirror {
         let id = taken.content.hash()?;
         taken.content.store(&self.objects, id)?;
         let slot = self.arrive(path, taken.kind)?;
+        self.note_link(batch, self.manifest.get(bytes)?.as_ref());
         self.manifest.put(&Row {
             path: bytes.to_vec(),
             kind: taken.kind,

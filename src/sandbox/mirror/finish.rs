@@ -16,6 +16,7 @@ use crate::sandbox::mirror::place::as_path;
 impl Mirror {
     /// Computes the snapshot, remembers where the slot stands, and clears the mark.
     pub(crate) fn finish(&mut self, batch: &mut Batch) -> Result<Synced, MirrorError> {
+        self.undeceive(batch)?;
         let tree = self.new_tree(batch)?;
         let snapshot = self.fold(tree)?;
         if batch.first || !batch.changed.is_empty() || !batch.removed.is_empty() {

@@ -5,6 +5,7 @@
 
 use crate::git::Oid;
 use crate::sandbox::mirror::MirrorError;
+use crate::sandbox::mirror::Reason;
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
 use rusqlite::OptionalExtension;
@@ -256,7 +257,15 @@ impl Manifest {
 
     /// Whether anything that is in the slot lies below a directory.
     pub fn any_below(&self, dir: &[u8]) -> Result<bool> {
-        Ok(self.below(dir)?.iter().any(Row::is_there))
+        let mut start = dir.to_vec();
+        start.push(b'/');
+        let mut found = false;
+        self.each_after(&start, &mut |row| {
+            let is_below = row.path.starts_with(&start);
+            found = is_below && row.is_there();
+            Ok(is_below && !found)
+        })?;
+        Ok(found)
     }
 
     /// Every path that has one of the flags.
@@ -332,11 +341,19 @@ impl Manifest {
         self.batch("DELETE FROM file; DELETE FROM left_out; DELETE FROM carried; DELETE FROM meta")
     }
 
-    pub fn left_out(&self) -> Result<Vec<(Vec<u8>, String)>> {
-        self.pairs("SELECT path, reason FROM left_out ORDER BY path")
+    /// What was left out. A reason that an older regreen wrote is not understood, and found
+    /// out anew by the next walk.
+    pub fn left_out(&self) -> Result<Vec<(Vec<u8>, Reason)>> {
+        let rows: Vec<(Vec<u8>, String)> =
+            self.pairs("SELECT path, reason FROM left_out ORDER BY path")?;
+        let known = rows
+            .into_iter()
+            .filter_map(|(path, reason)| Some((path, serde_json::from_str(&reason).ok()?)));
+        Ok(known.collect())
     }
 
-    pub fn leave_out(&self, path: &[u8], reason: &str) -> Result<()> {
+    pub fn leave_out(&self, path: &[u8], reason: &Reason) -> Result<()> {
+        let reason = serde_json::to_string(reason).unwrap_or_default();
         let sql = "INSERT OR REPLACE INTO left_out (path, reason) VALUES (?1, ?2)";
         self.run(sql, params![path, reason])
     }

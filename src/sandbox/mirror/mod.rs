@@ -16,13 +16,17 @@ mod place;
 mod populate;
 mod repos;
 mod rules;
+mod stale;
 mod synced;
 mod update;
 mod walk;
 
 pub use error::MirrorError;
 pub use inspect::Inspection;
+pub use rules::Credential;
 pub use rules::MirrorRules;
+pub use rules::Reason;
+pub use rules::Special;
 pub use synced::Drift;
 pub use synced::LeftOut;
 pub use synced::Synced;

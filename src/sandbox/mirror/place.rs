@@ -5,6 +5,7 @@ use crate::git::EntryMode;
 use crate::git::Oid;
 use crate::sandbox::mirror::Mirror;
 use crate::sandbox::mirror::MirrorError;
+use crate::sandbox::mirror::Reason;
 use crate::sandbox::mirror::content;
 use crate::sandbox::mirror::content::Content;
 use crate::sandbox::mirror::content::Source;
@@ -18,7 +19,6 @@ use crate::sandbox::mirror::manifest::SKIPPED;
 use crate::sandbox::mirror::manifest::Stamp;
 use crate::sandbox::mirror::manifest::TRACKED;
 use crate::sandbox::mirror::repos::Listed;
-use crate::sandbox::mirror::walk;
 use rustix::fs::AtFlags;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
@@ -47,10 +47,14 @@ pub(crate) struct Batch {
     pub large: bool,
     pub changed: Vec<PathBuf>,
     pub removed: Vec<PathBuf>,
+    /// Where links led that are gone or lead elsewhere now.
+    pub led_to: Vec<PathBuf>,
     /// The slot was empty before: times are kept.
     pub first: bool,
     /// What the slot holds cannot be trusted to be what the manifest says.
     pub distrust: bool,
+    /// The user named other paths than before: untracked ones are looked at again.
+    pub renamed: bool,
     /// Rows were written since the last commit.
     pub pending: usize,
 }
@@ -142,25 +146,25 @@ impl Mirror {
             };
         }
         match &self.source_dir {
-            Some((_, fd)) => content::take_at(fd.as_fd(), name, path, &self.staging),
+            Some((_, fd)) => content::take_at(fd.as_fd(), name, &self.staging),
             None => Ok(Source::Absent),
         }
     }
 
     /// Why an untracked file must not go in.
-    fn credential(&self, path: &[u8], taken: &Taken) -> Result<Option<String>, MirrorError> {
+    fn credential(&self, path: &[u8], taken: &Taken) -> Result<Option<Reason>, MirrorError> {
         if self.rules.names(as_path(path)) || taken.kind == 0o120_000 {
             return Ok(None);
         }
         let name = as_path(path).file_name().unwrap_or_default();
-        if let Some(reason) = credentials::by_name(name.as_bytes()) {
-            return Ok(Some(walk::named_reason(reason)));
+        if let Some(what) = credentials::by_name(name.as_bytes()) {
+            return Ok(Some(Reason::Credential(what)));
         }
         let start = taken
             .content
             .start(credentials::SNIFF)
             .map_err(MirrorError::io("read", as_path(path)))?;
-        Ok(credentials::by_content(&start).map(walk::named_reason))
+        Ok(credentials::by_content(&start).map(Reason::Credential))
     }
 
     /// Puts a file or link into the slot, unless the slot has the same content already.
@@ -205,6 +209,7 @@ impl Mirror {
         if same {
             row.slot = self.keep(rel, &incoming)?;
         } else {
+            self.note_link(batch, old.as_ref());
             row.slot = self.install(batch, rel, &incoming, old.as_ref())?;
             row.generation = self.state.generation + 1;
         }
@@ -449,6 +454,7 @@ impl Mirror {
             .and_then(|listed| listed.id.map(|id| (listed.mode, id)));
         let was_there = old.as_ref().is_some_and(Row::is_there);
         if was_there {
+            self.note_link(batch, old.as_ref());
             self.drop_file(as_path(path))?;
             batch.removed.push(as_path(path).to_owned());
         }
@@ -484,7 +490,7 @@ impl Mirror {
         &mut self,
         batch: &mut Batch,
         path: &[u8],
-        reason: &str,
+        reason: &Reason,
         listed: Option<&Listed>,
         old: Option<Row>,
     ) -> Result<(), MirrorError> {

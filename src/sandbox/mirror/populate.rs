@@ -4,6 +4,7 @@ use crate::git::EntryMode;
 use crate::git::Oid;
 use crate::sandbox::mirror::Mirror;
 use crate::sandbox::mirror::MirrorError;
+use crate::sandbox::mirror::Reason;
 use crate::sandbox::mirror::content;
 use crate::sandbox::mirror::content::Content;
 use crate::sandbox::mirror::content::Source;
@@ -101,10 +102,7 @@ impl Mirror {
                         prefix.push(b'/');
                         queue.push((prefix, content));
                     }
-                    None => self.manifest.leave_out(
-                        &path,
-                        "the submodule's commit is not here: run `git submodule update --init`",
-                    )?,
+                    None => self.manifest.leave_out(&path, &Reason::NoCommit)?,
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::model::SnapshotId;
 use crate::sandbox::Mount;
+use crate::sandbox::mirror::Reason;
 use std::path::PathBuf;
 
 /// Something of the worktree that is not in the slot.
@@ -10,17 +11,14 @@ pub struct LeftOut {
     /// The path, relative to the worktree.
     pub path: PathBuf,
     /// Why, and what would bring it in.
-    pub reason: String,
+    pub reason: Reason,
 }
-
-/// Stands in the reason of whatever could not be read.
-pub(super) const UNREADABLE: &str = "cannot be read";
 
 impl LeftOut {
     /// Left out not by a rule, but because regreen may not read it: what was tested is not all
     /// that the user has.
     pub fn is_unreadable(&self) -> bool {
-        self.reason.contains(UNREADABLE)
+        matches!(self.reason, Reason::Unreadable(_))
     }
 }
 

@@ -282,6 +282,9 @@ impl Mirror {
         if batch.first {
             self.seed(&walked.caches)?;
         }
+        // What the user named, or does not name any more, may look like a credential.
+        let named = self.rules.named();
+        batch.renamed = self.manifest.meta(NAMED)?.as_deref() != Some(named.as_str());
         let mut cursor = Cursor::default();
         while !cursor.done {
             for (path, row) in self.compare(batch, &walked.files, &listed, &mut cursor)? {
@@ -299,7 +302,7 @@ impl Mirror {
                 }
             }
         }
-        Ok(())
+        self.manifest.set_meta(NAMED, &named)
     }
 
     /// The next paths, from where the cursor stands, where walk, index and manifest do not
@@ -322,7 +325,8 @@ impl Mirror {
             let seen = at(found, &mut cursor.found, &row.path);
             let entry = at(listed, &mut cursor.listed, &row.path);
             cursor.after.clone_from(&row.path);
-            if batch.distrust || !agrees(&row, seen, entry) {
+            let asked = batch.distrust || (batch.renamed && entry.is_none());
+            if asked || !agrees(&row, seen, entry) {
                 differing.push((row.path.clone(), Some(row)));
             }
             Ok(differing.len() < CHUNK)
@@ -350,6 +354,8 @@ impl Mirror {
 
 /// A path where walk, index and manifest do not agree, and its row in the manifest.
 type Differing = (Vec<u8>, Option<Row>);
+/// The meta entry that says which paths the user had named when everything was walked last.
+const NAMED: &str = "named";
 
 /// So many differing paths are held at once.
 const CHUNK: usize = 2_048;

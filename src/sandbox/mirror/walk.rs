@@ -4,11 +4,12 @@
 use crate::git::Confined;
 use crate::git::RuleStack;
 use crate::sandbox::mirror::MirrorRules;
+use crate::sandbox::mirror::Reason;
+use crate::sandbox::mirror::Special;
 use crate::sandbox::mirror::credentials;
 use crate::sandbox::mirror::manifest::Stamp;
 use crate::sandbox::mirror::repos::Repos;
 use crate::sandbox::mirror::repos::Table;
-use crate::sandbox::mirror::synced::UNREADABLE;
 use rustix::fs::AtFlags;
 use rustix::fs::FileType;
 use rustix::fs::Stat;
@@ -32,7 +33,7 @@ pub(crate) struct Walked {
     /// Files and links, not sorted.
     pub files: Table<Found>,
     /// What cannot or must not be copied, and why.
-    pub left_out: Vec<(PathBuf, String)>,
+    pub left_out: Vec<(PathBuf, Reason)>,
     /// Empty directories, and what is neither file nor link nor directory; not ignored.
     pub litter: Vec<PathBuf>,
     /// Ignored directories that tests need.
@@ -113,8 +114,9 @@ impl Walk<'_> {
                 // Removed meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    let reason = format!("the directory {UNREADABLE}: {error}");
-                    walked.left_out.push((level.dir, reason));
+                    walked
+                        .left_out
+                        .push((level.dir, Reason::unreadable(&error)));
                 }
             }
         }
@@ -143,7 +145,7 @@ impl Walk<'_> {
                 Ok(stat) => stat,
                 Err(rustix::io::Errno::NOENT) => continue,
                 Err(error) => {
-                    let reason = format!("it cannot be looked at: {error}");
+                    let reason = Reason::unreadable(&error.into());
                     walked.left_out.push((path.join(name), reason));
                     continue;
                 }
@@ -186,9 +188,12 @@ impl Walk<'_> {
                     queue.push(self.step(level, path, false));
                 }
             }
-            (Err(reason), false) => {
+            (Err(kind), false) => {
                 walked.litter.push(path.to_owned());
-                walked.left_out.push((path.to_owned(), reason.to_owned()));
+                let reason = kind.map(Reason::Special);
+                walked
+                    .left_out
+                    .extend(reason.map(|reason| (path.to_owned(), reason)));
             }
             (Ok(_), true) => note_credential(path, walked),
             (Err(_), true) => {}
@@ -223,32 +228,27 @@ impl Walk<'_> {
     }
 }
 
-/// Git's mode of what a stat describes, or why it is not copied.
-pub(crate) fn kind_of(stat: &Stat) -> Result<u32, &'static str> {
+/// Git's mode of what a stat describes, or what it is instead (`None`: a directory).
+pub(crate) fn kind_of(stat: &Stat) -> Result<u32, Option<Special>> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile if stat.st_mode & 0o100 != 0 => Ok(0o100_755),
         FileType::RegularFile => Ok(0o100_644),
         FileType::Symlink => Ok(0o120_000),
-        FileType::Directory => Err("a directory"),
-        FileType::Fifo => Err("it is a FIFO: only files, directories and links are copied"),
-        FileType::Socket => Err("it is a socket: only files, directories and links are copied"),
-        _ => Err("it is a device: only files, directories and links are copied"),
+        FileType::Directory => Err(None),
+        FileType::Fifo => Err(Some(Special::Fifo)),
+        FileType::Socket => Err(Some(Special::Socket)),
+        _ => Err(Some(Special::Device)),
     }
 }
 
 /// The user may wonder why tests do not see it.
 fn note_credential(path: &Path, walked: &mut Walked) {
     let name = path.file_name().unwrap_or_default().as_bytes();
-    if let Some(reason) = credentials::by_name(name) {
+    if let Some(what) = credentials::by_name(name) {
         walked
             .left_out
-            .push((path.to_owned(), named_reason(reason)));
+            .push((path.to_owned(), Reason::Credential(what)));
     }
-}
-
-/// A reason with its remedy.
-pub(crate) fn named_reason(reason: &str) -> String {
-    format!("{reason}: name it under `include` in your configuration if the tests need it")
 }
 
 /// Directories of dependencies that tests read and do not write.

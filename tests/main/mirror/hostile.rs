@@ -67,7 +67,7 @@ fn special_and_unreadable_files_are_left_out_with_a_reason() {
     let synced = rig.reconcile();
     let reason = |path: &str| {
         let found = synced.left_out.iter().find(|it| it.path == Path::new(path));
-        found.map(|it| it.reason.clone()).unwrap_or_default()
+        found.map(|it| it.reason.to_string()).unwrap_or_default()
     };
     assert!(reason("pipe").contains("FIFO"), "{synced:?}");
     assert!(reason("sock").contains("socket"), "{synced:?}");

@@ -1,6 +1,7 @@
 //! The mirror against real git: what lies in the slot, with which times, under which id.
 
 mod filters;
+mod garbage;
 mod hazards;
 mod hostile;
 mod large;

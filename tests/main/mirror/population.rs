@@ -125,6 +125,32 @@ fn names_that_are_not_utf8_and_spaces() {
 }
 
 #[test]
+fn other_choices_of_the_users_count_from_the_next_sync() {
+    let project = demo();
+    project.write("notes.log", "ignored\n");
+    project.write(".env", "TOKEN=1\n");
+    let mut rig = Rig::new(project);
+    rig.reconcile();
+    let seen = |rig: &Rig| [".env", "notes.log"].map(|path| rig.in_slot(path).is_some());
+    assert_eq!(seen(&rig), [false, false]);
+    let mut rules = rig.mirror.rules().clone();
+    rules.include = vec![".env".into(), "notes.log".into()];
+    rig.mirror.set_rules(rules.clone());
+    let synced = rig.sync(["src/lib.rs"]);
+    assert_eq!(seen(&rig), [true, true]);
+    assert!(synced.left_out.is_empty(), "{synced:?}");
+    // The same choices again are no reason for a walk.
+    rig.project.write("unheard.txt", "x");
+    rig.mirror.set_rules(rules);
+    rig.sync(["src/lib.rs"]);
+    assert_eq!(rig.in_slot("unheard.txt"), None, "everything was walked");
+    rig.mirror.set_rules(MirrorRules::default());
+    let synced = rig.sync(["src/lib.rs"]);
+    assert_eq!(seen(&rig), [false, false]);
+    assert_eq!(synced.left_out.len(), 1, "{synced:?}");
+}
+
+#[test]
 fn modes_and_links() {
     let mut rig = Rig::new(demo());
     let project = rig.project.clone();

@@ -7,6 +7,7 @@ use super::only;
 use crate::support::Home;
 use crate::support::Project;
 use crate::support::require;
+use regreen::model::FailureKind;
 use regreen::model::Outcome;
 
 const MANIFEST: &str = "[package]\nname = \"liar\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
@@ -135,6 +136,52 @@ fn a_truncated_stream_names_the_test_that_ran() {
     assert_eq!(report.outcome, Outcome::Crashed, "{ran}");
     assert_eq!(document.exit_code, 104, "{ran}");
     assert!(blames(report, "tests::a_lies"), "{ran}");
+}
+
+/// The signal reaches the test process, neither cargo nor who watches it.
+#[test]
+fn a_test_that_ends_its_process_group_is_named() {
+    if !require("bwrap") {
+        return;
+    }
+    let act = "unsafe extern \"C\" { fn kill(pid: i32, signal: i32) -> i32; }
+        unsafe { kill(0, 9); }";
+    let project = liar(act);
+    project.write("tests/after.rs", "#[test]\nfn still_runs() {}\n");
+    let (document, ran) = document(&project, &[]);
+    let report = only(&document);
+    assert_eq!(report.outcome, Outcome::Crashed, "{ran}");
+    assert!(blames(report, "tests::a_lies"), "{ran}");
+    assert_eq!(report.counts.passed, 1, "the next target: {ran}");
+}
+
+/// Two tests were running; the one that fails by itself is told with its own reason.
+#[test]
+fn who_stood_by_is_told_with_its_own_failure() {
+    if !require("bwrap") {
+        return;
+    }
+    let source = "use std::sync::Barrier;\nstatic BOTH: Barrier = Barrier::new(2);\n\n\
+        fn alone() -> bool {\n    std::env::args().any(|arg| arg == \"--exact\")\n}\n\n\
+        #[test]\nfn ends() {\n    if !alone() {\n        BOTH.wait();\n    }\n    \
+        std::process::exit(0);\n}\n\n\
+        #[test]\nfn fails() {\n    if !alone() {\n        BOTH.wait();\n        \
+        loop {\n            std::thread::park();\n        }\n    }\n    assert_eq!(1, 2);\n}\n";
+    let project = Home::new()
+        .project("two")
+        .file("Cargo.toml", MANIFEST)
+        .file("src/lib.rs", "//! Two.\n")
+        .file("tests/two.rs", source)
+        .committed();
+    let (document, ran) = document(&project, &[]);
+    let report = only(&document);
+    assert_eq!(report.outcome, Outcome::Crashed, "{ran}");
+    let kind = |id: &str| {
+        let failure = report.failures.iter().find(|failure| failure.id == id);
+        failure.map(|failure| failure.kind)
+    };
+    assert_eq!(kind("ends"), Some(FailureKind::Crash), "{ran}");
+    assert_eq!(kind("fails"), Some(FailureKind::Assertion), "{ran}");
 }
 
 #[test]

@@ -216,3 +216,63 @@ fn what_an_earlier_run_made_does_not_count() {
     assert!(!only(&document).is_green(), "{ran}");
     assert!(blames(only(&document), "tests/test_b.py::test_b"), "{ran}");
 }
+
+/// Nobody outside pressed a key: a test that raises it has ended pytest.
+#[test]
+fn a_test_that_ends_pytest_is_named() {
+    if !ready() {
+        return;
+    }
+    for act in [
+        "raise KeyboardInterrupt",
+        "import pytest\npytest.exit('enough', returncode=0)",
+    ] {
+        let (document, ran) = document(&liar(act), &[]);
+        let report = only(&document);
+        assert_eq!(report.outcome, Outcome::Crashed, "{act}: {ran}");
+        assert!(blames(report, "test_liar.py::test_a_lies"), "{act}: {ran}");
+        assert!(codes(report).contains(&"interrupted"), "{act}: {ran}");
+        assert!(
+            !codes(report).contains(&"inconsistent_stream"),
+            "{act}: {ran}"
+        );
+    }
+    // Pytest itself stopped, between two tests.
+    let project = liar("pass");
+    project.write(
+        "conftest.py",
+        "def pytest_runtest_logfinish(nodeid):\n    SESSION[0].shouldstop = 'conftest has seen enough'\n\n\n\
+         SESSION = []\n\n\ndef pytest_sessionstart(session):\n    SESSION.append(session)\n",
+    );
+    let (document, ran) = document(&project, &[]);
+    assert_eq!(only(&document).outcome, Outcome::Failed, "{ran}");
+}
+
+/// Which tests run must not depend on how the last run went.
+#[test]
+fn half_a_suite_is_no_verdict() {
+    if !ready() {
+        return;
+    }
+    for options in ["--lf --lfnf=none", "--sw --sw-skip"] {
+        let project = Home::new()
+            .project("half")
+            .file("pytest.ini", format!("[pytest]\naddopts = {options}\n"))
+            .file(
+                "test_half.py",
+                "def test_a():\n    pass\n\n\ndef test_b():\n    assert 0\n\n\ndef test_c():\n    pass\n",
+            )
+            .committed();
+        let (first, ran) = document(&project, &[]);
+        let counts = only(&first).counts;
+        assert_eq!((counts.passed, counts.failed), (2, 1), "{options}: {ran}");
+        project.write(
+            "test_half.py",
+            "def test_a():\n    assert 0\n\n\ndef test_b():\n    pass\n\n\ndef test_c():\n    pass\n",
+        );
+        let (second, ran) = document(&project, &[]);
+        let counts = only(&second).counts;
+        assert_eq!((counts.passed, counts.failed), (2, 1), "{options}: {ran}");
+        assert!(blames(only(&second), "test_half.py::test_a"), "{ran}");
+    }
+}
