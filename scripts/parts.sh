@@ -5,11 +5,13 @@ say() { printf '\n== %s\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Whether there is a way to become root without a question.
+may_install() { [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; }; }
+
 # as_root COMMAND…: runs it as root, if there is a way to do so without a question.
 as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"
-  elif have sudo && sudo -n true 2>/dev/null; then sudo -n "$@"
-  else return 1; fi
+  may_install || return 1
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
 # install_packages PACKAGE…: by apt, without a question. Fails if that is not possible.

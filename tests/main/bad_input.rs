@@ -21,7 +21,7 @@ fn run(project: &Project) -> Ran {
 fn not_a_git_repository() {
     let home = Home::new();
     let project = home.project("plain").file("a.txt", "").plain();
-    for verb in ["run", "watch", "fix", "status"] {
+    for verb in ["run", "watch", "add", "fix", "status"] {
         let ran = project.regreen([verb]).run();
         ran.exits(2).complains("git");
         ran.complains(&project.root().display().to_string());
@@ -33,7 +33,7 @@ fn a_bare_repository() {
     let home = Home::new();
     let project = home.project("bare.git").plain();
     project.git(["init", "-q", "--bare"]);
-    for verb in ["run", "watch", "fix"] {
+    for verb in ["run", "watch", "add", "fix", "status"] {
         project.regreen([verb]).run().exits(2).complains("bare");
     }
 }
@@ -47,6 +47,11 @@ fn an_unborn_branch() {
     let fixture = fixtures().join("projects").join(GREEN);
     let project = home.project("unborn").copied_from(&fixture).unborn();
     run(&project).exits(0);
+    let watch = project.regreen(["watch"]).start();
+    let status = project.status_until("green", |status| status["verdict"] == "green");
+    assert_eq!(status["branch"], "main", "{status:#}");
+    assert!(status["head"].is_null(), "{status:#}");
+    watch.interrupt().exits(0);
     // A loop starts at a commit, and there is none.
     project.regreen(["fix"]).run().exits(2).complains("commit");
 }
