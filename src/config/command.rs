@@ -34,8 +34,30 @@ pub fn guess_framework(argv: &[String]) -> Framework {
         Some(&"cargo") if has("test") || has("t") => Framework::Cargo,
         Some(&("pytest" | "py.test")) => Framework::Pytest,
         Some(python) if python.starts_with("python") && has("pytest") => Framework::Pytest,
+        // They hand on environment, working directory and exit status.
+        Some(&("poetry" | "uv" | "pipenv" | "pdm" | "hatch" | "rye")) if has("pytest") => {
+            match names.get(1) {
+                Some(&"run") => Framework::Pytest,
+                _ => Framework::Generic,
+            }
+        }
         _ => Framework::Generic,
     }
+}
+
+/// The variables that a command sets for itself, `env A=1 cargo test` or `A=1 cargo test`, and
+/// the command without them. One that does more with its environment stays as it is.
+pub fn assignments(argv: &[String]) -> (Vec<(String, String)>, Vec<String>) {
+    let env = argv.first().is_some_and(|first| base(first) == "env");
+    let rest = &argv[usize::from(env)..];
+    let set = rest.iter().take_while(|word| assigns(word)).count();
+    let command = rest[set..].to_vec();
+    if command.first().is_none_or(|first| first.starts_with('-')) {
+        return (Vec::new(), argv.to_vec());
+    }
+    let set = rest[..set].iter().filter_map(|word| word.split_once('='));
+    let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    (set.collect(), command)
 }
 
 /// The commands that `sh -c SCRIPT` starts, as far as its words say; none where it is no shell.
@@ -215,6 +237,47 @@ mod tests {
             "! true",
         ] {
             assert_eq!(plain_words(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_before_a_command_is_taken_off_and_a_runner_is_looked_through() {
+        let of = |text: &str| {
+            let (set, command) = assignments(&words(text));
+            let set: Vec<String> = set.iter().map(|(n, v)| format!("{n}={v}")).collect();
+            (set.join(","), guess_framework(&command), command.join(" "))
+        };
+        let is = |set: &str, framework, rest: &str| (set.to_owned(), framework, rest.to_owned());
+        for (text, expected) in [
+            (
+                "env A=1 B=x=y cargo test -q",
+                is("A=1,B=x=y", Framework::Cargo, "cargo test -q"),
+            ),
+            (
+                "/usr/bin/env python -m pytest",
+                is("", Framework::Pytest, "python -m pytest"),
+            ),
+            ("A=1 pytest", is("A=1", Framework::Pytest, "pytest")),
+            (
+                "env -i A=1 pytest",
+                is("", Framework::Generic, "env -i A=1 pytest"),
+            ),
+            ("env A=1", is("", Framework::Generic, "env A=1")),
+            (
+                "poetry run pytest -x",
+                is("", Framework::Pytest, "poetry run pytest -x"),
+            ),
+            (
+                "env CI=1 uv run python -m pytest",
+                is("CI=1", Framework::Pytest, "uv run python -m pytest"),
+            ),
+            (
+                "uv pip install pytest",
+                is("", Framework::Generic, "uv pip install pytest"),
+            ),
+            ("pdm run lint", is("", Framework::Generic, "pdm run lint")),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
         }
     }
 

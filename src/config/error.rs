@@ -113,6 +113,8 @@ pub fn check(file: &Path, text: &str, layer: &Layer) -> Result<(), ConfigError> 
 
 /// A command has to end, and nothing may hide whose tests it runs.
 fn check_command(argv: &[String], suite: &SuiteTable) -> Result<(), String> {
+    let (_, argv) = command::assignments(argv);
+    let argv = argv.as_slice();
     let inner = command::in_shell(argv);
     let started = std::iter::once(argv).chain(inner.iter().map(Vec::as_slice));
     if let Some(watch) = started.filter_map(watching).next() {

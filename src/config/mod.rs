@@ -12,6 +12,7 @@ mod show;
 pub mod trust;
 mod units;
 
+pub use command::assignments;
 pub use command::guess_framework;
 pub use command::unseen_tests;
 pub use error::ConfigError;

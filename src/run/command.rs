@@ -305,8 +305,10 @@ fn pytest_env(suite: &Suite, inside: &Inside) -> Vec<(String, String)> {
 /// `python -m pytest ARGS` through the launcher, so that no `./pytest.py` stands in its place.
 fn pytest(argv: Vec<String>, inside: &Inside) -> Vec<String> {
     let module = argv.windows(2).position(|pair| pair == ["-m", "pytest"]);
+    // The interpreter may stand behind `uv run` and its like, and before options of its own.
+    let python = |at: usize| argv[..at].iter().any(|word| is_python(Some(word)));
     match module {
-        Some(at) if is_python(argv.first()) => {
+        Some(at) if python(at) => {
             let launcher = inside.inject.join("launch.py");
             let mut argv = argv;
             argv.splice(at..at + 2, [launcher.to_string_lossy().into_owned()]);

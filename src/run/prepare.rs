@@ -157,12 +157,13 @@ fn asked(request: &RunRequest, worktree: &Worktree, config: &Config) -> Suite {
         .canonicalize()
         .unwrap_or_else(|_| request.path.clone());
     let dir = here.strip_prefix(&worktree.root).unwrap_or(Path::new(""));
+    let (env, command) = crate::config::assignments(&request.command);
     Suite {
         name: "command".to_owned(),
-        framework: crate::config::guess_framework(&request.command),
+        framework: crate::config::guess_framework(&command),
         dir: dir.to_owned(),
-        command: request.command.clone(),
-        env: Vec::new(),
+        command,
+        env,
         carry: Vec::new(),
         limits: config.limits,
         why: "given on the command line".to_owned(),

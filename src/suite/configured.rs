@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::config::SuiteTable;
 use crate::config::Time;
+use crate::config::assignments;
 use crate::config::guess_framework;
 use crate::config::nearest;
 use crate::model::Framework;
@@ -133,8 +134,10 @@ pub fn switches_off(config: &Config) -> bool {
 
 fn change(suite: &mut Suite, table: &SuiteTable) {
     if let Some(command) = &table.command {
-        suite.command.clone_from(&command.0);
-        suite.framework = guess_framework(&command.0);
+        let (set, command) = assignments(&command.0);
+        suite.framework = guess_framework(&command);
+        suite.command = command;
+        suite.env.extend(set);
     }
     if let Some(framework) = table.framework {
         suite.framework = framework;
@@ -161,7 +164,10 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
         Some("pytest") => Some(Framework::Pytest),
         _ => None,
     };
-    let by_command = table.command.as_ref().map(|argv| guess_framework(&argv.0));
+    let by_command = table
+        .command
+        .as_ref()
+        .map(|argv| guess_framework(&assignments(&argv.0).1));
     let framework =
         table
             .framework
@@ -171,7 +177,7 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
                 name: table.name.clone(),
             })?;
     let (command, venv) = match (&table.command, framework) {
-        (Some(command), _) => (command.0.clone(), None),
+        (Some(command), _) => (assignments(&command.0).1, None),
         (None, Framework::Pytest) => python::default_command(listing, &dir),
         (None, Framework::Cargo) => (words("cargo test"), None),
         (None, Framework::Nextest) => (words("cargo nextest run"), None),

@@ -17,7 +17,6 @@ use crate::model::Note;
 use crate::model::SnapshotId;
 use crate::model::Suite;
 use crate::suite;
-use crate::suite::Listing;
 use crate::workspace::WorkspaceError;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -62,8 +61,7 @@ impl Driver {
     async fn suites_in(&self, files: PathBuf) -> Result<Vec<Suite>, LoopError> {
         let grounds = self.deps.grounds.clone();
         let found = tokio::task::spawn_blocking(move || {
-            let listing = Listing::read(&files).map_err(LoopError::io("list", &files))?;
-            suite::suites(&listing, &grounds.config).map_err(LoopError::from)
+            suite::suites_at(&files, &grounds.config).map_err(LoopError::from)
         });
         found.await.map_err(WorkspaceError::from)?
     }

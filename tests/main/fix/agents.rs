@@ -300,6 +300,76 @@ fn a_build_script_needs_approval() {
 }
 
 #[test]
+fn a_build_script_of_another_name_needs_approval() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let text = "sed -i 's/left - right/left + right/' src/lib.rs; \
+                sed -i 's/^name = .*/&\\nbuild = \"x.rs\"/' Cargo.toml; echo 'fn main() {}' > x.rs";
+    let args = ["fix", "--json", "--agent-command", text];
+    let ran = project.regreen(args).run();
+    let report = report(&ran);
+    assert_eq!(report["stop_reason"], "needs_approval", "{ran}");
+    let gates = report["gates"].as_array().expect("a list");
+    let protected = gates.iter().find(|gate| gate["gate"] == "protected");
+    let evidence = protected.expect("it was asked")["evidence"].to_string();
+    assert!(evidence.contains("x.rs"), "{evidence}");
+}
+
+#[test]
+fn what_is_green_only_by_an_ignored_file_is_found_out() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    project.write(".gitignore", "/target\nlocal.txt\n");
+    project.write(
+        "src/lib.rs",
+        "#[test]\nfn there() { assert!(std::path::Path::new(\"local.txt\").exists()); }\n",
+    );
+    project.commit("needs a file that is ignored");
+    let before = project.fingerprint();
+    let args = ["fix", "--json", "--agent-command", "echo made > local.txt"];
+    let ran = project.regreen(args).run();
+    let report = report(&ran);
+    // The verdict is about the tree, and the file is not in it.
+    assert_eq!(report["stop_reason"], "gate_failed", "{ran}");
+    assert!(!project.path("local.txt").exists());
+    before.unchanged_in(&project);
+}
+
+#[test]
+fn the_agents_own_repository_works_in_every_turn() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let before = project.fingerprint();
+    let text = "set -e; git log -1 --format=%s; git diff --quiet HEAD; \
+                echo \"turn $REGREEN_ITERATION\" >> notes.txt; git add -A; \
+                git commit -q -m \"turn $REGREEN_ITERATION\"; \
+                git reflog expire --expire=now --all; git gc -q --prune=now; git fsck --full; \
+                git show HEAD~1:src/lib.rs | grep -q 'left - right'; \
+                echo \"git works in turn $REGREEN_ITERATION\"; \
+                if [ \"$REGREEN_ITERATION\" = 3 ]; then \
+                sed -i 's/left - right/left + right/' src/lib.rs; fi";
+    let args = ["fix", "--json", "--agent-command", text];
+    let ran = project.regreen(args).run();
+    let report = report(&ran);
+    assert_eq!(report["stop_reason"], "passed", "{ran}");
+    assert_eq!(report["spend"]["iterations"], 3, "{report:#}");
+    let directory = std::path::Path::new(report["directory"].as_str().expect("a directory"));
+    for turn in 1..=3 {
+        let log = directory.join(format!("turns/{turn}/agent.log"));
+        let log = std::fs::read_to_string(log).expect("a transcript");
+        assert!(log.contains(&format!("git works in turn {turn}")), "{log}");
+    }
+    before.unchanged_in(&project);
+    project.git(["fsck", "--full", "--strict"]);
+}
+
+#[test]
 fn code_that_is_right_only_when_tested_needs_approval() {
     ends("cheats-when-tested", &[], "needs_approval", 113, 1);
 }
@@ -423,6 +493,58 @@ fn the_fixer_repairs_what_the_compiler_is_sure_of() {
     let branch = report["loop_branch"].as_str().expect("a branch");
     let text = project.git(["show", &format!("{branch}:src/lib.rs")]);
     assert!(text.contains("let mut sum"), "{text}");
+}
+
+#[test]
+fn the_fixer_takes_what_clippy_is_sure_of() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    // Rust itself says nothing about it; clippy denies it and knows the remedy.
+    project.write(
+        "src/lib.rs",
+        "//! Adds.\n#![deny(clippy::needless_return)]\n/// Adds.\npub fn add(a: u8, b: u8) -> u8 {\n    return a + b;\n}\n\n#[test]\nfn clean() {\n    assert!(!include_str!(\"lib.rs\").contains(concat!(\"return\", \" a\")));\n}\n",
+    );
+    project.commit("clippy knows");
+    let ran = project.regreen(["fix", "--json"]).run();
+    let report = report(&ran);
+    assert_eq!(report["stop_reason"], "passed", "{ran}");
+    let branch = report["loop_branch"].as_str().expect("a branch");
+    let text = project.git(["show", &format!("{branch}:src/lib.rs")]);
+    assert!(text.contains("    a + b\n"), "{text}");
+}
+
+#[test]
+fn the_fixer_takes_what_ruff_is_sure_of() {
+    if !require("bwrap") || !require("pytest") {
+        return;
+    }
+    let venv = pytest_venv().expect("require said so");
+    if !venv.join("bin/ruff").exists() {
+        eprintln!(
+            "SKIPPED fix::agents::the_fixer_takes_what_ruff_is_sure_of: no ruff beside pytest"
+        );
+        return;
+    }
+    let project = crate::support::Home::new()
+        .project("lint")
+        .file("lint.py", "import os\nimport sys\n\ndef version():\n    return sys.version\n")
+        .file(
+            "test_lint.py",
+            "import lint\n\nimport os\n\ndef test_no_unused_import():\n    assert 'import os' not in open(lint.__file__).read()\n",
+        )
+        .committed();
+    std::os::unix::fs::symlink(&venv, project.path(".venv")).expect("a link");
+    std::fs::write(project.path(".git/info/exclude"), ".venv\n").expect("ours");
+    let ran = project.regreen(["fix", "--json"]).run();
+    let report = report(&ran);
+    assert_eq!(report["stop_reason"], "passed", "{ran}");
+    let branch = report["loop_branch"].as_str().expect("a branch");
+    let changed = project.git(["diff", "--name-only", "main", branch]);
+    assert_eq!(changed, "lint.py", "tests are left alone");
+    let text = project.git(["show", &format!("{branch}:lint.py")]);
+    assert!(!text.contains("import os"), "{text}");
 }
 
 #[test]

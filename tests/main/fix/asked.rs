@@ -196,3 +196,41 @@ fn loops_are_listed_and_shown() {
         ]
     );
 }
+
+#[test]
+fn a_suite_that_sets_variables_is_read_by_its_structure_and_a_lost_directory_is_named() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    project.write(
+        "regreen.toml",
+        "[[suite]]\nname = \"cargo\"\ncommand = [\"env\", \"MODE=on\", \"cargo\", \"test\"]\n",
+    );
+    project.write(
+        "src/lib.rs",
+        "#[test]\nfn mode() { assert_eq!(std::env::var(\"MODE\").as_deref(), Ok(\"on\")); }\n\
+         #[test]\nfn broken() { assert_eq!(1, 2); }\n",
+    );
+    project.commit("with a variable");
+    let ran = project.regreen(["run", "--json"]).run();
+    let run = ran.json();
+    let report = &run["reports"][0];
+    assert_eq!(report["run"]["framework"], "cargo", "{report:#}");
+    assert_eq!(report["counts"]["passed"], 1, "{report:#}");
+    assert_eq!(report["failures"][0]["id"], "broken", "{report:#}");
+    assert_eq!(report["failures"][0]["location"]["line"], 4, "{report:#}");
+
+    project.write(
+        "regreen.toml",
+        "[[suite]]\nname = \"cargo@gone\"\ndir = \"gone\"\ncommand = \"cargo test\"\n",
+    );
+    project.commit("a directory that is not there");
+    let args = ["fix", "--json", "--agent-command", NO_TURN];
+    let ran = project.regreen(args).run();
+    let ended = crate::fix::report(&ran);
+    assert_eq!(ended["stop_reason"], "infra_error", "{ran}");
+    let detail = ended["detail"].as_str().expect("a detail");
+    assert!(detail.contains("`dir = \"gone\"`"), "{detail}");
+    assert_eq!(ended["spend"]["iterations"], 0);
+}
