@@ -237,6 +237,28 @@ fn runs(home: &Home) -> BTreeSet<String> {
         .collect()
 }
 
+/// Another watcher starts a needless second run after every save.
+#[test]
+fn one_save_is_one_run() {
+    if !require("bwrap") {
+        return;
+    }
+    let home = Home::new();
+    let project = home.fixture("cargo-assertion");
+    let _watching = watch(&project);
+    project.settled();
+    for round in 0..3 {
+        let before = runs(&home);
+        project.write("src/extra.rs", format!("// {round}\n"));
+        let settled = project.settled()["updated_at"].clone();
+        // Until a sign of life after it: a second run would have begun long before.
+        project.status_until("a later heartbeat", |status| {
+            status["updated_at"] != settled && status["activity"] == "idle"
+        });
+        assert_eq!(runs(&home).difference(&before).count(), 1, "round {round}");
+    }
+}
+
 #[test]
 fn a_checkout_of_many_files_is_one_change_or_two() {
     if !require("bwrap") {

@@ -222,6 +222,18 @@ async fn a_fork_bomb_meets_its_limit() {
     assert_eq!(seen.stdout == "all\n", is_root(), "{seen:?}");
 }
 
+/// Threads count as processes: sixteen tests of 32 threads are an honest suite.
+#[tokio::test]
+async fn a_suite_of_many_threads_is_no_fork_bomb() {
+    if !require("bwrap") {
+        return;
+    }
+    let lab = Lab::new();
+    let many = "n=0; while [ $n -lt 600 ]; do sleep 5 & n=$((n+1)); done; echo all";
+    let seen = lab.shell(many).await;
+    assert_eq!(seen.stdout, "all\n", "{seen:?}");
+}
+
 #[tokio::test]
 async fn killing_everybody_reaches_nobody_outside() {
     if !require("bwrap") {
