@@ -56,9 +56,9 @@ impl Mirror {
     /// the link is new; and cargo remembers only the file at its end. So both what a changed
     /// link leads to and what it led to have arrived with it.
     fn renew_linked(&mut self, batch: &Batch) -> Result<(), MirrorError> {
-        let changed = &batch.changed;
+        let changed: BTreeSet<&Path> = batch.changed.iter().map(PathBuf::as_path).collect();
         let mut queue = batch.led_to.clone();
-        for path in changed {
+        for path in &changed {
             let row = self.manifest.get(path.as_os_str().as_bytes())?;
             if row.is_some_and(|row| row.kind == LINK) {
                 queue.extend(self.resolve(Path::new(""), path));
@@ -74,16 +74,17 @@ impl Mirror {
             for row in self.manifest.get(bytes)?.into_iter().chain(below) {
                 match row.kind {
                     LINK => queue.extend(self.resolve(Path::new(""), as_path(&row.path))),
-                    _ => self.renew(row, changed)?,
+                    _ => self.renew(row, &changed)?,
                 }
             }
         }
         Ok(())
     }
 
-    fn renew(&mut self, mut row: Row, changed: &[PathBuf]) -> Result<(), MirrorError> {
+    fn renew(&mut self, mut row: Row, changed: &BTreeSet<&Path>) -> Result<(), MirrorError> {
         let rel = as_path(&row.path).to_owned();
-        if changed.contains(&rel) || !row.is_there() || self.tree.open_file(&rel).is_err() {
+        if changed.contains(rel.as_path()) || !row.is_there() || self.tree.open_file(&rel).is_err()
+        {
             return Ok(());
         }
         row.slot = self.arrive(&rel, row.kind)?;
