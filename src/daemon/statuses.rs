@@ -7,12 +7,19 @@ use crate::model::HostEnv;
 use crate::model::ProjectId;
 use crate::model::status::Status;
 use crate::store::StatusFile;
+use crate::store::StatusFileError;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
+use std::time::Instant;
+
+/// Where a status file was removed under the writer, the directory is not made again for so
+/// long: a whole worktree may be on its way out, and whoever removes it wants to find it empty.
+const MOURNING: Duration = Duration::from_secs(5);
 
 /// The writer of all status files of this process.
 #[derive(Debug)]
@@ -32,6 +39,7 @@ impl Statuses {
             inbox: hub,
             files: BTreeMap::new(),
             gone: BTreeSet::new(),
+            mourned: BTreeMap::new(),
         };
         let thread = std::thread::Builder::new()
             .name("status".to_owned())
@@ -66,6 +74,8 @@ struct Writer {
     files: BTreeMap<ProjectId, StatusFile>,
     /// Projects whose worktree is not where it was; that has been said.
     gone: BTreeSet<ProjectId>,
+    /// When a project's status file was removed under the writer.
+    mourned: BTreeMap<ProjectId, Instant>,
 }
 
 impl Writer {
@@ -84,10 +94,19 @@ impl Writer {
     fn write(&mut self, id: &ProjectId, status: &Status) {
         let root = Path::new(&status.project);
         let moved = self.files.get(id).is_some_and(|file| !file.is_in_place());
-        let Some(git_dir) = git_dir(root).filter(|_| !moved) else {
+        let known = self.files.contains_key(id);
+        let Some(git_dir) = git_dir(root, known).filter(|_| !moved) else {
             self.uprooted(id, root);
             return;
         };
+        if self
+            .mourned
+            .get(id)
+            .is_some_and(|at| at.elapsed() < MOURNING)
+        {
+            return;
+        }
+        self.mourned.remove(id);
         self.gone.remove(id);
         let Ok(mut text) = serde_json::to_vec_pretty(status) else {
             return;
@@ -95,7 +114,7 @@ impl Writer {
         text.push(b'\n');
         // A second try with the file opened anew: its directory may have become read-only.
         for _ in 0..2 {
-            let file = match self.files.remove(id) {
+            let mut file = match self.files.remove(id) {
                 Some(file) => file,
                 None => match StatusFile::open(&git_dir, &fallback(&self.state_dir, id)) {
                     Ok(file) => file,
@@ -108,6 +127,10 @@ impl Writer {
             match file.write(&text) {
                 Ok(()) => {
                     self.files.insert(id.clone(), file);
+                    return;
+                }
+                Err(error) if is_removed(&error) || !file.is_in_place() => {
+                    self.mourned.insert(id.clone(), Instant::now());
                     return;
                 }
                 Err(error) => {
@@ -124,11 +147,16 @@ impl Writer {
         if !self.gone.insert(id.clone()) {
             return;
         }
+        self.mourned.insert(id.clone(), Instant::now());
         tracing::warn!(project = %id, path = %root.display(), "the worktree is not where it was; its status file is not written");
         // Fails only once the hub is gone.
         let project = id.clone();
         let _ = self.inbox.send(Input::Uprooted { project });
     }
+}
+
+fn is_removed(error: &StatusFileError) -> bool {
+    matches!(error, StatusFileError::Removed { .. })
 }
 
 /// Where the status file of a worktree lies when its git directory cannot be written.
@@ -137,10 +165,11 @@ pub(super) fn fallback(state_dir: &Path, id: &ProjectId) -> PathBuf {
 }
 
 /// The git directory of a worktree, as far as it can be found; `None` when there is no worktree
-/// at its place.
-fn git_dir(root: &Path) -> Option<PathBuf> {
+/// at its place. A repository that is broken keeps the file that it had (`known`), but gets no
+/// new one: it may be half removed.
+fn git_dir(root: &Path, known: bool) -> Option<PathBuf> {
     match Worktree::discover(root) {
         Ok(worktree) => (worktree.root == root).then_some(worktree.git_dir),
-        Err(_) => Some(root.join(".git")).filter(|dir| dir.exists()),
+        Err(_) => Some(root.join(".git")).filter(|dir| known && dir.exists()),
     }
 }

@@ -13,6 +13,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::path::PathBuf;
@@ -25,6 +26,12 @@ pub enum StatusFileError {
     #[error("`{}` is not a directory of this user; remove it", path.display())]
     Planted {
         /// The place.
+        path: PathBuf,
+    },
+    /// It was removed, and the directory around it may be on its way out too.
+    #[error("`{}` was removed", path.display())]
+    Removed {
+        /// The file.
         path: PathBuf,
     },
     /// The system refused.
@@ -45,9 +52,17 @@ pub struct StatusFile {
     path: PathBuf,
     /// Whether the git directory could not be used.
     fallback: Option<String>,
+    /// It was written by this; nobody but somebody who removes it all takes it away.
+    written: bool,
 }
 
 const NAME: &str = "status.json";
+
+/// One writer a project (single instance), so that one name does; what a dead one left is
+/// simply replaced.
+const TEMPORARY: &str = "status.json.new";
+
+const MODE: Mode = Mode::from_raw_mode(0o644);
 
 /// No status file is larger; what is, is none.
 const MAX_BYTES: u64 = 16 << 20;
@@ -68,11 +83,12 @@ impl StatusFile {
                 dir,
                 path: first.join(NAME),
                 fallback: None,
+                written: false,
             }),
             Err(error) => {
                 let reason = match &error {
                     StatusFileError::Io { source, .. } => format!("{error}: {source}"),
-                    StatusFileError::Planted { .. } => error.to_string(),
+                    _ => error.to_string(),
                 };
                 let io = |source| StatusFileError::Io {
                     path: fallback.to_owned(),
@@ -86,6 +102,7 @@ impl StatusFile {
                     dir: open_dir(parent, name)?,
                     path: fallback.join(NAME),
                     fallback: Some(reason),
+                    written: false,
                 })
             }
         }
@@ -117,42 +134,93 @@ impl StatusFile {
     /// `next_update_by` that the daemon is dead.
     ///
     /// # Errors
-    /// When the system refuses; the old file is then still whole.
-    pub fn write(&self, text: &[u8]) -> Result<(), StatusFileError> {
+    /// When the system refuses; the old file is then still whole. When what was written before
+    /// is gone: a file that comes up under the hands of whoever removes the directory keeps
+    /// that from being done.
+    pub fn write(&mut self, text: &[u8]) -> Result<(), StatusFileError> {
+        if self.written && !(self.is_in_place() && self.stands()) {
+            let path = self.path.clone();
+            return Err(StatusFileError::Removed { path });
+        }
         let io = |source: std::io::Error| StatusFileError::Io {
             path: self.path.clone(),
             source,
         };
-        // One writer a project (single instance), so that one name does; what a dead one left
-        // is simply replaced.
-        let temporary = "status.json.new";
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let open = || {
-            rustix::fs::openat(
-                &self.dir,
-                temporary,
-                flags | OFlags::NOFOLLOW,
-                Mode::from_raw_mode(0o644),
-            )
+        let named = match self.unnamed(text) {
+            Ok(Some(file)) => self.name(&file),
+            // Not every file system has files without a name.
+            Ok(None) => self.named(text),
+            Err(error) => Err(error),
         };
+        named.map_err(io)?;
+        if self.written && !self.stands() {
+            self.withdraw();
+            let path = self.path.clone();
+            return Err(StatusFileError::Removed { path });
+        }
+        if let Err(errno) = rustix::fs::renameat(&self.dir, TEMPORARY, &self.dir, NAME) {
+            self.withdraw();
+            return Err(io(errno.into()));
+        }
+        self.written = true;
+        Ok(())
+    }
+
+    /// The text in a file that has no name yet: whoever removes the directory meanwhile finds
+    /// nothing more in it. `None` where there is no such thing.
+    fn unnamed(&self, text: &[u8]) -> std::io::Result<Option<File>> {
+        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.dir, ".", flags, MODE);
+        let mut file = match opened {
+            Ok(file) => File::from(file),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        file.write_all(text)?;
+        Ok(Some(file))
+    }
+
+    /// Gives an unnamed file the temporary name.
+    fn name(&self, file: &File) -> std::io::Result<()> {
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let link = || {
+            let follow = AtFlags::SYMLINK_FOLLOW;
+            rustix::fs::linkat(rustix::fs::CWD, &path, &self.dir, TEMPORARY, follow)
+        };
+        match link() {
+            Err(Errno::EXIST) => {
+                self.withdraw();
+                Ok(link()?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// The text in a file of the temporary name.
+    fn named(&self, text: &[u8]) -> std::io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let open = || rustix::fs::openat(&self.dir, TEMPORARY, flags | OFlags::NOFOLLOW, MODE);
         let file = match open() {
             Err(Errno::EXIST) => {
-                rustix::fs::unlinkat(&self.dir, temporary, AtFlags::empty())
-                    .map_err(|e| io(e.into()))?;
+                self.withdraw();
                 open()
             }
             other => other,
+        }?;
+        let written = File::from(file).write_all(text);
+        if written.is_err() {
+            self.withdraw();
         }
-        .map_err(|e| io(e.into()))?;
-        let written = File::from(file).write_all(text).and_then(|()| {
-            rustix::fs::renameat(&self.dir, temporary, &self.dir, NAME).map_err(Into::into)
-        });
-        if let Err(source) = written {
-            // Nothing more can be done about a leftover on a disk that refuses writes.
-            let _ = rustix::fs::unlinkat(&self.dir, temporary, AtFlags::empty());
-            return Err(io(source));
-        }
-        Ok(())
+        written
+    }
+
+    /// Nothing more can be done about a leftover on a disk that refuses this.
+    fn withdraw(&self) {
+        let _ = rustix::fs::unlinkat(&self.dir, TEMPORARY, AtFlags::empty());
+    }
+
+    fn stands(&self) -> bool {
+        rustix::fs::statat(&self.dir, NAME, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 }
 
@@ -252,7 +320,7 @@ mod tests {
     #[test]
     fn is_replaced_and_leaves_nothing_beside_it() {
         let (_dir, git, fallback) = places();
-        let file = StatusFile::open(&git, &fallback).unwrap();
+        let mut file = StatusFile::open(&git, &fallback).unwrap();
         fs::write(git.join("regreen/status.json.new"), "left by a dead one").unwrap();
         file.write(b"one").unwrap();
         file.write(b"two").unwrap();
@@ -273,12 +341,28 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_removes_does_not_come_up_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = dir.path().join(".git");
+        fs::create_dir(&git).unwrap();
+        let mut file = StatusFile::open(&git, &dir.path().join("fallback")).unwrap();
+        file.write(b"one").unwrap();
+        fs::remove_file(file.path()).unwrap();
+        let error = file.write(b"two").unwrap_err();
+        assert!(matches!(error, StatusFileError::Removed { .. }), "{error}");
+        fs::remove_dir(git.join("regreen")).unwrap();
+        let error = file.write(b"three").unwrap_err();
+        assert!(matches!(error, StatusFileError::Removed { .. }), "{error}");
+        assert_eq!(fs::read_dir(&git).unwrap().count(), 0);
+    }
+
+    #[test]
     fn a_planted_link_is_not_followed() {
         let (dir, git, fallback) = places();
         let victim = dir.path().join("victim");
         fs::create_dir(&victim).unwrap();
         symlink(&victim, git.join("regreen")).unwrap();
-        let file = StatusFile::open(&git, &fallback).unwrap();
+        let mut file = StatusFile::open(&git, &fallback).unwrap();
         file.write(b"x").unwrap();
         assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
         assert_eq!(file.path(), fallback.join("status.json"));
@@ -294,7 +378,7 @@ mod tests {
         let (dir, git, fallback) = places();
         let victim = dir.path().join("victim");
         fs::write(&victim, "precious").unwrap();
-        let file = StatusFile::open(&git, &fallback).unwrap();
+        let mut file = StatusFile::open(&git, &fallback).unwrap();
         symlink(&victim, git.join("regreen/status.json.new")).unwrap();
         file.write(b"x").unwrap();
         symlink(&victim, git.join("regreen/status.json.new")).unwrap();
