@@ -3,6 +3,7 @@
 use crate::api::Server;
 use crate::cli::out;
 use crate::daemon;
+use crate::daemon::Audience;
 use crate::daemon::Daemon;
 use crate::daemon::Options;
 use crate::model::EXIT_OK;
@@ -37,7 +38,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
 }
 
 async fn serve(host: HostEnv, options: Options) -> anyhow::Result<u8> {
-    if let Some(wrong) = daemon::set_up(&host, true) {
+    if let Some(wrong) = daemon::set_up(&host, Audience::Log) {
         out::tell(format!("regreen: {wrong}"));
     }
     let mut terminate = signal(SignalKind::terminate())?;

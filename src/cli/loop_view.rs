@@ -6,6 +6,7 @@ use crate::cli::out;
 use crate::cli::out::Paint;
 use crate::cli::out::Style;
 use crate::daemon;
+use crate::daemon::Audience;
 use crate::daemon::Daemon;
 use crate::daemon::Handle;
 use crate::daemon::LoopWatch;
@@ -62,7 +63,7 @@ impl Hosting {
     /// Becomes the daemon, if there is none.
     pub(super) async fn begin() -> Hosting {
         let host = HostEnv::capture();
-        if let Some(wrong) = daemon::set_up(&host, false) {
+        if let Some(wrong) = daemon::set_up(&host, Audience::Person) {
             out::tell(format!("regreen: {wrong}"));
         }
         let options = Options {

@@ -13,6 +13,7 @@ use crate::cli::screen::Screen;
 use crate::cli::status::essence;
 use crate::cli::status::life;
 use crate::daemon;
+use crate::daemon::Audience;
 use crate::daemon::Daemon;
 use crate::daemon::Handle;
 use crate::daemon::InstanceError;
@@ -24,6 +25,7 @@ use crate::model::EXIT_OK;
 use crate::model::HostEnv;
 use crate::model::Timestamp;
 use crate::model::status::Status;
+use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
@@ -60,8 +62,16 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         .worker_threads(2)
         .enable_all()
         .build()?;
+    let drawn = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    let audience = match drawn {
+        true => Audience::View,
+        false => Audience::Person,
+    };
+    if drawn && let Some(warning) = daemon::warning() {
+        out::tell(format!("regreen: {warning}"));
+    }
     runtime.block_on(async {
-        if let Some(wrong) = daemon::set_up(&host, false) {
+        if let Some(wrong) = daemon::set_up(&host, audience) {
             out::tell(format!("regreen: {wrong}"));
         }
         let mut ends = Ends::new()?;

@@ -58,21 +58,42 @@ pub struct Options {
     pub service: bool,
 }
 
+/// Who reads standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// A log: everything that happens.
+    Log,
+    /// A person: what is wrong.
+    Person,
+    /// A person who looks at a view that is drawn again in place, which a line in between would
+    /// tear; the view itself says what is wrong.
+    View,
+}
+
 /// Sets up this process to be a daemon: logs, the panic hook, and the orphans of sandboxes.
 /// Called once, from the program, on its runtime; answers what is wrong with the logs, if
 /// something is.
-pub fn set_up(host: &HostEnv, verbose: bool) -> Option<String> {
+pub fn set_up(host: &HostEnv, audience: Audience) -> Option<String> {
     let dir = host.state_dir().join("log");
     let wrong = telemetry::start(Logs {
         dir: Some(&dir),
         filter: host.var("REGREEN_LOG"),
-        verbose,
+        stderr: match audience {
+            Audience::Log => "info",
+            Audience::Person => "warn",
+            Audience::View => "off",
+        },
         journal: host.var("JOURNAL_STREAM").is_some(),
     });
     if let Err(error) = process::adopt_orphans() {
         tracing::warn!(%error, "orphans of sandboxes are not reaped");
     }
     wrong
+}
+
+/// What a person should know before anything is tested.
+pub fn warning() -> Option<&'static str> {
+    bwrap::root_warning()
 }
 
 /// Has another process end what this one leaves behind, should it be killed while it starts a

@@ -270,16 +270,19 @@ impl Backend for Bwrap {
     }
 }
 
-/// Says once that root escapes some of the limits.
+/// That root escapes some of the limits, if this is root.
+pub fn root_warning() -> Option<&'static str> {
+    rustix::process::geteuid().is_root().then_some(
+        "regreen runs as root: the limit on processes does not bind a sandbox; run it as an \
+         ordinary user",
+    )
+}
+
+/// Says that once.
 fn warn_root() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    if rustix::process::geteuid().is_root() {
-        ONCE.call_once(|| {
-            tracing::warn!(
-                "regreen runs as root: the limit on processes does not bind a sandbox; run it \
-                 as an ordinary user"
-            );
-        });
+    if let Some(warning) = root_warning() {
+        ONCE.call_once(|| tracing::warn!("{warning}"));
     }
 }
 

@@ -10,6 +10,10 @@ use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::sync::Mutex;
+#[cfg(debug_assertions)]
+use std::sync::atomic::AtomicBool;
+#[cfg(debug_assertions)]
+use std::sync::atomic::Ordering;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -31,8 +35,8 @@ pub struct Logs<'a> {
     pub dir: Option<&'a Path>,
     /// `REGREEN_LOG`'s value: a level, or directives like `regreen=debug,warn`.
     pub filter: Option<&'a str>,
-    /// What standard error gets without a filter: everything from `info`, or warnings only.
-    pub verbose: bool,
+    /// What standard error gets without a filter.
+    pub stderr: &'static str,
     /// Whether standard error is journald's, which adds the time itself.
     pub journal: bool,
 }
@@ -43,8 +47,7 @@ pub struct Logs<'a> {
 pub fn start(logs: Logs<'_>) -> Option<String> {
     std::panic::set_hook(Box::new(panicked));
     let mut wrong = None;
-    let level = if logs.verbose { "info" } else { "warn" };
-    let stderr_filter = filter(logs.filter, level, &mut wrong);
+    let stderr_filter = filter(logs.filter, logs.stderr, &mut wrong);
     let stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -98,6 +101,21 @@ static LAST: Mutex<Option<String>> = Mutex::new(None);
 pub fn last_panic() -> Option<String> {
     LAST.lock().ok()?.take()
 }
+
+/// Panics once in this process where a test asks for it by `REGREEN_PROVOKE_PANIC`. What is
+/// built for release has nothing of this.
+#[cfg(debug_assertions)]
+pub fn provoke(place: &str) {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let asked = std::env::var_os("REGREEN_PROVOKE_PANIC").is_some_and(|asked| asked == place);
+    if asked && !DONE.swap(true, Ordering::Relaxed) {
+        panic!("provoked in the {place}");
+    }
+}
+
+/// Nothing: this is built for release.
+#[cfg(not(debug_assertions))]
+pub fn provoke(_place: &str) {}
 
 fn panicked(info: &PanicHookInfo<'_>) {
     let text = info
