@@ -6,6 +6,7 @@ use crate::daemon::hub::GreenRun;
 use crate::daemon::hub::Input;
 use crate::daemon::hub::Opened;
 use crate::daemon::hub::SyncReport;
+use crate::daemon::site::Pulse;
 use crate::daemon::site::Site;
 use crate::daemon::site::note;
 use crate::model::Counts;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -42,6 +44,9 @@ const PROGRESS: Duration = Duration::from_millis(100);
 
 /// The slot's size is looked at this often at most: that walks all of it.
 const MEASURE: Duration = Duration::from_secs(120);
+
+/// How often environments that are carried in are looked at: a few `stat` calls.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Green runs that are remembered for reuse.
 const GREEN: u32 = 200;
@@ -97,6 +102,8 @@ pub(super) struct Actor {
     green: Arc<HashSet<SnapshotId>>,
     /// When the slot's size was last looked at.
     measured: Option<Instant>,
+    /// How the environments that are carried in looked at the last synchronisation.
+    pulse: Pulse,
 }
 
 impl Actor {
@@ -115,6 +122,7 @@ impl Actor {
             watcher: None,
             green: Arc::default(),
             measured: None,
+            pulse: Pulse::new(),
         };
         tokio::spawn(actor.work(inbox).instrument(span));
         wishes
@@ -124,7 +132,20 @@ impl Actor {
         let result = self.open().await;
         let project = self.project.clone();
         self.shared.tell(Input::Opened { project, result });
-        while let Some(wish) = wishes.recv().await {
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let wish = tokio::select! {
+                biased;
+                wish = wishes.recv() => wish,
+                _ = looks.tick(), if !self.pulse.is_empty() => {
+                    self.feel_pulse().await;
+                    continue;
+                }
+            };
+            let Some(wish) = wish else {
+                break;
+            };
             match wish {
                 Wish::Sync { paths, rescan } => self.sync(paths, rescan).await,
                 Wish::Run {
@@ -222,6 +243,25 @@ impl Actor {
         self.shared.tell(Input::Synced { project, result });
     }
 
+    /// Looks whether something was installed into an environment that is carried in: nobody
+    /// watches what git ignores.
+    async fn feel_pulse(&mut self) {
+        let Some(site) = self.site.take() else {
+            return;
+        };
+        let look = move || (site.pulse(), site);
+        let Ok((pulse, site)) = self.apart(look).await else {
+            return;
+        };
+        self.site = Some(site);
+        if pulse != self.pulse {
+            self.pulse = pulse;
+            tracing::info!("an environment that is carried in was changed");
+            let project = self.project.clone();
+            self.shared.tell(Input::EnvironmentChanged { project });
+        }
+    }
+
     /// Whether the project is open, and its repository still where it was.
     async fn stands(&mut self) -> bool {
         let Some(site) = self.site.take() else {
@@ -260,12 +300,20 @@ impl Actor {
         let trigger = site.config().trigger;
         let started = Instant::now();
         let green = Arc::clone(&self.green);
-        let (site, report) = self
+        let (site, report, pulse) = self
             .apart(move || {
+                telemetry::provoke("sync");
+                // Looked at before: what is installed meanwhile is seen at the next look.
+                let before = site.pulse();
                 let report = site.sync(&paths, rescan, |snapshot| green.contains(snapshot));
-                (site, report)
+                let pulse = match before.is_empty() {
+                    true => site.pulse(),
+                    false => before,
+                };
+                (site, report, pulse)
             })
             .await?;
+        self.pulse = pulse;
         let ms = started.elapsed().as_millis() as u64;
         tracing::debug!(ms, rescan, ok = report.is_ok(), "synchronised");
         let other = site.config().trigger != trigger;
@@ -364,8 +412,11 @@ impl Actor {
         let shared = Arc::clone(&self.shared);
         // In a task of its own, so that a panic ends the run and not the project.
         let task = tokio::spawn(
-            async move { execute(job, shared.backend(backend), events, stop).await }
-                .in_current_span(),
+            async move {
+                telemetry::provoke("run");
+                execute(job, shared.backend(backend), events, stop).await
+            }
+            .in_current_span(),
         );
         let report = match task.await {
             Ok(report) => report,

@@ -86,7 +86,10 @@ impl Executor {
     /// as it is, and says so.
     fn step(&self, state: &mut State, input: Input) -> Vec<Effect> {
         let now = crate::run::now();
-        let step = AssertUnwindSafe(|| hub::step(state, input, now));
+        let step = AssertUnwindSafe(|| {
+            telemetry::provoke("hub");
+            hub::step(state, input, now)
+        });
         std::panic::catch_unwind(step).unwrap_or_else(|_| {
             let message = telemetry::last_panic().unwrap_or_else(|| "in the hub".to_owned());
             self.shared.tell(Input::Panicked {

@@ -286,6 +286,19 @@ impl Site {
             .job(run, suite, self.config.backend))
     }
 
+    /// What shows that an environment which is carried in was changed, as installers change it;
+    /// looked at again and again, so only a handful of names. Empty where nothing is carried.
+    pub fn pulse(&self) -> Pulse {
+        let carried = self.last.iter().flat_map(|last| &last.synced.carried);
+        carried
+            .flat_map(|mount| touchstones(&mount.target))
+            .map(|path| {
+                let changed = std::fs::metadata(&path).ok();
+                (path, changed.map(|meta| (meta.mtime(), meta.mtime_nsec())))
+            })
+            .collect()
+    }
+
     /// Finds out what the slot takes on disk: a walk over all of it, not for a save's way.
     pub fn measure(&mut self) -> u64 {
         self.slot_bytes = self.mirror.slot().bytes();
@@ -325,6 +338,25 @@ impl Site {
         let remedy = "they were put back; `regreen slots` shows them and brings them over by name";
         Ok((Some(Note::new("drift", text).remedy(remedy)), moved))
     }
+}
+
+/// Directories and files, and when they were changed.
+pub(super) type Pulse = Vec<(PathBuf, Option<(i64, i64)>)>;
+
+/// What every installer touches of a carried directory.
+fn touchstones(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![dir.to_owned()];
+    if dir.join("pyvenv.cfg").exists() {
+        found.push(dir.join("bin"));
+        let versions = std::fs::read_dir(dir.join("lib")).into_iter().flatten();
+        let versions = versions.flatten().map(|entry| entry.path());
+        found.extend(versions.map(|version| version.join("site-packages")));
+    }
+    if dir.file_name() == Some(OsStr::new("node_modules")) {
+        found.push(dir.join(".package-lock.json"));
+    }
+    found.sort();
+    found
 }
 
 fn rules(config: &Config, suites: &[Suite]) -> MirrorRules {

@@ -243,6 +243,9 @@ pub enum EventKind {
         /// The loop.
         id: LoopId,
     },
+    /// What verdicts depend on besides the snapshot changed: a package was installed into an
+    /// environment that is carried in.
+    EnvironmentChanged,
     /// Regreen itself panicked and went on.
     Panicked {
         /// What and where.

@@ -100,6 +100,11 @@ pub enum Input {
         /// Whether the tree has to be walked.
         rescan: bool,
     },
+    /// What is carried into a project's sandbox from outside its snapshot was touched.
+    EnvironmentChanged {
+        /// The project.
+        project: ProjectId,
+    },
     /// Watching got worse (with a reason) or is well again.
     WatchMode {
         /// The project.
@@ -290,6 +295,8 @@ pub struct State {
     given_up: BTreeMap<ProjectId, Fold>,
     /// Runs that go on and that somebody no longer wants.
     cancelled: BTreeSet<RunId>,
+    /// The last panic of this daemon, for projects that come later.
+    panic: Option<Event>,
     ready: bool,
     stopping: bool,
     last_tick: Timestamp,
@@ -316,6 +323,7 @@ impl State {
             closing: BTreeMap::new(),
             given_up: BTreeMap::new(),
             cancelled: BTreeSet::new(),
+            panic: None,
             ready: false,
             stopping: false,
             entropy,
@@ -565,6 +573,9 @@ impl State {
             kind: EventKind::Panicked { message },
         };
         self.show(&event);
+        if event.project.is_none() {
+            self.panic = Some(event.clone());
+        }
         out.events.push(event);
     }
 
@@ -607,6 +618,9 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
             paths,
             rescan,
         } => state.changed(&mut out, now, &project, origin, paths, rescan),
+        Input::EnvironmentChanged { project } => {
+            state.environment_changed(&mut out, now, &project);
+        }
         Input::WatchMode { project, degraded } => {
             if state.projects.contains_key(&project) {
                 state.emit(&mut out, now, &project, EventKind::WatchMode { degraded });

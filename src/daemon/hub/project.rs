@@ -335,6 +335,9 @@ impl State {
             project: None,
             kind: self.started_event(),
         });
+        if let Some(panic) = &self.panic {
+            project.fold.apply(panic);
+        }
         self.projects.insert(id.clone(), project);
         self.queue.open(id);
         for run in recovered.lost {

@@ -55,6 +55,20 @@ impl State {
         self.emit(out, now, id, kind);
     }
 
+    /// No attempt says anything any more; only what was green with all that it depends on may
+    /// still answer.
+    pub(super) fn environment_changed(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId) {
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        if project.phase == Phase::Closing {
+            return;
+        }
+        project.attempts.clear();
+        project.touch(Vec::new(), true);
+        self.emit(out, now, id, EventKind::EnvironmentChanged);
+    }
+
     /// Nothing that was known is known any more; what stands there now is looked at anew.
     pub(super) fn uprooted(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId) {
         let Some(project) = self.projects.get_mut(id) else {

@@ -228,6 +228,13 @@ impl Fold {
             }
             EventKind::Rooted { identity } => self.rooted(at, identity),
             EventKind::Changed { .. } => self.unsynced = true,
+            EventKind::EnvironmentChanged => {
+                self.unsynced = true;
+                // The snapshot may be the same; the verdicts on it are about something else.
+                self.suites
+                    .iter_mut()
+                    .for_each(|suite| suite.unsettled = true);
+            }
             EventKind::Synced {
                 snapshot,
                 branch,
