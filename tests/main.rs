@@ -43,6 +43,8 @@ mod sandbox;
 mod status_schema;
 #[path = "main/systemd.rs"]
 mod systemd;
+#[path = "main/trouble.rs"]
+mod trouble;
 #[path = "main/untouched.rs"]
 mod untouched;
 #[path = "main/watch.rs"]

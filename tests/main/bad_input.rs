@@ -264,7 +264,7 @@ fn a_link_that_points_outside() {
 }
 
 /// Words that run the rest in a mount namespace after `set_up`, root or not.
-fn in_mounts(set_up: &str) -> Vec<String> {
+pub fn in_mounts(set_up: &str) -> Vec<String> {
     let script = format!("{set_up} && exec \"$@\"");
     let mut words: Vec<&str> = match is_root() {
         true => vec!["unshare", "--mount", "--propagation", "private"],

@@ -286,13 +286,7 @@ fn the_socket_speaks_http_and_refuses_with_problems() {
             "bad_request",
         ),
         ("POST", "/v1/projects", "{nonsense", 400, "bad_request"),
-        (
-            "POST",
-            "/v1/projects",
-            "{\"path\": \"/\"}",
-            422,
-            "not_a_worktree",
-        ),
+        ("POST", "/v1/projects", "{\"path\": \"/\"}", 422, "refused"),
         (
             "POST",
             runs.as_str(),
