@@ -65,6 +65,10 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let (status, dead) = match found {
         Some((status, _)) => {
             let dead = place.daemon_is_dead(&status);
+            let status = match args.json {
+                true => status,
+                false => believed(&handle, &status, dead),
+            };
             show(&status, dead, place.now(), args.json)?;
             (status, dead)
         }
