@@ -7,7 +7,6 @@ use crate::suite::SuiteError;
 use crate::workspace::WorkspaceError;
 use std::io;
 use std::path::Path;
-use std::path::PathBuf;
 
 /// Why a loop could not be driven or landed.
 #[derive(Debug, thiserror::Error)]
@@ -56,27 +55,16 @@ pub enum LoopError {
     /// The workspace could not be used.
     #[error(transparent)]
     Workspace(#[from] WorkspaceError),
-    /// The operating system refused.
-    #[error("failed to {what} `{}`", path.display())]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
     /// Regreen is being ended; the loop goes on when it is started again.
     #[error("suspended: `regreen loops resume {0}` goes on with it")]
     Suspended(LoopId),
 }
 
 impl LoopError {
-    /// A closure for `map_err`.
+    /// A closure for `map_err`; what the operating system refuses has one home, the workspace's.
     pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| LoopError::Io { what, path, source }
+        let refused = WorkspaceError::io(what, path);
+        move |source| refused(source).into()
     }
 
     /// The error with all its causes, in one line.

@@ -142,7 +142,10 @@ fn a_configuration_that_is_broken_from_the_start() {
     assert_eq!(status["verdict"], "unknown", "{status:#}");
     assert!(!status["notes"].to_string().contains("suite"), "{status:#}");
     watch.interrupt().exits(0);
-    // The other verbs refuse, and make nothing.
+    // A loop's configuration is its base's, frozen at its start: what is not committed is none
+    // of its business until `--dirty` makes it the base. Then it refuses, and makes nothing.
+    let ran = project.regreen(["fix", "--dirty"]).run();
+    ran.exits(2).complains("line 2, column 1");
     project.commit("a broken configuration");
     let ran = project.regreen(["fix"]).run();
     ran.exits(2)

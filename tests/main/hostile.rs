@@ -126,7 +126,10 @@ fn a_planted_toolchain_runs_inside_at_most_and_convinces_nobody() {
     believes_no_impostor(&is_harmless(&project), 3);
 }
 
-/// Either it is not green, or the real tools ran and counted the real tests.
+/// Either it is not green, or the real tools ran and counted the real tests. Which of the two
+/// depends on the machine and both are true verdicts: a distribution's cargo knows no
+/// `rust-toolchain.toml`, and rustup follows it, inside. The impostor says one test, never this
+/// many.
 #[track_caller]
 fn believes_no_impostor(document: &RunDocument, truly: u64) {
     let counted = document.reports.iter().map(|report| report.counts.passed);
