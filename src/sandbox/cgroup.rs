@@ -21,6 +21,24 @@ pub struct Delegated {
     pub pids: bool,
 }
 
+/// The processes of a group, without those of the groups below.
+fn members(dir: &Path) -> Vec<u32> {
+    let text = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    text.split_ascii_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// This process, or a child of it: the guard stands before anything else is done.
+fn is_ours(pid: u32) -> bool {
+    let own = std::process::id();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let parent = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
+    pid == own || parent == Some(own)
+}
+
 impl Delegated {
     /// The group that this process is in, if it is offered to regreen: writable, not the
     /// machine's own, and holding nobody else.
@@ -33,10 +51,8 @@ impl Delegated {
         let mount = mount_point(&mounts).ok_or("control groups of version 2 are not mounted")?;
         let path = own_path(&own).ok_or("this process is in no control group of its own")?;
         let dir = mount.join(path);
-        let members = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
-        let pid = std::process::id().to_string();
         let shown = dir.display();
-        if members.split_ascii_whitespace().any(|member| member != pid) {
+        if !members(&dir).into_iter().all(is_ours) {
             return Err(format!(
                 "the control group `{shown}` holds other processes too"
             ));
@@ -48,7 +64,8 @@ impl Delegated {
         }
     }
 
-    /// Takes over the group that is offered. Moves this process into a group below it.
+    /// Takes over the group that is offered. Moves this process, and those that it has started
+    /// already, into a group below it: a group that delegates has no members of its own.
     pub fn take() -> Option<Self> {
         Delegated::within(Delegated::offered().ok()?, true).ok()
     }
@@ -61,7 +78,9 @@ impl Delegated {
         if move_in {
             let own = dir.join(OWN);
             make(&own)?;
-            std::fs::write(own.join("cgroup.procs"), std::process::id().to_string())?;
+            for member in members(&dir).into_iter().filter(|member| is_ours(*member)) {
+                std::fs::write(own.join("cgroup.procs"), member.to_string())?;
+            }
         }
         let control = dir.join("cgroup.subtree_control");
         let enable = |name: &str| std::fs::write(&control, format!("+{name}")).is_ok();
