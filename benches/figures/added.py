@@ -55,28 +55,28 @@ def cargo(figure, quick):
     """A crate of one file: edit, build, three tests."""
     root = fixtures.small_cargo("added-cargo")
     _warm(root, ["cargo", "test", "--offline"])
-    side_by_side(figure, "added-cargo", root, ["cargo", "test"], _save_small, 5 if quick else 15)
+    side_by_side(figure, "added-cargo", root, ["cargo", "test"], _save_small, 8 if quick else 40)
     _added(figure, 40)
 
 
 def pytest(figure, quick):
     """Twenty tests in two files."""
     root = fixtures.pytest_project("added-pytest", 20, 2)
-    _pytest(figure, "added-pytest", root, 6 if quick else 20)
+    _pytest(figure, "added-pytest", root, 10 if quick else 50)
     _added(figure, 25)
 
 
 def full_cargo(figure, quick):
     """The 20-crate workspace after a save in leaf07, all 2,000 tests."""
     root = built_workspace("full-cargo")
-    side_by_side(figure, "full-cargo", root, ["cargo", "test", "--workspace"], save_leaf, 3 if quick else 8, warm=1)
+    side_by_side(figure, "full-cargo", root, ["cargo", "test", "--workspace"], save_leaf, 4 if quick else 12, warm=1)
     figure.ratio("regreen / bare", "regreen", "bare", 1.15)
 
 
 def full_pytest(figure, quick):
     """2,000 tests in 50 files."""
     root = fixtures.pytest_project("full-pytest", 2000, 50)
-    _pytest(figure, "full-pytest", root, 4 if quick else 10)
+    _pytest(figure, "full-pytest", root, 4 if quick else 15)
     figure.ratio("regreen / bare", "regreen", "bare", 1.15)
 
 

@@ -1,5 +1,9 @@
 """How soon a failing test is in the status file, against the line of the plain run that first
-says so. The failure tells which save it saw, so that an old one cannot be taken for it."""
+says so. The failure tells which save it saw, so that an old one cannot be taken for it.
+
+Shown beside it: the same test alone, bare, after a save of its own, which is what no tool that
+rebuilds can beat; and how long the plain run needs for a crate's 100 tests, on which the ratio
+after a leaf save depends (leaf07 is the tenth crate; see `fixtures.WORK_OF_A_TEST`)."""
 
 import subprocess
 import time
@@ -11,6 +15,7 @@ from harness import saves
 from harness.daemon import Regreen
 from harness.proc import quiet
 from harness.report import ms
+from harness.report import short
 
 
 def measure(figure, quick):
@@ -40,6 +45,11 @@ def measure(figure, quick):
                 first, end = _plain(theirs, numbers)
                 figure.sample(f"plain, {kind} save, first failure", ms(first - at))
                 figure.sample(f"plain, {kind} save, end", ms(end - at))
+                alone = _alone(theirs, crate, numbers[kind])
+                figure.sample(f"the failing test alone, bare, {kind} save", alone)
+    per_crate = [(end - first) / 10 for first, end in zip(figure.values("plain, leaf save, first failure"),
+                                                          figure.values("plain, leaf save, end"))]
+    figure.note("100 tests of a crate in the plain run, ms: " + " ".join(short(one) for one in per_crate))
     for kind, times in (("leaf", 2.5), ("core", 8)):
         figure.ratio(f"plain / regreen, first failure after a {kind} save", f"plain, {kind} save, first failure",
                      f"regreen, {kind} save, first failure", times, at_least=True)
@@ -68,6 +78,20 @@ def _ours(project, numbers):
     _, end = project.until(lambda s: told(s) and not s.get("stale") and s.get("activity") == "idle", 120,
                            "the full verdict")
     return first, end
+
+
+def _alone(root, crate, number):
+    """The failing test alone, outside any sandbox, after a save; answers ms to its end."""
+    quiet()
+    at = _save(root, crate, 1_000_000 + number)
+    ran = subprocess.run(["cargo", "test", "-p", "leaf07", "--lib", "--", "--exact", "tests::t42"], cwd=root,
+                         env=places.environment(), stdin=subprocess.DEVNULL, capture_output=True)
+    took = ms(time.monotonic_ns() - at)
+    if b"FAILED" not in ran.stdout:
+        raise RuntimeError(f"the test alone did not fail in {root}")
+    # As the runs before and after expect it.
+    _save(root, crate, number)
+    return took
 
 
 def _plain(root, numbers):

@@ -120,7 +120,9 @@ def idle(figure, quick):
                 sides = {"regreen": regreen.pid, "watchexec": one.pid, "bacon": two.pid}
                 project.idle()
                 time.sleep(2)
+                woke = proc.switches(regreen.pid)
                 quiet = _burnt(sides, seconds)
+                figure.note(f"regreen woke about {max(0, proc.switches(regreen.pid) - woke)} times in {seconds} s of nothing")
                 reader = subprocess.Popen([sys.executable, "-c", _READER, str(root)])
                 try:
                     time.sleep(1)
