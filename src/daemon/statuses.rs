@@ -10,6 +10,7 @@ use crate::store::StatusFile;
 use crate::store::StatusFileError;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -71,7 +72,7 @@ impl Statuses {
 struct Writer {
     state_dir: PathBuf,
     inbox: tokio::sync::mpsc::UnboundedSender<Input>,
-    files: BTreeMap<ProjectId, StatusFile>,
+    files: BTreeMap<ProjectId, Known>,
     /// Projects whose worktree is not where it was; that has been said.
     gone: BTreeSet<ProjectId>,
     /// When a project's status file was removed under the writer.
@@ -93,11 +94,18 @@ impl Writer {
 
     fn write(&mut self, id: &ProjectId, status: &Status) {
         let root = Path::new(&status.project);
-        let moved = self.files.get(id).is_some_and(|file| !file.is_in_place());
-        let known = self.files.contains_key(id);
-        let Some(git_dir) = git_dir(root, known).filter(|_| !moved) else {
-            self.uprooted(id, root);
-            return;
+        let anchor = Anchor::of(root);
+        let known = self.files.get(id);
+        let moved = known.is_some_and(|known| !known.file.is_in_place());
+        // An idle daemon comes here every few seconds: it does not look again for a git
+        // directory whose surroundings have not changed.
+        let same = !moved && anchor.is_some() && known.is_some_and(|known| known.anchor == anchor);
+        let found = match same {
+            true => None,
+            false => match git_dir(root, known.is_some()).filter(|_| !moved) {
+                Some(found) => Some(found),
+                None => return self.uprooted(id, root),
+            },
         };
         if self
             .mourned
@@ -114,19 +122,24 @@ impl Writer {
         text.push(b'\n');
         // A second try with the file opened anew: its directory may have become read-only.
         for _ in 0..2 {
-            let mut file = match self.files.remove(id) {
-                Some(file) => file,
-                None => match StatusFile::open(&git_dir, &fallback(&self.state_dir, id)) {
-                    Ok(file) => file,
-                    Err(error) => {
-                        tracing::warn!(project = %id, error = &error as &dyn std::error::Error, "no place for the status file");
-                        return;
+            let mut file = match (self.files.remove(id), &found) {
+                (Some(known), _) => known.file,
+                (None, found) => {
+                    let Some(found) = found.clone().or_else(|| git_dir(root, false)) else {
+                        return self.uprooted(id, root);
+                    };
+                    match StatusFile::open(&found, &fallback(&self.state_dir, id)) {
+                        Ok(file) => file,
+                        Err(error) => {
+                            tracing::warn!(project = %id, error = &error as &dyn std::error::Error, "no place for the status file");
+                            return;
+                        }
                     }
-                },
+                }
             };
             match file.write(&text) {
                 Ok(()) => {
-                    self.files.insert(id.clone(), file);
+                    self.files.insert(id.clone(), Known { file, anchor });
                     return;
                 }
                 Err(error) if is_removed(&error) || !file.is_in_place() => {
@@ -157,6 +170,34 @@ impl Writer {
 
 fn is_removed(error: &StatusFileError) -> bool {
     matches!(error, StatusFileError::Removed { .. })
+}
+
+/// An open status file, and what stood around it when its place was found.
+struct Known {
+    file: StatusFile,
+    anchor: Option<Anchor>,
+}
+
+/// What a worktree's git directory is found by: the worktree, and what `.git` in it is. A
+/// directory is what it is whatever happens in it; a file (of a linked worktree or a submodule)
+/// names the git directory, so its times count.
+#[derive(Debug, PartialEq, Eq)]
+struct Anchor {
+    root: (u64, u64),
+    git: (u64, u64),
+    changed: Option<(i64, i64)>,
+}
+
+impl Anchor {
+    fn of(root: &Path) -> Option<Anchor> {
+        let top = std::fs::symlink_metadata(root).ok()?;
+        let git = std::fs::symlink_metadata(root.join(".git")).ok()?;
+        Some(Anchor {
+            root: (top.dev(), top.ino()),
+            git: (git.dev(), git.ino()),
+            changed: (!git.is_dir()).then(|| (git.ctime(), git.ctime_nsec())),
+        })
+    }
 }
 
 /// Where the status file of a worktree lies when its git directory cannot be written.
