@@ -16,6 +16,7 @@ use crate::daemon::loops;
 use crate::daemon::recover;
 use crate::daemon::statuses::Statuses;
 use crate::daemon::systemd::Systemd;
+use crate::git;
 use crate::model::HostEnv;
 use crate::model::ProjectId;
 use crate::model::status::DaemonStatus;
@@ -70,10 +71,11 @@ pub enum Audience {
     View,
 }
 
-/// Sets up this process to be a daemon: logs, the panic hook, and the orphans of sandboxes.
+/// Sets up this process to be a daemon: memory, logs, the panic hook, and the orphans of sandboxes.
 /// Called once, from the program, on its runtime; answers what is wrong with the logs, if
 /// something is.
 pub fn set_up(host: &HostEnv, audience: Audience) -> Option<String> {
+    git::keep_little_memory();
     let dir = host.state_dir().join("log");
     let wrong = telemetry::start(Logs {
         dir: Some(&dir),

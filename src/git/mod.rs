@@ -37,6 +37,7 @@ pub use index::IndexFile;
 pub use index::StatKey;
 pub use land::Rebased;
 pub use memory::give_back_memory;
+pub use memory::keep_little_memory;
 pub use objects::Objects;
 pub use orphans::Orphan;
 pub use orphans::orphans;

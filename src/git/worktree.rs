@@ -256,6 +256,9 @@ pub(crate) fn prepare() {
     ONCE.call_once(|| {
         // Trees may name blobs that are hashed and not stored.
         git2::opts::strict_object_creation(false);
+        // Every tree of a large repository would stay in memory after one walk; a save needs a
+        // handful of them, which cost microseconds each.
+        git2::opts::enable_caching(false);
         // A partial clone is only read; a blob that is missing is an error of its own.
         // SAFETY: `Once` makes this the only writer, and it runs before any repository is
         // opened by this module, which is the only one that opens repositories.

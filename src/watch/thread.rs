@@ -41,8 +41,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// A walk even if everything seems well.
+/// A walk even if everything seems well: after this time for every [`WALKED`] directories, so
+/// that a large tree does not cost an idle machine more than a small one.
 const RECONCILE: Duration = Duration::from_secs(5 * 60);
+
+/// Directories of a small tree.
+const WALKED: usize = 1_000;
+
+/// A walk even of the largest tree.
+const RECONCILE_LARGE: Duration = Duration::from_secs(3600);
 
 /// A walk while not everything can be heard of.
 const RECONCILE_DEGRADED: Duration = Duration::from_secs(10);
@@ -220,7 +227,7 @@ impl Listener {
         match (&self.degraded, &self.poll) {
             // What is polled is looked at all the time anyway.
             (Some(_), None) => RECONCILE_DEGRADED,
-            _ => RECONCILE,
+            _ => reconcile_after(self.dirs.len()),
         }
     }
 
@@ -514,6 +521,12 @@ impl Listener {
 /// Nobody listens any more.
 struct Closed;
 
+/// How long a tree of so many directories goes without a walk while all seems well.
+fn reconcile_after(directories: usize) -> Duration {
+    let times = u32::try_from(directories.div_ceil(WALKED)).unwrap_or(u32::MAX);
+    RECONCILE.saturating_mul(times.max(1)).min(RECONCILE_LARGE)
+}
+
 /// All events that are there now.
 fn read_events(fd: impl AsFd) -> io::Result<Vec<Heard>> {
     let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
@@ -535,5 +548,19 @@ fn read_events(fd: impl AsFd) -> io::Result<Vec<Heard>> {
         if heard.len() >= 8_192 && reader.is_buffer_empty() {
             return Ok(heard);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_tree_is_walked_less_often() {
+        for (directories, minutes) in [(0, 5), (1_000, 5), (1_001, 10), (5_102, 30)] {
+            let expected = Duration::from_secs(60 * minutes);
+            assert_eq!(reconcile_after(directories), expected, "{directories}");
+        }
+        assert_eq!(reconcile_after(usize::MAX), RECONCILE_LARGE);
     }
 }
