@@ -179,3 +179,43 @@ fn what_did_not_pass_is_not_applied() {
         .exits(1)
         .complains("only what passed is applied");
 }
+
+#[test]
+fn in_a_linked_worktree_its_own_branch_lands_and_the_main_one_is_left_alone() {
+    if !require("bwrap") {
+        return;
+    }
+    let main = adder();
+    let place = main.home.path().join("linked");
+    let path = place.to_str().expect("it is UTF-8");
+    main.git(["worktree", "add", "-q", "-b", "side", path]);
+    let linked = Project::at(&main.home, &place);
+    let before = main.read("src/lib.rs");
+    let ran = fix(&linked, "fixes", &["--apply"]);
+    let report = report(&ran);
+    assert_eq!(report["landing"], "applied", "{ran}");
+    assert!(linked.read("src/lib.rs").contains("left + right"));
+    is_clean(&linked);
+    assert_eq!(
+        linked.git(["rev-parse", "HEAD"]),
+        report["applied"].as_str().unwrap()
+    );
+    assert_eq!(main.read("src/lib.rs"), before);
+    is_clean(&main);
+    assert_ne!(
+        main.git(["rev-parse", "main"]),
+        main.git(["rev-parse", "side"])
+    );
+
+    // A loop that passed and whose branch was checked out elsewhere since then.
+    let ran = fix(&main, "fixes", &[]);
+    assert_eq!(crate::fix::report(&ran)["stop_reason"], "passed", "{ran}");
+    main.git(["checkout", "-q", "--detach"]);
+    linked.git(["checkout", "-q", "main"]);
+    let refused = main.regreen(["loops", "apply"]).run();
+    refused
+        .exits(1)
+        .complains("is checked out in")
+        .complains("linked");
+    is_clean(&linked);
+}
