@@ -127,6 +127,13 @@ pub fn run(
     Ok(Ended(status))
 }
 
+/// How long lines may gather before they are carried on. A harness writes two lines a test:
+/// waking for each would take its processor from the next test.
+const GATHER: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 2_000_000,
+};
+
 /// Reads both pipes until the binary has ended and they are dry. A grandchild that keeps a
 /// pipe open is not waited for: cargo would not wait for it either.
 fn carry(
@@ -137,30 +144,26 @@ fn carry(
     let pid = rustix::process::Pid::from_child(child);
     let ended = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
     let mut over = false;
+    let mut moved = false;
     loop {
-        let bound = Timespec::default();
+        // Once the end is known, and while there is something, only a look; else wait.
+        let bound = (over || moved).then(Timespec::default);
         let ready = {
             let mut fds = vec![PollFd::new(&ended, PollFlags::IN)];
             for pipe in [out.from.as_ref(), err.from.as_ref()].into_iter().flatten() {
                 fds.push(PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN));
             }
-            if over {
-                // The end is known and already in `fds[0]`: look only at the pipes.
-                fds.remove(0);
-            }
-            match rustix::event::poll(&mut fds, over.then_some(&bound)) {
+            match rustix::event::poll(&mut fds, bound.as_ref()) {
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
                 Ok(_) => {}
             }
             let mut ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-            if !over {
-                over = ready.remove(0);
-            }
+            over |= ready.remove(0);
             ready
         };
+        let was_moving = std::mem::take(&mut moved);
         let mut ready = ready.into_iter();
-        let mut moved = false;
         for pipe in [&mut *out, &mut *err] {
             if pipe.from.is_some() && ready.next() == Some(true) {
                 moved |= pipe.step();
@@ -168,6 +171,10 @@ fn carry(
         }
         if over && !moved {
             return child.wait();
+        }
+        if was_moving && !moved {
+            // Dry for now. The binary's end cuts the wait short; errors show at the next turn.
+            let _ = rustix::event::poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&GATHER));
         }
     }
 }
