@@ -281,9 +281,11 @@ impl Site {
         let ready = self.mirror.begin_run();
         ready.map_err(|e| note("infra_error", &e))?;
         let place = self.mirror.place();
-        Ok(self
-            .ground(last, &place)
-            .job(run, suite, self.config.backend))
+        let ground = self.ground(last, &place);
+        Ok(Job {
+            stands_back: true,
+            ..ground.job(run, suite, self.config.backend)
+        })
     }
 
     /// What shows that an environment which is carried in was changed, as installers change it;

@@ -10,6 +10,7 @@
 mod capture;
 mod child;
 mod command;
+mod courtesy;
 mod guard;
 mod orphans;
 mod spawner;
@@ -24,6 +25,7 @@ pub use child::Status;
 pub use command::Command;
 pub use command::Input;
 pub use command::Rlimits;
+pub use courtesy::Courtesy;
 pub use guard::Guard;
 pub use orphans::adopt_orphans;
 pub use spawner::Spawner;

@@ -80,6 +80,28 @@ impl Tree {
         }
     }
 
+    /// Sends a signal to everybody below the leader. A leader that answers for a namespace of
+    /// its own is spared with its first process: they only wait.
+    pub fn signal_below(&self, signal: Signal) {
+        let leader = self.leader.as_raw_nonzero().get();
+        let waiting = |stat: &Stat| stat.pid == leader || (self.sealed && stat.parent == leader);
+        let all = processes();
+        let spared: HashSet<i32> = all
+            .iter()
+            .filter(|stat| waiting(stat))
+            .map(|stat| stat.pid)
+            .collect();
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        for pid in members(&all, Some(leader), own, |_| false) {
+            if !spared.contains(&pid)
+                && let Some(pid) = Pid::from_raw(pid)
+            {
+                // Gone meanwhile, or not ours: either way there is nothing to do.
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
+    }
+
     /// Sends a signal to the living members; answers how many there were.
     fn send(&self, signal: Signal, leader_too: bool) -> usize {
         let members = self.members();

@@ -4,6 +4,7 @@
 use crate::model::Exit;
 use crate::model::Note;
 use crate::model::Report;
+use crate::process::Courtesy;
 use crate::run::command::Plan;
 use crate::run::tail::Tail;
 use crate::sandbox::Backend;
@@ -62,23 +63,40 @@ pub struct Sinks<'a> {
     pub only_failures: bool,
 }
 
+/// What to start, and how to read it.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The command in its sandbox.
+    pub spec: Spec,
+    /// How its output is read.
+    pub plan: &'a Plan,
+    /// Where its event files will lie.
+    pub events_dir: &'a Path,
+    /// Whether it stands back behind the user's own work until the first test.
+    pub stands_back: bool,
+}
+
 /// Runs one process to its end.
 pub async fn attempt(
     backend: &dyn Backend,
-    spec: Spec,
-    plan: &Plan,
-    events_dir: &Path,
+    start: Start<'_>,
     sinks: Sinks<'_>,
     stop: &CancellationToken,
 ) -> Result<Attempted, SandboxError> {
-    let tail = Tail::open(events_dir).map_err(SandboxError::Start)?;
-    let running = backend.start(spec).await?;
+    let plan = start.plan;
+    let tail = Tail::open(start.events_dir).map_err(SandboxError::Start)?;
+    let limit = start.spec.limits.wall();
+    let running = backend.start(start.spec).await?;
+    let courtesy = start
+        .stands_back
+        .then(|| Courtesy::new(running.tree.clone(), limit));
     let reader = Reader {
         live: Live::new(plan.format, plan.context.clone()),
         tail,
         sinks,
         printed: Vec::new(),
         seen: BTreeSet::new(),
+        courtesy: courtesy.flatten(),
     };
     Ok(reader.read(running, stop).await)
 }
@@ -89,6 +107,8 @@ struct Reader<'a> {
     sinks: Sinks<'a>,
     printed: Vec<u8>,
     seen: BTreeSet<Key>,
+    /// Until the first test begins.
+    courtesy: Option<Courtesy>,
 }
 
 impl Reader<'_> {
@@ -110,8 +130,11 @@ impl Reader<'_> {
                     next_look = Instant::now() + BREATH;
                 }
                 ended = &mut running.exit => break ended,
+                () = due(self.courtesy.as_ref()) => self.give_way(&running).await,
                 () = stop.cancelled(), if !asked => {
                     asked = true;
+                    // Who is stopped hears no TERM.
+                    self.courtesy = None;
                     running.stop.cancel();
                 }
             }
@@ -121,6 +144,18 @@ impl Reader<'_> {
         }
         self.look().await;
         self.finish(ended.ok(), asked)
+    }
+
+    /// Lets the user's own work pass, as long as no test has begun.
+    async fn give_way(&mut self, running: &Running) {
+        self.look().await;
+        if self.tail.has_files() {
+            self.courtesy = None;
+        } else if let Some(courtesy) = &mut self.courtesy
+            && courtesy.look().await
+        {
+            running.heartbeat.beat();
+        }
     }
 
     async fn printed(&mut self, chunk: Chunk) {
@@ -216,6 +251,14 @@ fn overflowed() -> Note {
                    came after that was not seen";
     Note::new("events_overflow", message)
         .remedy("print less, or with `println!`, which the harness captures")
+}
+
+/// Waits until it is time to look at the machine; for ever if nobody stands back.
+async fn due(courtesy: Option<&Courtesy>) {
+    match courtesy {
+        Some(courtesy) => courtesy.due().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for news in the event files, but not before `not_before`.

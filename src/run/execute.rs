@@ -11,6 +11,7 @@ use crate::model::Suite;
 use crate::run::attempt::Attempted;
 use crate::run::attempt::Key;
 use crate::run::attempt::Sinks;
+use crate::run::attempt::Start;
 use crate::run::attempt::attempt;
 use crate::run::command;
 use crate::run::command::Facts;
@@ -67,6 +68,8 @@ pub struct Job {
     pub facts: Facts,
     /// What the tests may talk to.
     pub network: Network,
+    /// Nobody waits at a terminal: while it builds it stands back behind the user's own work.
+    pub stands_back: bool,
     /// The failures of the last complete run of this suite; `None` when nobody knows.
     pub failed_before: Option<BTreeSet<Key>>,
     /// What to look at before the whole suite.
@@ -320,8 +323,19 @@ impl<'a> Execution<'a> {
             events: (tell != Tell::Nothing).then_some(self.events),
             only_failures: tell == Tell::Failures,
         };
-        let mut attempted =
-            attempt(self.backend, spec, &plan, &events_dir, sinks, self.stop).await?;
+        // What builds bears to be stopped; the early look is what a person waits for first.
+        let builds = matches!(
+            self.job.suite.framework,
+            Framework::Cargo | Framework::Nextest
+        );
+        let stands_back = self.job.stands_back && builds && part == Part::Whole;
+        let start = Start {
+            spec,
+            plan: &plan,
+            events_dir: &events_dir,
+            stands_back,
+        };
+        let mut attempted = attempt(self.backend, start, sinks, self.stop).await?;
         attempted.report.run.isolation = Some(isolation);
         Ok(attempted)
     }

@@ -89,6 +89,7 @@ impl Ground<'_> {
                 .collect(),
             facts: self.facts(suite, network, host),
             network,
+            stands_back: false,
             early: self.early(suite, previous.as_ref()),
             failed_before: previous.map(|previous| previous.failed),
             shim: self.shim.to_owned(),

@@ -101,6 +101,11 @@ impl Tail {
         news
     }
 
+    /// Whether anything was written yet.
+    pub fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     fn names(&mut self) -> Vec<String> {
         let Ok(entries) = rustix::fs::Dir::read_from(&self.dir) else {
             return Vec::new();

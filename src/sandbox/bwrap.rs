@@ -16,7 +16,6 @@ use crate::process::Input;
 use crate::process::Rlimits;
 use crate::process::Spawner;
 use crate::process::Status;
-use crate::process::Supervised;
 use crate::process::Supervision;
 use crate::process::Tree;
 use crate::process::calm;
@@ -186,9 +185,17 @@ impl Bwrap {
         let _ = launch.gate.open(filter);
         let stop = CancellationToken::new();
         let tree = Tree::new(launch.child.pid()).sealed();
-        let terms = supervision(tree, &spec.limits, stop.clone());
+        let terms = supervision(tree.clone(), &spec.limits, stop.clone());
         let supervised = supervise(launch.child, terms).map_err(SandboxError::Start)?;
-        Ok(watch(supervised, stop, launch.status, guard, first))
+        let (output, heartbeat) = (supervised.output, supervised.heartbeat);
+        let exit = watch(supervised.exit, launch.status, guard, first);
+        Ok(Running {
+            output,
+            stop,
+            heartbeat,
+            tree,
+            exit,
+        })
     }
 
     fn group(&self, limits: &Limits) -> Option<Group> {
@@ -458,18 +465,12 @@ impl Guard {
 
 /// Follows a sandbox to its end.
 fn watch(
-    supervised: Supervised,
-    stop: CancellationToken,
+    ended: oneshot::Receiver<std::io::Result<Ending>>,
     mut status: pipe::Receiver,
     mut guard: Guard,
     first: Pid,
-) -> Running {
+) -> oneshot::Receiver<Ended> {
     let (mut answer, exit) = oneshot::channel();
-    let Supervised {
-        output,
-        exit: ended,
-        heartbeat,
-    } = supervised;
     tokio::spawn(async move {
         nice_session(first).await;
         let ending = tokio::select! {
@@ -488,12 +489,7 @@ fn watch(
         drop(guard);
         let _ = answer.send(ended);
     });
-    Running {
-        output,
-        stop,
-        heartbeat,
-        exit,
-    }
+    exit
 }
 
 /// bubblewrap's new session is an autogroup of its own, in which the niceness that it inherited

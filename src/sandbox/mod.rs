@@ -28,6 +28,7 @@ use crate::model::Limits;
 pub use crate::process::Chunk;
 pub use crate::process::Heartbeat;
 pub use crate::process::Stream;
+use crate::process::Tree;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -117,6 +118,8 @@ pub struct Running {
     pub stop: CancellationToken,
     /// To say that it is alive though it prints nothing (an event arrived in a file).
     pub heartbeat: Heartbeat,
+    /// Its processes, for whoever has to have them wait.
+    pub tree: Tree,
     /// How it ended. Resolves once nothing of it is left. Dropping this kills the sandbox.
     pub exit: tokio::sync::oneshot::Receiver<Ended>,
 }

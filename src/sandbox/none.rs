@@ -77,6 +77,7 @@ impl NoSandbox {
         let child = child.map_err(SandboxError::Start)?;
         let stop = CancellationToken::new();
         let tree = Tree::new(child.pid()).with_token(OsStr::new(&token));
+        let whole = tree.clone();
         let terms = supervision(tree, &spec.limits, stop.clone());
         let supervised = supervise(child, terms).map_err(SandboxError::Start)?;
         let (mut answer, exit) = oneshot::channel();
@@ -97,6 +98,7 @@ impl NoSandbox {
             output: supervised.output,
             stop,
             heartbeat: supervised.heartbeat,
+            tree: whole,
             exit,
         })
     }
