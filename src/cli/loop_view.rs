@@ -315,8 +315,15 @@ pub(super) fn summary(handle: &Handle, report: &LoopReport) -> String {
     let mut text = handle.loop_markdown(report);
     text.push('\n');
     match (report.stop_reason, report.landing) {
-        (_, Landing::Applied) => text.push_str("It is on the branch.\n"),
-        (Some(StopReason::Passed), _) => {
+        (_, Landing::Applied) => text.push_str(&format!(
+            "It is on the branch. `git branch -D {}` removes the loop's own one.\n",
+            report.loop_branch
+        )),
+        (_, Landing::Rejected) => text.push_str(&format!(
+            "It was rejected. `git branch -D {}` removes its branch.\n",
+            report.loop_branch
+        )),
+        (Some(StopReason::Passed), _) | (_, Landing::Approved) => {
             text.push_str(&format!("To land it: regreen loops apply {}\n", report.id));
         }
         (Some(StopReason::NeedsApproval), Landing::None) => text.push_str(&format!(

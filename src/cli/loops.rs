@@ -9,6 +9,7 @@ use crate::daemon::FixError;
 use crate::daemon::Handle;
 use crate::model::EXIT_OK;
 use crate::model::HostEnv;
+use crate::model::Landing;
 use crate::model::LoopReport;
 use std::path::PathBuf;
 
@@ -110,8 +111,14 @@ async fn act(handle: &Handle, args: &Args) -> Result<anyhow::Result<u8>, FixErro
             let (report, ()) = tokio::join!(handle.stop_loop(&id, watch), view.show(lines));
             report?
         }
-        Verb::Approve(_) => handle.decide_loop(&id, true).await?,
-        Verb::Reject(_) => handle.decide_loop(&id, false).await?,
+        Verb::Approve(_) => {
+            let report = handle.decide_loop(&id, true).await?;
+            return Ok(decided(&report, args.json));
+        }
+        Verb::Reject(_) => {
+            let report = handle.decide_loop(&id, false).await?;
+            return Ok(decided(&report, args.json));
+        }
         Verb::Show(_) | Verb::List { .. } => handle.loop_report(&id).await?,
     };
     Ok(show(handle, &report, args.json))
@@ -126,6 +133,25 @@ fn show(handle: &Handle, report: &LoopReport, json: bool) -> anyhow::Result<u8> 
     Ok(EXIT_OK)
 }
 
+/// One line: what was decided, and what can be done now.
+fn decided(report: &LoopReport, json: bool) -> anyhow::Result<u8> {
+    if json {
+        out::line(serde_json::to_string(report)?)?;
+        return Ok(EXIT_OK);
+    }
+    let id = &report.id;
+    let at = report.decided.unwrap_or(report.updated);
+    out::line(match report.landing {
+        Landing::Rejected => format!(
+            "loop {id}: rejected by you at {at}; nothing of it lands (its branch: `git branch -D \
+             {}` removes it)",
+            report.loop_branch
+        ),
+        _ => format!("loop {id}: approved by you at {at}; land it with regreen loops apply {id}"),
+    })?;
+    Ok(EXIT_OK)
+}
+
 fn list(loops: &[LoopReport], json: bool) -> anyhow::Result<u8> {
     if json {
         out::json(&loops)?;
@@ -135,12 +161,15 @@ fn list(loops: &[LoopReport], json: bool) -> anyhow::Result<u8> {
         out::tell("no loops yet: start one with `regreen fix`");
     }
     for one in loops {
-        let state = match one.stop_reason {
-            Some(reason) => reason.as_str(),
-            None => one.state.as_str(),
+        let mut state = match one.stop_reason {
+            Some(reason) => reason.as_str().to_owned(),
+            None => one.state.clone(),
         };
+        if let Some(word) = one.landing.word() {
+            state.push_str(&format!(", {word}"));
+        }
         out::line(format!(
-            "{}  {:<14} {:>3} -> {:<3} failing  {} iterations  {}  {}",
+            "{}  {:<24} {:>3} -> {:<3} failing  {} iterations  {}  {}",
             one.id,
             state,
             one.before.failing,

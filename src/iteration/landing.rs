@@ -15,6 +15,7 @@ use crate::iteration::driver::markdown;
 use crate::iteration::driver::oid;
 use crate::iteration::error::LoopError;
 use crate::iteration::files::LoopFiles;
+use crate::iteration::files::LoopLock;
 use crate::iteration::record::LoopRecord;
 use crate::iteration::records::keep;
 use crate::iteration::records::load;
@@ -50,28 +51,85 @@ pub async fn decide(
     id: &LoopId,
     landing: Landing,
 ) -> Result<LoopReport, LoopError> {
+    let files = LoopFiles::of(state_dir, id);
+    // Not before the loop is known: an unknown one gets no directory.
+    load(store, id).await?;
+    let _lock = locked(&files, id)?;
     let mut record = load(store, id).await?;
-    let refuse = |reason: String| LoopError::State {
+    if let Some(reason) = against_deciding(&record, landing) {
+        let id = id.clone();
+        return Err(LoopError::State { id, reason });
+    }
+    // Said again it stands as it was said first.
+    if record.landing != landing {
+        record.landing = landing;
+        record.decided = Some(now());
+        keep(store, &record).await?;
+    }
+    let report = record.report(files.dir(), now());
+    written(&files, &report)?;
+    Ok(report)
+}
+
+/// What stands against a decision: one is made once, about what may be landed and was not.
+fn against_deciding(record: &LoopRecord, wanted: Landing) -> Option<String> {
+    let id = record.id();
+    let at = record
+        .decided
+        .map_or(String::new(), |at| format!(" at {at}"));
+    match (record.landing, record.state.stop) {
+        (_, None) => Some(format!(
+            "has not ended yet: `regreen loops stop {id}` ends it"
+        )),
+        (Landing::Applied, _) => Some(format!(
+            "was applied already{}: `git revert` takes it back",
+            record
+                .applied
+                .as_ref()
+                .map_or(String::new(), |commit| format!(" as {commit}"))
+        )),
+        _ if record.plan.is_some() => Some(format!(
+            "is being landed: `regreen loops apply {id}` brings that to its end"
+        )),
+        (Landing::Rejected, _) if wanted == Landing::Approved => Some(format!(
+            "was rejected{at}, and that is final: its commits are on `{}`, or start anew with \
+             `regreen fix`",
+            record.loop_branch()
+        )),
+        (Landing::Approved, _) if wanted == Landing::Rejected => Some(format!(
+            "was approved{at}, and that is final: it lands only when you run `regreen loops \
+             apply {id}`"
+        )),
+        (_, Some(StopReason::NeedsApproval)) => None,
+        (_, Some(StopReason::Passed)) => match wanted {
+            Landing::Rejected => None,
+            _ => Some(format!(
+                "passed, and needs no approval: `regreen loops apply {id}` lands it"
+            )),
+        },
+        (_, Some(other)) => Some(format!(
+            "ended {}: there is nothing to approve or to reject",
+            other.as_str()
+        )),
+    }
+}
+
+/// The right to work on a loop.
+fn locked(files: &LoopFiles, id: &LoopId) -> Result<LoopLock, LoopError> {
+    files.make().map_err(LoopError::io("make", files.dir()))?;
+    let taken = files.lock().map_err(LoopError::io("lock", files.dir()))?;
+    taken.map_err(|pid| LoopError::Busy {
         id: id.clone(),
-        reason,
-    };
-    match record.state.stop {
-        Some(StopReason::NeedsApproval) => {}
-        Some(StopReason::Passed) if landing == Landing::Rejected => {}
-        Some(other) => {
-            return Err(refuse(format!(
-                "ended {}: there is nothing to approve",
-                other.as_str()
-            )));
-        }
-        None => return Err(refuse("has not ended yet".to_owned())),
-    }
-    if record.landing == Landing::Applied {
-        return Err(refuse("was applied already".to_owned()));
-    }
-    record.landing = landing;
-    keep(store, &record).await?;
-    Ok(record.report(LoopFiles::of(state_dir, id).dir(), now()))
+        pid,
+    })
+}
+
+/// Writes the report's two files anew.
+fn written(files: &LoopFiles, report: &LoopReport) -> Result<(), LoopError> {
+    files
+        .put("report.json", report)
+        .and_then(|()| files.put_text("report.md", &markdown(report)))
+        .map_err(LoopError::io("write the report in", files.dir()))
 }
 
 /// Which landings are meant.
@@ -89,17 +147,12 @@ pub enum Landed {
 /// When it may not be landed, the proof fails, the branch moved meanwhile or a touched path is
 /// dirty; then nothing was changed.
 pub async fn apply(deps: &Deps, id: &LoopId, how: Landed) -> Result<LoopReport, LoopError> {
+    may_land(&load(&deps.store, id).await?)?;
+    let files = LoopFiles::of(&deps.grounds.state_dir(), id);
+    let _lock = locked(&files, id)?;
+    // Somebody may have decided about it in between.
     let mut record = load(&deps.store, id).await?;
     let branch = may_land(&record)?;
-    let files = LoopFiles::of(&deps.grounds.state_dir(), id);
-    files.make().map_err(LoopError::io("make", files.dir()))?;
-    let _lock = files
-        .lock()
-        .map_err(LoopError::io("lock", files.dir()))?
-        .map_err(|pid| LoopError::Busy {
-            id: id.clone(),
-            pid,
-        })?;
     if let Some(elsewhere) = deps.grounds.worktree.other_checkout(&branch)? {
         return Err(LoopError::Refused(format!(
             "`{branch}` is checked out in `{}`: run `regreen loops apply {id}` there",
@@ -140,10 +193,7 @@ pub async fn apply(deps: &Deps, id: &LoopId, how: Landed) -> Result<LoopReport, 
     record.applied = Some(plan.commit);
     keep(&deps.store, &record).await?;
     let report = record.report(files.dir(), now());
-    files
-        .put("report.json", &report)
-        .and_then(|()| files.put_text("report.md", &markdown(&report)))
-        .map_err(LoopError::io("write the report in", files.dir()))?;
+    written(&files, &report)?;
     Ok(report)
 }
 
@@ -188,15 +238,23 @@ fn may_land(record: &LoopRecord) -> Result<String, LoopError> {
         reason,
     };
     let against = match (record.state.stop, record.landing) {
-        (_, Landing::Applied) => Some("was applied already".to_owned()),
-        (_, Landing::Rejected) => Some("was rejected".to_owned()),
+        (_, Landing::Applied) => Some(match &record.applied {
+            Some(commit) => format!("was applied already, as {commit}"),
+            None => "was applied already".to_owned(),
+        }),
+        (_, Landing::Rejected) => Some(format!(
+            "was rejected, and that is final: its commits are on `{}`, or start anew with \
+             `regreen fix`",
+            record.loop_branch()
+        )),
         (Some(StopReason::Passed), _) | (Some(StopReason::NeedsApproval), Landing::Approved) => {
             None
         }
-        (Some(StopReason::NeedsApproval), _) => Some(
-            "needs approval: look at it with `regreen loops show`, then `regreen loops approve`"
-                .to_owned(),
-        ),
+        (Some(StopReason::NeedsApproval), _) => Some(format!(
+            "needs approval: look at it with `regreen loops show {id}`, then `regreen loops \
+             approve {id}`",
+            id = record.id()
+        )),
         (Some(other), _) => Some(format!(
             "ended {}: only what passed is applied",
             other.as_str()

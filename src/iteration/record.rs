@@ -84,6 +84,9 @@ pub struct LoopRecord {
     pub created: Timestamp,
     /// What became of the result.
     pub landing: Landing,
+    /// When a person approved or rejected it.
+    #[serde(default)]
+    pub decided: Option<Timestamp>,
     /// The commit that `apply` put on the branch.
     pub applied: Option<String>,
     /// A landing that was begun and is not known to have come to its end.
@@ -163,6 +166,7 @@ impl LoopRecord {
             created: self.created,
             updated: now,
             landing: self.landing,
+            decided: self.decided,
             applied: self.applied.clone(),
             notes: self.notes.iter().cloned().chain(self.cut_short()).collect(),
             directory: directory.to_string_lossy().into_owned(),

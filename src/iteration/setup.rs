@@ -168,6 +168,7 @@ fn record(
         notes: Vec::new(),
         created,
         landing: Landing::None,
+        decided: None,
         applied: None,
         plan: None,
     })

@@ -252,6 +252,18 @@ pub enum Landing {
     Applied,
 }
 
+impl Landing {
+    /// The word for people; nothing is said while nothing was decided.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Landing::None => None,
+            Landing::Approved => Some("approved"),
+            Landing::Rejected => Some("rejected"),
+            Landing::Applied => Some("applied"),
+        }
+    }
+}
+
 /// How many tests ended how, before and after.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoopStanding {
@@ -329,6 +341,9 @@ pub struct LoopReport {
     /// What became of the result.
     #[serde(default)]
     pub landing: Landing,
+    /// When a person approved or rejected it; absent when nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Timestamp>,
     /// The commit that `apply` put on the branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<String>,

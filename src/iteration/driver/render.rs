@@ -1,5 +1,6 @@
 //! The report for people.
 
+use crate::model::Landing;
 use crate::model::LoopReport;
 use crate::model::TurnClass;
 use std::fmt::Write;
@@ -16,7 +17,11 @@ fn write(text: &mut String, report: &LoopReport) -> std::fmt::Result {
     let reason = report
         .stop_reason
         .map_or("going on", |reason| reason.as_str());
-    writeln!(text, "# Loop {}: {reason}\n", report.id)?;
+    let decided = report
+        .landing
+        .word()
+        .map_or(String::new(), |word| format!(", {word}"));
+    writeln!(text, "# Loop {}: {reason}{decided}\n", report.id)?;
     if let Some(detail) = &report.detail {
         writeln!(text, "{detail}\n")?;
     }
@@ -32,6 +37,16 @@ fn write(text: &mut String, report: &LoopReport) -> std::fmt::Result {
         if let Some(commit) = commit {
             writeln!(text, "- {name}: `{commit}`")?;
         }
+    }
+    if let Some(at) = report.decided {
+        let word = match report.landing {
+            Landing::Rejected => "rejected",
+            _ => "approved",
+        };
+        writeln!(text, "- {word}: {at}")?;
+    }
+    if let Some(commit) = &report.applied {
+        writeln!(text, "- applied: `{commit}`")?;
     }
     writeln!(text, "- agents: {}", report.agents.join(", "))?;
     writeln!(

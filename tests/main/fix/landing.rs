@@ -152,18 +152,43 @@ fn what_needs_approval_waits_for_it() {
         .run()
         .exits(1)
         .complains("needs approval");
-    project.regreen(["loops", "approve"]).run().exits(0);
+    let shown = |verb: &str| project.regreen(["loops", verb]).run().exits(0).stdout();
+    assert!(!shown("list").contains("approved"));
+    let said = shown("approve");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(": approved by you at 2"), "{said}");
+    assert!(said.contains("land it with regreen loops apply "), "{said}");
+    assert!(shown("list").contains("needs_approval, approved"));
+    assert!(shown("show").contains("needs_approval, approved"));
+    // Said again it stands; the opposite is refused.
+    assert_eq!(shown("approve"), said);
+    let refused = project.regreen(["loops", "reject"]).run();
+    refused.exits(1).complains("was approved at ");
     project.regreen(["loops", "apply"]).run().exits(0);
     assert_eq!(project.read("build.rs"), "fn main() {}\n");
+    assert!(shown("list").contains("needs_approval, applied"));
+    for verb in ["approve", "reject"] {
+        let refused = project.regreen(["loops", verb]).run();
+        refused.exits(1).complains("was applied already");
+    }
 
     let project = adder();
     fix(&project, "adds-a-build-script", &[]);
-    project.regreen(["loops", "reject"]).run().exits(0);
-    project
-        .regreen(["loops", "apply"])
-        .run()
-        .exits(1)
-        .complains("was rejected");
+    let shown = |verb: &str| project.regreen(["loops", verb]).run().exits(0).stdout();
+    let said = shown("reject");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(": rejected by you at 2"), "{said}");
+    assert!(shown("list").contains("needs_approval, rejected"));
+    assert!(shown("show").contains("needs_approval, rejected"));
+    let json = project.regreen(["loops", "show", "--json"]).run();
+    assert_eq!(report(&json)["landing"], "rejected", "{json}");
+    assert!(report(&json)["decided"].is_string(), "{json}");
+    let before = project.fingerprint();
+    for verb in ["approve", "apply"] {
+        let refused = project.regreen(["loops", verb]).run();
+        refused.exits(1).complains("was rejected");
+    }
+    before.unchanged_in(&project);
 }
 
 #[test]
