@@ -106,6 +106,16 @@ pub fn duration(millis: u64) -> String {
     }
 }
 
+/// `12 s`, `3 min`, `5 h`, `2 days`: how long something is gone, which nobody needs exactly.
+pub fn age(age: std::time::Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..=59 => format!("{seconds} s"),
+        seconds @ 60..=3_599 => format!("{} min", seconds / 60),
+        seconds @ 3_600..=172_799 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
 /// `1 test`, `2 tests`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

@@ -1,21 +1,24 @@
-//! `regreen report`: shows the report of a run, or of all runs of the last `regreen run`.
+//! `regreen report`: shows the report of a run, or those that the verdict on the worktree
+//! comes from.
 
 use crate::cli::out;
 use crate::cli::out::Paint;
+use crate::cli::out::Style;
 use crate::cli::render;
 use crate::cli::run::Export;
 use crate::daemon::Handle;
+use crate::daemon::Reported;
 use crate::model::EXIT_OK;
 use crate::model::EXIT_USAGE;
 use crate::model::HostEnv;
-use crate::model::Report;
 use regreen_parsers::export::Exported;
 use std::path::PathBuf;
 
-/// Shows the report of a run, or of the last `regreen run`.
+/// Shows the report of a run, or those that the verdict on this worktree comes from.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's id, or the beginning of it; when absent, all suites of the last `regreen run`
+    /// The run's id, or the beginning of it; when absent, the runs behind the verdict of the
+    /// daemon that watches this worktree, else those of its last `regreen run`
     run: Option<String>,
     /// Prints the report as JSON, one document a suite
     #[arg(long, conflicts_with = "format")]
@@ -23,7 +26,7 @@ pub struct Args {
     /// Prints the report in another format (only failures are listed one by one)
     #[arg(long, value_enum)]
     format: Option<Export>,
-    /// The worktree whose last run is meant
+    /// The worktree that is meant, or a directory in it
     #[arg(short = 'C', long = "dir", value_name = "DIR", default_value = ".")]
     dir: PathBuf,
 }
@@ -44,27 +47,52 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         Err(error) => return Err(error.into()),
     };
     if args.json {
-        reports.iter().try_for_each(out::json)?;
+        reports.iter().try_for_each(|it| out::json(&it.report))?;
     } else {
         show(args.format, &reports)?;
     }
     Ok(EXIT_OK)
 }
 
-fn show(format: Option<Export>, reports: &[Report]) -> anyhow::Result<()> {
+fn show(format: Option<Export>, reports: &[Reported]) -> anyhow::Result<()> {
     if let Some(format) = format {
         let exported: Vec<Exported<'_>> = reports
             .iter()
-            .map(|report| Exported {
-                report,
+            .map(|reported| Exported {
+                report: &reported.report,
                 others: &[],
             })
             .collect();
         out::line(format.write(&exported))?;
         return Ok(());
     }
-    for report in reports {
-        out::print(render::report(report, Paint::stdout()))?;
+    let paint = Paint::stdout();
+    for reported in reports {
+        out::line(paint.style(Style::Dim, about(reported)))?;
+        out::print(render::report(&reported.report, paint))?;
     }
     Ok(())
+}
+
+/// Which run it is: its id, of which project and tree, and how long ago.
+fn about(reported: &Reported) -> String {
+    let run = &reported.report.run;
+    let short = |id: &str| id.chars().take(12).collect::<String>();
+    let commit = run.commit.as_deref().map(|commit| match run.dirty {
+        Some(true) => format!("changes on commit {}", short(commit)),
+        _ => format!("commit {}", short(commit)),
+    });
+    let parts = [
+        run.id.as_ref().map(|id| format!("run {id}")),
+        reported
+            .project
+            .as_ref()
+            .map(|root| root.display().to_string()),
+        reported.age().map(|age| format!("{} ago", out::age(age))),
+        commit,
+        run.snapshot
+            .as_deref()
+            .map(|tree| format!("tree {}", short(tree))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }

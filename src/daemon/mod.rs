@@ -18,6 +18,7 @@ pub use crate::run::OnceError;
 pub use direct::FixError;
 pub use direct::LoopWatch;
 pub use direct::ReportError;
+pub use direct::Reported;
 pub use direct::ServiceError;
 pub use direct::ServiceState;
 pub use direct::SlotsError;

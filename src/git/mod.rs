@@ -41,6 +41,7 @@ pub use memory::keep_little_memory;
 pub use objects::Objects;
 pub use orphans::Orphan;
 pub use orphans::orphans;
+pub use orphans::worktree_of;
 pub use private::PrivateDir;
 pub use refs::RefUpdate;
 pub use rules::IgnoreRules;

@@ -2,6 +2,7 @@
 
 use crate::git::GitError;
 use crate::git::Worktree;
+use crate::model::ProjectId;
 use rustix::fs::FlockOperation;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -27,6 +28,13 @@ pub(crate) fn mark(dir: &Path, worktree: &Worktree) -> Result<(), GitError> {
         return Ok(());
     }
     std::fs::write(&path, root).map_err(GitError::io("write", &path))
+}
+
+/// The worktree that a project's directory below a state directory is about.
+pub fn worktree_of(state_dir: &Path, project: &ProjectId) -> Option<PathBuf> {
+    let dir = state_dir.join("projects").join(project.as_str());
+    let root = std::fs::read(dir.join(ROOT)).ok()?;
+    Some(PathBuf::from(OsStr::from_bytes(&root)))
 }
 
 /// The projects below a state directory whose worktree is gone, that nobody uses, and whose

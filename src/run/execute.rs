@@ -4,6 +4,7 @@
 use crate::model::Framework;
 use crate::model::Note;
 use crate::model::Outcome;
+use crate::model::ProjectId;
 use crate::model::Report;
 use crate::model::RunId;
 use crate::model::SnapshotId;
@@ -48,6 +49,8 @@ const EARLY: Duration = Duration::from_secs(60);
 /// One run: which suite, of what, where.
 #[derive(Debug, Clone)]
 pub struct Job {
+    /// The project.
+    pub project: ProjectId,
     /// The run's id.
     pub run: RunId,
     /// The suite, its limits included.
@@ -159,6 +162,7 @@ impl<'a> Execution<'a> {
         stop: &'a CancellationToken,
     ) -> std::io::Result<Self> {
         let dir = RunDir::create(&job.run_dir)?;
+        dir.of(&job.project)?;
         let raw = dir.open_raw_log()?;
         Ok(Execution {
             job,

@@ -76,6 +76,7 @@ impl Ground<'_> {
         let mounts = mounts.iter().cloned();
         Job {
             run_dir: history::runs_dir(&state).join(run.as_str()),
+            project: self.project.clone(),
             run,
             suite: suite.clone(),
             snapshot: self.snapshot.clone(),

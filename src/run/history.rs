@@ -2,6 +2,7 @@
 
 use crate::model::ProjectId;
 use crate::model::RunId;
+use crate::model::Timestamp;
 use crate::run::rundir;
 use crate::run::select::Previous;
 use serde::Deserialize;
@@ -70,29 +71,20 @@ pub fn record_invocation(
     rundir::write_whole(&path, &serde_json::to_vec(invocation)?)
 }
 
-/// The newest runs of a project that belong together: those of the last `regreen run`, or, if
-/// the daemon ran something since, its last runs of the same snapshot.
-pub fn together(state: &Path, project: &ProjectId) -> Option<Vec<RunId>> {
-    let last = last(state, project);
-    let newest = last.values().max();
-    let asked = std::fs::read(invocation_file(state, project)).ok();
-    let asked = asked.and_then(|bytes| serde_json::from_slice::<Invocation>(&bytes).ok());
-    if let Some(asked) = asked
-        && asked.runs.iter().max() >= newest
-        && !asked.runs.is_empty()
-    {
-        return Some(asked.runs);
-    }
-    let snapshot = |run: &RunId| {
-        let report = rundir::read_report(&runs_dir(state).join(run.as_str())).ok()?;
-        report.run.snapshot
-    };
-    let newest = newest?;
-    let tested = snapshot(newest);
-    let same = |run: &&RunId| *run == newest || (tested.is_some() && snapshot(run) == tested);
-    let mut runs: Vec<RunId> = last.values().filter(same).cloned().collect();
-    runs.sort();
-    Some(runs)
+/// The runs of a project's last `regreen run`, and when it ended.
+pub fn invocation(state: &Path, project: &ProjectId) -> Option<(Vec<RunId>, Timestamp)> {
+    let path = invocation_file(state, project);
+    let known: Invocation = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+    let changed = path.metadata().ok()?.modified().ok()?;
+    let since = changed.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let ended = Timestamp::from_millis(i64::try_from(since.as_millis()).ok()?);
+    (!known.runs.is_empty()).then_some((known.runs, ended))
+}
+
+/// The worktree that a run was about, where it is known.
+pub fn worktree_of(state: &Path, run: &RunId) -> Option<PathBuf> {
+    let project = rundir::read_project(&runs_dir(state).join(run.as_str()))?;
+    crate::git::worktree_of(state, &project)
 }
 
 /// The run with this id, or the only one whose id begins so; else those that do.
@@ -109,16 +101,6 @@ pub fn find(runs: &Path, id: &str) -> Result<RunId, Vec<String>> {
         1 => Ok(RunId::new(found.remove(0))),
         _ => Err(found),
     }
-}
-
-/// The newest run that has a report.
-pub fn newest(runs: &Path) -> Option<RunId> {
-    let mut all = names(runs);
-    all.sort();
-    let mut newest_first = all.into_iter().rev();
-    newest_first
-        .find(|name| runs.join(name).join("report.json").is_file())
-        .map(RunId::new)
 }
 
 fn names(runs: &Path) -> Vec<String> {

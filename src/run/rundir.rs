@@ -1,6 +1,7 @@
 //! The directory of one run, `$XDG_STATE_HOME/regreen/runs/<id>`: the report, the complete
 //! output, and, while the run goes on, what is mounted into its sandbox.
 
+use crate::model::ProjectId;
 use crate::model::Report;
 use regreen_parsers::pytest;
 use rustix::fs::FlockOperation;
@@ -13,6 +14,9 @@ use std::path::PathBuf;
 
 /// Starts pytest without believing a `pytest.py` of the project.
 const LAUNCHER: &str = include_str!("inject/launch.py");
+
+/// The file that says which project a run is of.
+const PROJECT: &str = "project";
 
 /// The directory of one run.
 #[derive(Debug)]
@@ -44,6 +48,11 @@ impl RunDir {
         std::fs::write(dir.inject().join(reporter), pytest::REPORTER)?;
         std::fs::write(dir.inject().join("launch.py"), LAUNCHER)?;
         Ok(dir)
+    }
+
+    /// Remembers which project it is a run of.
+    pub fn of(&self, project: &ProjectId) -> std::io::Result<()> {
+        std::fs::write(self.path.join(PROJECT), project.as_str())
     }
 
     /// Reporters, mounted read-only.
@@ -157,6 +166,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 pub fn read_report(dir: &Path) -> std::io::Result<Report> {
     let bytes = std::fs::read(dir.join("report.json"))?;
     serde_json::from_slice(&bytes).map_err(std::io::Error::other)
+}
+
+/// The project that a run is of.
+pub fn read_project(dir: &Path) -> Option<ProjectId> {
+    let id = std::fs::read_to_string(dir.join(PROJECT)).ok()?;
+    Some(ProjectId::new(id))
 }
 
 #[cfg(test)]

@@ -302,7 +302,7 @@ fn a_green_tree_that_comes_back_is_green_at_once() {
         return;
     }
     let project = Home::new().fixture("cargo-green");
-    let _watching = watch(&project);
+    let watching = watch(&project);
     let first = project.settled();
     assert_eq!(first["verdict"], "green");
     let run = first["suites"][0]["run"]["id"].clone();
@@ -314,12 +314,22 @@ fn a_green_tree_that_comes_back_is_green_at_once() {
     assert_eq!(again["verdict"], "green");
     assert_eq!(again["suites"][0]["reused_from"]["run"], run, "{again:#}");
     assert_eq!(again["suites"][0]["counts"], first["suites"][0]["counts"]);
+    // The report is that of the verdict, not that of the last run.
+    let told = |run: &Value| {
+        let shown = project.regreen(["report", "--json"]).run();
+        assert_eq!(&shown.exits(0).json()["run"]["id"], run, "{shown}");
+    };
+    told(&run);
     // An explicit run always runs.
     let ran = project.regreen(["run", "--json"]).run();
     ran.exits(0);
     let report = &ran.json()["reports"][0]["run"];
     assert!(report["reused_from"].is_null(), "{ran}");
     assert_ne!(report["id"], run, "{ran}");
+    told(&run);
+    watching.kill_9();
+    let ran = project.regreen(["run", "--json"]).run();
+    told(&ran.json()["reports"][0]["run"]["id"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod trust;
 pub use fix::FixError;
 pub use fix::LoopWatch;
 pub use run::ReportError;
+pub use run::Reported;
 pub use service::ServiceError;
 pub use service::ServiceState;
 pub use slots::SlotsError;

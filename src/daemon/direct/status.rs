@@ -64,6 +64,11 @@ impl StatusPlace {
         }
     }
 
+    /// The project's id.
+    pub fn id(&self) -> &ProjectId {
+        &self.id
+    }
+
     /// Whether the daemon that wrote a status is dead: the time in it has passed, or its
     /// process is gone. After a clean stop there is none, and nobody is dead.
     pub fn daemon_is_dead(&self, status: &Status) -> bool {

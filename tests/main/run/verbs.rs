@@ -196,7 +196,7 @@ fn the_report_of_all_suites() {
     let ran = project.regreen(["run"]).run();
     let again = project.regreen(["report"]).run();
     again.exits(0);
-    assert_eq!(again.stdout(), ran.stdout(), "{again}");
+    assert_eq!(without_heads(&again.stdout()), ran.stdout(), "{again}");
     assert_ne!(ran.code(), Some(0), "the worst counts: {ran}");
     let shown = project.regreen(["report", "--json"]).run();
     let text = shown.stdout();
@@ -208,7 +208,51 @@ fn the_report_of_all_suites() {
     // The last invocation counts, not the last run of every suite.
     let only = project.regreen(["run", "fine"]).run();
     let again = project.regreen(["report"]).run();
-    assert_eq!(again.stdout(), only.stdout(), "{again}");
+    assert_eq!(without_heads(&again.stdout()), only.stdout(), "{again}");
+}
+
+/// What `report` says before each report: which it is.
+fn without_heads(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with("run r"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_report_is_about_the_worktree_where_it_is_asked_for() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    let ran = project.regreen(["run", "--json"]).run();
+    ran.exits(100);
+    let id = ran.json()["reports"][0]["run"]["id"].clone();
+    let id = id.as_str().expect("an id");
+    let commit = project.git(["rev-parse", "HEAD"]);
+    let root = project.root().canonicalize().expect("it is there");
+    let root = root.to_str().expect("a plain name");
+    let sub = project.path("sub");
+    std::fs::create_dir(&sub).expect("ours");
+    let shown = project.regreen(["report"]).within_dir(&sub).run();
+    let head = format!("run {id} · {root} · ");
+    let commit = format!(" s ago · commit {} · tree ", &commit[..12]);
+    shown.exits(0).says(&head).says(&commit);
+    // Another project's run is nobody's answer.
+    let other = project.home.project("other").file("a", "").committed();
+    other
+        .regreen(["report"])
+        .run()
+        .exits(2)
+        .complains("no run of");
+    let nowhere = project.home.path().join("nowhere");
+    std::fs::create_dir(&nowhere).expect("ours");
+    let outside = project.regreen(["report"]).within_dir(&nowhere).run();
+    outside.exits(2).complains("is not in a git worktree");
+    assert_eq!(outside.stdout(), "");
+    let missing = project.regreen(["report", "-C", "/nonexist"]).run();
+    missing.exits(2).complains("/nonexist");
+    // By its id a run is shown anywhere, with the project that it is about.
+    let shown = project.regreen(["report", id]).within_dir(&nowhere).run();
+    shown.exits(0).says(&head);
 }
 
 #[test]
