@@ -17,6 +17,7 @@ use crate::model::RunDocument;
 use crate::model::RunRequest;
 use crate::model::RunUpdate;
 use crate::model::SCHEMA;
+use anyhow::Context;
 use regreen_parsers::TestEvent;
 use regreen_parsers::export;
 use regreen_parsers::export::Exported;
@@ -131,10 +132,11 @@ async fn answer(args: &Args) -> anyhow::Result<u8> {
     let request = args.request();
     let flags = args.flags();
     let run = handle.run(&request, &flags, updates, stop);
-    let (document, others) = tokio::join!(run, show(incoming, args.for_people()));
+    let (document, shown) = tokio::join!(run, show(incoming, args.for_people()));
     match document {
         Ok(document) => {
-            conclude(args, &document, &others)?;
+            // A report that nobody got is no answer, whatever the tests came to.
+            conclude(args, &document, &shown?)?;
             Ok(document.exit_code)
         }
         Err(error) => refuse(args, &error),
@@ -164,9 +166,14 @@ async fn interrupts(stop: CancellationToken) {
 }
 
 /// Shows what becomes known: progress on standard error, finished suites where people read.
-/// Answers the tests of each report that did not fail, which reports do not list.
-async fn show(mut updates: mpsc::Receiver<RunUpdate>, for_people: bool) -> Vec<Vec<Other>> {
+/// Answers the tests of each report that did not fail, which reports do not list; or why a
+/// report could not be written, once the run has ended all the same.
+async fn show(
+    mut updates: mpsc::Receiver<RunUpdate>,
+    for_people: bool,
+) -> anyhow::Result<Vec<Vec<Other>>> {
     let mut others = Vec::new();
+    let mut written = Ok(());
     let mut current = Vec::new();
     let mut progress = Progress::new();
     let mut ticker = tokio::time::interval(std::time::Duration::from_millis(100));
@@ -184,7 +191,7 @@ async fn show(mut updates: mpsc::Receiver<RunUpdate>, for_people: bool) -> Vec<V
                 others.push(std::mem::take(&mut current));
                 progress.clear();
                 if for_people {
-                    let _ = out::print(render::report(report, Paint::stdout()));
+                    written = written.and(out::print(render::report(report, Paint::stdout())));
                 }
             }
             RunUpdate::Test(event) => current.extend(other(event)),
@@ -193,7 +200,8 @@ async fn show(mut updates: mpsc::Receiver<RunUpdate>, for_people: bool) -> Vec<V
         progress.take(&update);
     }
     progress.clear();
-    others
+    written.context("the report could not be written")?;
+    Ok(others)
 }
 
 fn other(event: &TestEvent) -> Option<Other> {

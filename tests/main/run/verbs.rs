@@ -181,6 +181,28 @@ fn the_human_report() {
 }
 
 #[test]
+fn a_report_that_nobody_got_is_an_error() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    for flag in ["", " --json", " --format=junit"] {
+        let regreen = env!("CARGO_BIN_EXE_regreen");
+        let to = |end: &str| {
+            let line = format!("'{regreen}' run{flag} {end}");
+            let ran = project.home.program("sh", ["-c", &line]);
+            ran.within_dir(project.root()).run()
+        };
+        let ran = to(">/dev/full");
+        ran.exits(1).complains("No space left on device");
+        // A reader that went away has what it wanted.
+        let ran = to("| true");
+        ran.exits(0);
+        assert_eq!(ran.stderr(), "", "{ran}");
+    }
+}
+
+#[test]
 fn the_report_of_all_suites() {
     if !require("bwrap") {
         return;
