@@ -43,6 +43,8 @@ mod sandbox;
 mod status_schema;
 #[path = "main/systemd.rs"]
 mod systemd;
+#[path = "main/triggers.rs"]
+mod triggers;
 #[path = "main/trouble.rs"]
 mod trouble;
 #[path = "main/untouched.rs"]

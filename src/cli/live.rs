@@ -9,6 +9,7 @@ use crate::model::Activity;
 use crate::model::INTERRUPTED;
 use crate::model::Note;
 use crate::model::Timestamp;
+use crate::model::Trigger;
 use crate::model::Verdict;
 use crate::model::status::Status;
 use crate::model::status::SuiteStatus;
@@ -131,6 +132,15 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
     let short: String = snapshot.chars().take(12).collect();
     let about = format!("  {}  {branch}  {short}{dirty}", status.project);
     lines.push(paint.style(Style::Dim, about.trim_end()));
+    let tree = match status.trigger {
+        Trigger::Save => None,
+        Trigger::Stage => Some("the index (trigger = stage)"),
+        Trigger::Commit => Some("HEAD (trigger = commit)"),
+    };
+    if let Some(tree) = tree {
+        let text = format!("  about {tree}, not about the files as they are saved");
+        lines.push(paint.style(Style::Warn, text));
+    }
     for suite in &status.suites {
         lines.push(suite_line(suite, status.updated_at, now, paint));
     }

@@ -25,6 +25,7 @@ pub use layer::NetworkAccess;
 pub use layer::SuiteTable;
 pub use merge::LeftOutSetting;
 pub use pairs::Flag;
+pub use read::PROJECT_FILE;
 pub use read::nearest;
 pub use show::Row;
 pub use trust::Trust;

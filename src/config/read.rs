@@ -12,6 +12,9 @@ use std::path::PathBuf;
 use toml::de::DeTable;
 use toml::de::DeValue;
 
+/// The name of a project's configuration file, at the top of its worktree.
+pub const PROJECT_FILE: &str = "regreen.toml";
+
 /// Configuration files above this size are refused.
 pub const MAX_FILE: u64 = 1 << 20;
 
@@ -140,7 +143,7 @@ pub fn line_of(text: &str, key: &str) -> Option<usize> {
 
 /// Where a project keeps its configuration.
 pub fn project_file(root: &Path) -> PathBuf {
-    root.join("regreen.toml")
+    root.join(PROJECT_FILE)
 }
 
 #[cfg(test)]

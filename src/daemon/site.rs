@@ -66,6 +66,8 @@ pub(super) struct Site {
 struct Last {
     synced: Synced,
     head: Head,
+    /// What was to be tested, and how.
+    defined: (Config, Vec<Suite>),
 }
 
 impl Site {
@@ -142,6 +144,19 @@ impl Site {
         may_be_known: impl FnOnce(&SnapshotId) -> bool,
     ) -> Result<SyncReport, Note> {
         let failed = |e: &dyn Error| note("sync", e);
+        // Before anything that may fail: what the files say now may be the way out of it.
+        let mut anew = rescan || self.last.is_none() || paths.iter().any(|path| concerns(path));
+        if anew || self.config.trigger != Trigger::Save {
+            match self.load() {
+                Ok(config) if config.trigger != self.config.trigger => {
+                    self.config = config;
+                    return Err(Note::new("sync", "another tree is to be tested now"));
+                }
+                Ok(config) => anew |= config != self.config,
+                // Told of where it is read again.
+                Err(_) => anew = true,
+            }
+        }
         let head = self.worktree.head().map_err(|e| failed(&e))?;
         let synced = match self.config.trigger {
             Trigger::Save if rescan => self.mirror.reconcile(),
@@ -160,8 +175,8 @@ impl Site {
             }
         }
         .map_err(|e| failed(&e))?;
-        let touched = paths.iter().chain(&synced.changed).chain(&synced.removed);
-        let anew = rescan || self.last.is_none() || touched.into_iter().any(|path| concerns(path));
+        let mut touched = synced.changed.iter().chain(&synced.removed);
+        let anew = anew || touched.any(|path| concerns(path));
         let rules = self.mirror.rules().clone();
         let suites = match anew {
             true => self.look_again(),
@@ -172,15 +187,33 @@ impl Site {
             true => self.mirror.reconcile().map_err(|e| failed(&e))?,
             false => synced,
         };
-        let digest = rescan || may_be_known(&synced.snapshot);
-        self.last = Some(Last { synced, head });
-        self.report(suites, rescan, digest)
+        // On the same snapshot, verdicts on what was defined otherwise are about something else.
+        let defined = (self.config.clone(), self.suites.clone());
+        let redefined = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.synced.snapshot == synced.snapshot && last.defined != defined);
+        let digest = rescan || redefined || may_be_known(&synced.snapshot);
+        self.last = Some(Last {
+            synced,
+            head,
+            defined,
+        });
+        let report = self.report(suites, rescan, digest)?;
+        Ok(SyncReport {
+            redefined,
+            ..report
+        })
+    }
+
+    /// The configuration as the files have it now.
+    fn load(&self) -> Result<Config, Note> {
+        Config::load(&self.host, Some(&self.worktree.root), &[]).map_err(|e| note("config", &e))
     }
 
     /// Reads configuration, suites and toolchains again.
     fn look_again(&mut self) -> Result<(), Note> {
-        self.config = Config::load(&self.host, Some(&self.worktree.root), &[])
-            .map_err(|e| note("config", &e))?;
+        self.config = self.load()?;
         let root = match self.config.trigger {
             Trigger::Save => self.worktree.root.as_path(),
             Trigger::Stage | Trigger::Commit => self.mirror.tree(),
@@ -201,7 +234,7 @@ impl Site {
         rescan: bool,
         digest: bool,
     ) -> Result<SyncReport, Note> {
-        let Some(Last { synced, head }) = &self.last else {
+        let Some(Last { synced, head, .. }) = &self.last else {
             return Err(Note::new("sync", "nothing was synchronised"));
         };
         let suites = suites.map(|()| {
@@ -236,6 +269,7 @@ impl Site {
             slot_bytes: self.slot_bytes,
             notes: [&self.toolchains.notes[..], &self.config.notes].concat(),
             rescan,
+            redefined: false,
         })
     }
 

@@ -1,5 +1,6 @@
 //! The thread that listens to the kernel, collects, and tells.
 
+use crate::config::PROJECT_FILE;
 use crate::git::Confined;
 use crate::git::IgnoreRules;
 use crate::git::Worktree;
@@ -143,6 +144,14 @@ impl Listener {
                 .map_err(failed("watch the worktree"))?;
             listener.say_if_exhausted();
         }
+        if trigger != Trigger::Save {
+            // The configuration counts as it stands in the work tree, whatever is tested.
+            listener
+                .dirs
+                .add(Path::new(""))
+                .map_err(failed("watch the worktree"))?;
+            listener.say_if_exhausted();
+        }
         listener.batch.rescan();
         Ok(listener)
     }
@@ -262,6 +271,10 @@ impl Listener {
         }
         let path = dir.join(&heard.name);
         let is_dir = heard.flags.contains(ReadFlags::ISDIR);
+        let is_config = path == Path::new(PROJECT_FILE);
+        if self.trigger != Trigger::Save && !is_config {
+            return;
+        }
         if is_dir
             && heard
                 .flags
@@ -269,7 +282,7 @@ impl Listener {
         {
             self.dirs.remove(&path);
         }
-        if heard.name == ".git" || !self.concerns(&path, is_dir) {
+        if heard.name == ".git" || !(is_config || self.concerns(&path, is_dir)) {
             return;
         }
         if is_dir
@@ -306,6 +319,9 @@ impl Listener {
     }
 
     fn new_dir(&mut self, path: &Path) {
+        if self.trigger != Trigger::Save {
+            return;
+        }
         if let Err(error) = self.watch_below(path) {
             self.degrade(format!("`{}` cannot be watched: {error}", path.display()));
         }

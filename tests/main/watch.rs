@@ -349,6 +349,23 @@ fn triggers_hear_only_what_they_test() {
     assert_eq!(rig.change().origin, Origin::Commit);
 }
 
+/// Also where git ignores it: it says what is tested, and by what trigger.
+#[test]
+fn the_configuration_is_heard_by_every_trigger() {
+    for trigger in [Trigger::Save, Trigger::Stage, Trigger::Commit] {
+        let project = demo();
+        project.write(".git/info/exclude", "regreen.toml\n");
+        let mut rig = Rig::with(project, trigger).begun();
+        rig.project.write("regreen.toml", "detect = true\n");
+        assert!(rig.paths().contains("regreen.toml"), "made: {trigger:?}");
+        rig.project
+            .write_in_place("regreen.toml", "detect = false\n");
+        assert!(rig.paths().contains("regreen.toml"), "edited: {trigger:?}");
+        fs::remove_file(rig.project.path("regreen.toml")).unwrap();
+        assert!(rig.paths().contains("regreen.toml"), "removed: {trigger:?}");
+    }
+}
+
 #[test]
 fn linked_worktrees_are_watched_where_their_git_directory_lies() {
     let project = demo();

@@ -98,6 +98,9 @@ pub struct SyncReport {
     pub notes: Vec<Note>,
     /// When the notification was doubted and the tree walked.
     pub rescan: bool,
+    /// Whether something else is made of the same snapshot than before: other commands, other
+    /// limits.
+    pub redefined: bool,
 }
 
 /// How far a project is.
@@ -384,6 +387,13 @@ impl State {
                         project.forget();
                     }
                     self.emit(out, now, id, EventKind::Rooted { identity });
+                }
+                let Some(project) = self.projects.get_mut(id) else {
+                    return;
+                };
+                if project.fold.is_of_another(found.trigger) {
+                    project.attempts.clear();
+                    self.emit(out, now, id, EventKind::EnvironmentChanged);
                 }
                 let Some(project) = self.projects.get(id) else {
                     return;

@@ -108,9 +108,15 @@ impl State {
                 project.failed = None;
                 project.sync_ended(now, report.rescan);
                 project.synced = Some(report.snapshot.clone());
+                if report.redefined {
+                    project.attempts.clear();
+                }
                 if project.fold.has_trouble("sync") {
                     let code = "sync".to_owned();
                     self.emit(out, now, id, EventKind::TroubleOver { code });
+                }
+                if report.redefined {
+                    self.emit(out, now, id, EventKind::EnvironmentChanged);
                 }
                 self.take_report(out, now, id, *report);
             }

@@ -313,6 +313,7 @@ fn synced(tree: u32, rescan: bool) -> SyncReport {
         slot_bytes: 1,
         notes: Vec::new(),
         rescan,
+        redefined: false,
     }
 }
 

@@ -204,6 +204,11 @@ impl Fold {
             .is_some_and(|known| known != identity)
     }
 
+    /// Whether what is known is about the tree of another trigger.
+    pub fn is_of_another(&self, trigger: Trigger) -> bool {
+        self.snapshot.is_some() && self.trigger != trigger
+    }
+
     /// Whether a trouble of this code is shown.
     pub fn has_trouble(&self, code: &str) -> bool {
         self.troubles.contains_key(code)
