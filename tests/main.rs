@@ -31,6 +31,8 @@ mod harness;
 mod hostile;
 #[path = "main/killed.rs"]
 mod killed;
+#[path = "main/liveness.rs"]
+mod liveness;
 #[path = "main/mirror/mod.rs"]
 mod mirror;
 #[path = "main/process.rs"]

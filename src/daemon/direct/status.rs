@@ -29,7 +29,7 @@ pub struct StatusPlace {
 
 impl StatusPlace {
     /// The status, and the file that it stands in; the newer one if both exist. `None` when
-    /// nobody has watched the project yet.
+    /// nobody has watched the project yet; what is about another project is nobody's word.
     ///
     /// # Errors
     /// When what lies there cannot be read.
@@ -41,6 +41,8 @@ impl StatusPlace {
             match store::read_status(dir) {
                 Ok(None) => {}
                 Ok(Some(text)) => match serde_json::from_slice::<Status>(&text) {
+                    // It came along with a project that was copied or moved here.
+                    Ok(status) if status.project_id != self.id => {}
                     Ok(status) => {
                         let newer =
                             |(known, _): &(Status, PathBuf)| known.updated_at < status.updated_at;
@@ -70,11 +72,11 @@ impl StatusPlace {
     }
 
     /// Whether the daemon that wrote a status is dead: the time in it has passed, or its
-    /// process is gone. After a clean stop there is none, and nobody is dead.
+    /// process is gone, or only waits for its parent to ask how it ended. After a clean stop there is none, and nobody is dead.
     pub fn daemon_is_dead(&self, status: &Status) -> bool {
         let gone = |pid: u32| {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-            pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+            pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH) || is_zombie(pid))
         };
         status.daemon_is_dead(self.now())
             || status
@@ -116,4 +118,13 @@ impl Handle {
             root: worktree.root,
         })
     }
+}
+
+fn is_zombie(pid: Pid) -> bool {
+    let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    // Without a word about it, it lives.
+    let stat = std::fs::read_to_string(path).unwrap_or_default();
+    // The name before it, in brackets, may hold anything.
+    let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+    state.is_some_and(|state| state.starts_with(['Z', 'X']))
 }
