@@ -222,9 +222,7 @@ impl View {
     }
 
     fn iteration(&mut self, one: &IterationRecord) {
-        let after = one.failures_after.map_or("not tested".to_owned(), |count| {
-            format!("{} -> {count} failing", one.failures_before)
-        });
+        let after = one.in_words();
         let style = match one.class {
             TurnClass::Fixed | TurnClass::Progress => Style::Good,
             _ => Style::Bad,

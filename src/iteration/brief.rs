@@ -89,6 +89,14 @@ fn told(text: &mut String, told: &[Told]) {
             Told::Worse => text.push_str(
                 "- Your last change made more fail and was taken back. Try something else.\n",
             ),
+            Told::Broke => text.push_str(
+                "- After your last change it does not build any more (or its tests cannot be \
+                 loaded), and the change was taken back. Try something else.\n",
+            ),
+            Told::Builds { now } => line(
+                text,
+                format_args!("- You got on: it did not build at the start; now {now} tests fail."),
+            ),
             Told::SameEdit => text.push_str(
                 "- You made the same change again, and it does not help. Try something else.\n",
             ),
@@ -223,9 +231,7 @@ fn tried(text: &mut String, tried: &[IterationRecord]) {
     }
     text.push_str("## What was tried\n\n");
     for one in tried.iter().rev().take(8).rev() {
-        let after = one
-            .failures_after
-            .map_or("not tested".to_owned(), |count| format!("{count} failing"));
+        let after = one.in_words();
         let changed: Vec<String> = one
             .changed
             .iter()

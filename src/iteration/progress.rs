@@ -45,6 +45,22 @@ pub struct Standing {
     pub counts: Counts,
 }
 
+impl Standing {
+    /// What fails, as it is told: what was lost has a place of its own, and a suite without
+    /// tests has none that fails.
+    pub fn told(&self) -> impl Iterator<Item = &TestKey> {
+        let none = format!("({})", Outcome::NoTests.as_str());
+        self.failing.iter().filter(move |key| {
+            !self.lost.contains(*key) && !(key.target.is_empty() && key.id == none)
+        })
+    }
+
+    /// How much fails, as it is told.
+    pub fn told_count(&self) -> u64 {
+        self.told().count() as u64
+    }
+}
+
 /// How a tree compares with the best one so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -235,6 +251,16 @@ mod tests {
         let after = standing(&[report], Some(&base), &head);
         assert!(after.green);
         assert_eq!(after.failing.len(), 1, "the removed test still fails");
+        assert_eq!(after.told_count(), 0, "and is told as vanished");
+    }
+
+    #[test]
+    fn a_suite_without_tests_has_none_that_fails() {
+        let mut report = Report::new("cargo", Source::Events, Outcome::NoTests);
+        report.run.suite = Some("cargo".into());
+        let now = standing(&[report], None, &Inventory::default());
+        assert_eq!(now.failing.len(), 1, "it is not green");
+        assert_eq!(now.told_count(), 0);
     }
 
     #[test]

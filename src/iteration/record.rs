@@ -129,7 +129,7 @@ impl LoopRecord {
                 .map_or_else(LoopStanding::default, |mark| LoopStanding {
                     outcome: Some(mark.standing.outcome),
                     counts: mark.standing.counts,
-                    failing: mark.standing.failing.len() as u64,
+                    failing: mark.standing.told_count(),
                 })
         };
         let Tests {
@@ -186,7 +186,7 @@ impl LoopRecord {
     /// What became of the base's tests: each is named once.
     fn tests(&self) -> Tests {
         let failing = |mark: &Option<Mark>| match mark {
-            Some(mark) if !mark.standing.green => mark.standing.failing.clone(),
+            Some(mark) if !mark.standing.green => mark.standing.told().cloned().collect(),
             _ => BTreeSet::new(),
         };
         let (before, after) = (failing(&self.state.base), failing(&self.state.best));

@@ -216,9 +216,15 @@ pub struct IterationRecord {
     pub changed: Vec<String>,
     /// Failing before.
     pub failures_before: u64,
-    /// Failing after; absent when nothing was tested.
+    /// Failing after, without those in `vanished`; absent when nothing was tested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures_after: Option<u64>,
+    /// What the suites came to before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome_before: Option<Outcome>,
+    /// What the suites came to after; absent when nothing was tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome_after: Option<Outcome>,
     /// How long the turn took, in milliseconds.
     pub turn_ms: u64,
     /// How long the tests took, in milliseconds.
@@ -235,6 +241,47 @@ pub struct IterationRecord {
     /// The tests of the base that were gone or newly skipped after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vanished: Vec<String>,
+    /// How many of those were newly skipped, and not gone.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub newly_skipped: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl IterationRecord {
+    /// What its tests came to, in words. Errors of a build and failing tests are no numbers to
+    /// be compared, and a test that vanished is none that fails.
+    pub fn in_words(&self) -> String {
+        let Some(after) = self.failures_after else {
+            return "not tested".to_owned();
+        };
+        let before = self.failures_before;
+        let unbuilt = |outcome: Option<Outcome>| {
+            outcome.filter(|outcome| {
+                matches!(outcome, Outcome::BuildFailed | Outcome::CollectionError)
+            })
+        };
+        let mut text = match (unbuilt(self.outcome_before), unbuilt(self.outcome_after)) {
+            (None, Some(Outcome::CollectionError)) => "tests cannot be loaded any more".to_owned(),
+            (None, Some(_)) => "does not build any more".to_owned(),
+            (Some(_), Some(Outcome::CollectionError)) => {
+                format!("tests cannot be loaded, {before} -> {after} errors")
+            }
+            (Some(_), Some(_)) => format!("does not build, {before} -> {after} errors"),
+            (Some(_), None) => format!("builds now, {after} failing"),
+            (None, None) => format!("{before} -> {after} failing"),
+        };
+        let gone = (self.vanished.len() as u64).saturating_sub(self.newly_skipped);
+        for (number, word) in [(gone, "vanished"), (self.newly_skipped, "newly skipped")] {
+            if number > 0 {
+                text.push_str(&format!(", {number} {word}"));
+            }
+        }
+        text
+    }
 }
 
 /// What became of a loop's result.
@@ -271,7 +318,7 @@ pub struct LoopStanding {
     pub outcome: Option<Outcome>,
     /// The counts of all suites together.
     pub counts: Counts,
-    /// Tests (or compile errors) that fail, missing and newly skipped ones included.
+    /// Tests (or compile errors) that fail; missing and newly skipped ones are not among them.
     pub failing: u64,
 }
 
@@ -400,4 +447,72 @@ pub enum LoopLine {
         /// What each one says.
         gates: Vec<GateAnswer>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_iteration_in_words() {
+        let failed = Some(Outcome::Failed);
+        let broken = Some(Outcome::BuildFailed);
+        let unloaded = Some(Outcome::CollectionError);
+        let table = [
+            (failed, 1, failed, Some(0), 0, 0, "1 -> 0 failing"),
+            (failed, 1, broken, Some(1), 0, 0, "does not build any more"),
+            (
+                failed,
+                1,
+                unloaded,
+                Some(1),
+                0,
+                0,
+                "tests cannot be loaded any more",
+            ),
+            (broken, 3, broken, Some(1), 0, 0, "does not build, 3 -> 1 errors"),
+            (broken, 1, failed, Some(4), 0, 0, "builds now, 4 failing"),
+            (
+                failed,
+                1,
+                Some(Outcome::NoTests),
+                Some(0),
+                4,
+                0,
+                "1 -> 0 failing, 4 vanished",
+            ),
+            (
+                failed,
+                2,
+                failed,
+                Some(1),
+                3,
+                1,
+                "2 -> 1 failing, 2 vanished, 1 newly skipped",
+            ),
+            (failed, 2, None, None, 0, 0, "not tested"),
+        ];
+        for (outcome_before, before, outcome_after, after, vanished, skipped, words) in table {
+            let one = IterationRecord {
+                iteration: 1,
+                agent: String::new(),
+                class: TurnClass::NoEdit,
+                ended: String::new(),
+                commit: None,
+                changed: Vec::new(),
+                failures_before: before,
+                failures_after: after,
+                outcome_before,
+                outcome_after,
+                turn_ms: 0,
+                test_ms: 0,
+                runs: Vec::new(),
+                gates: Vec::new(),
+                stderr: String::new(),
+                vanished: vec!["t".to_owned(); vanished],
+                newly_skipped: skipped,
+            };
+            assert_eq!(one.in_words(), words);
+        }
+    }
 }

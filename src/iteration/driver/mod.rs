@@ -367,12 +367,15 @@ impl Driver {
                 changed: Vec::new(),
                 failures_before: 0,
                 failures_after: None,
+                outcome_before: None,
+                outcome_after: None,
                 turn_ms: 0,
                 test_ms: 0,
                 runs: Vec::new(),
                 gates: Vec::new(),
                 stderr: String::new(),
                 vanished: Vec::new(),
+                newly_skipped: 0,
             });
             self.record.iterations.len() - 1
         });

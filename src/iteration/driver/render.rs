@@ -109,18 +109,15 @@ fn iterations(text: &mut String, report: &LoopReport) -> std::fmt::Result {
     )?;
     writeln!(text, "|---|---|---|---|---|---|---|")?;
     for one in &report.iterations {
-        let after = one
-            .failures_after
-            .map_or("not tested".to_owned(), |after| after.to_string());
         let commit = one.commit.as_deref().unwrap_or("–");
         writeln!(
             text,
-            "| {} | {} | {} ({}) | {} -> {after} | {:.1} | {:.1} | {} |",
+            "| {} | {} | {} ({}) | {} | {:.1} | {:.1} | {} |",
             one.iteration,
             one.agent,
             one.class.as_str(),
             one.ended,
-            one.failures_before,
+            one.in_words(),
             one.turn_ms as f64 / 1000.0,
             one.test_ms as f64 / 1000.0,
             &commit[..commit.len().min(12)]

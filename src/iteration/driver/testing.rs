@@ -5,6 +5,7 @@ use crate::iteration::driver::Driver;
 use crate::iteration::driver::prepare::Where;
 use crate::iteration::error::LoopError;
 use crate::iteration::inventory::Inventory;
+use crate::iteration::inventory::Lost;
 use crate::iteration::inventory::Ran;
 use crate::iteration::machine::LoopInput;
 use crate::iteration::machine::Mark;
@@ -89,11 +90,18 @@ impl Driver {
         }
         let base = self.base_inventory()?;
         let now = standing(&seen.tests.reports, base.as_ref(), &seen.inventory);
+        let skipped = base.map_or(0, |base| {
+            let lost = base.lost_in(&seen.inventory).into_iter();
+            lost.filter(|one| matches!(one, Lost::Skipped(key) if now.lost.contains(key)))
+                .count() as u64
+        });
         self.keep_tests(&tests_of(iteration), &seen)?;
         let test_ms = u64::try_from(seen.tests.took.as_millis()).unwrap_or(u64::MAX);
         let runs = seen.tests.reports.iter().filter_map(|it| it.run.id.clone());
         let entry = self.iteration(iteration);
-        entry.failures_after = Some(now.failing.len() as u64);
+        entry.failures_after = Some(now.told_count());
+        entry.outcome_after = Some(now.outcome);
+        entry.newly_skipped = skipped;
         entry.vanished = now.lost.iter().map(ToString::to_string).collect();
         entry.test_ms = test_ms;
         entry.runs = runs.collect();

@@ -63,11 +63,13 @@ impl Driver {
                 end
             }
         };
-        let failing = self.tip()?.standing.failing.len() as u64;
+        let standing = &self.tip()?.standing;
+        let (failing, outcome) = (standing.told_count(), standing.outcome);
         let entry = self.iteration(plan.iteration);
         entry.ended = in_words(&end.how);
         entry.changed.clone_from(&end.changed);
         entry.failures_before = failing;
+        entry.outcome_before = Some(outcome);
         entry.turn_ms = end.duration_ms;
         entry.stderr.clone_from(&end.stderr);
         Ok(LoopInput::TurnEnded(end))

@@ -94,13 +94,18 @@ pub(super) fn climb(state: &mut LoopState, class: TurnClass) -> Option<(StopReas
 fn progress(state: &mut LoopState) {
     let failing = |mark: &Option<Mark>| {
         mark.as_ref()
-            .map_or(0, |mark| mark.standing.failing.len() as u64)
+            .map_or(0, |mark| mark.standing.told_count())
     };
+    let stage = |mark: &Option<Mark>| mark.as_ref().map(|mark| mark.standing.stage);
     let before = failing(&state.base);
     let now = failing(&state.tip);
+    let unbuilt = Some(Stage::NotBuilt);
     state.ladder.rung = 0;
     state.ladder.edited = false;
-    state.told = vec![Told::Progress { before, now }];
+    state.told = vec![match stage(&state.base) == unbuilt && stage(&state.tip) != unbuilt {
+        true => Told::Builds { now },
+        false => Told::Progress { before, now },
+    }];
 }
 
 fn fruitless(state: &mut LoopState, class: TurnClass) {
@@ -109,8 +114,11 @@ fn fruitless(state: &mut LoopState, class: TurnClass) {
     }
     state.ladder.rung = (state.ladder.rung + 1).max(TOLD);
     if class == TurnClass::Worse {
+        let stage = |mark: &Option<Mark>| mark.as_ref().map(|mark| mark.standing.stage);
+        let broke = stage(&state.tip) == Some(Stage::NotBuilt)
+            && stage(&state.best) != Some(Stage::NotBuilt);
         state.tip.clone_from(&state.best);
-        state.told = vec![Told::Worse];
+        state.told = vec![if broke { Told::Broke } else { Told::Worse }];
     } else {
         state.told = vec![Told::NoProgress];
     }

@@ -148,6 +148,8 @@ pub enum Told {
     NoProgress,
     /// Its last turn made it worse and was taken back.
     Worse,
+    /// After its last turn it did not build any more; that was taken back.
+    Broke,
     /// Its last turn made the same edit as an earlier one.
     SameEdit,
     /// Its last turn ran into its time limit.
@@ -160,6 +162,11 @@ pub enum Told {
     Progress {
         /// Failing before.
         before: u64,
+        /// Failing now.
+        now: u64,
+    },
+    /// It builds now, and this many tests fail.
+    Builds {
         /// Failing now.
         now: u64,
     },

@@ -199,8 +199,8 @@ fn tested_now(state: &mut LoopState, tested: Tested) -> Vec<LoopEffect> {
         tier: state.ladder.tier,
         parent: tip.commit,
         tree: end.tree,
-        before: tip.standing.failing.len() as u64,
-        after: tested.standing.failing.len() as u64,
+        before: tip.standing.told_count(),
+        after: tested.standing.told_count(),
     })]
 }
 

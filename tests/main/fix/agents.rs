@@ -4,6 +4,7 @@
 use crate::fix::adder;
 use crate::fix::agent;
 use crate::fix::fix;
+use crate::fix::loop_dir;
 use crate::fix::fixture;
 use crate::fix::report;
 use crate::fix::slots;
@@ -127,6 +128,7 @@ fn an_agent_that_deletes_the_test_is_told_once() {
     let name = "tests::adds_two_numbers (adder)";
     assert_eq!(report["vanished"], serde_json::json!([name]), "{report:#}");
     assert_eq!(report["iterations"][0]["vanished"][0], name);
+    assert_eq!(report["iterations"][0]["failures_after"], 0);
     for list in ["fixed", "failing"] {
         assert_eq!(report[list], Value::Null, "{list}: {report:#}");
     }
@@ -206,6 +208,29 @@ fn an_agent_that_makes_the_same_edit_again_makes_no_progress() {
 #[test]
 fn an_agent_that_breaks_more_leaves_the_best_commit() {
     ends("breaks-more", &[], "no_progress", 111, 3);
+}
+
+#[test]
+fn an_agent_that_breaks_the_build_is_told_so() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let command = "echo \"$REGREEN_ITERATION is no Rust\" >> src/lib.rs";
+    let ran = project
+        .regreen(["fix", "--agent-command", command, "--max-iterations", "2"])
+        .run();
+    ran.complains("iteration 1: worse (does not build any more; the agent ended by itself");
+    let directory = loop_dir(&project).expect("a loop");
+    let brief = std::fs::read_to_string(directory.join("turns/2/brief.md")).expect("it is kept");
+    assert!(
+        brief.contains("After your last change it does not build any more"),
+        "{brief}"
+    );
+    assert!(
+        brief.contains("turn 1: worse (does not build any more)"),
+        "{brief}"
+    );
 }
 
 #[test]

@@ -138,6 +138,9 @@ fn a_suite_without_tests_gets_no_agent() {
     assert_eq!(report["spend"]["iterations"], 0, "{report:#}");
     let detail = report["detail"].as_str().expect("a detail");
     assert!(detail.contains("ran no tests"), "{detail}");
+    // What is not there does not fail.
+    assert_eq!(report["before"]["failing"], 0, "{report:#}");
+    assert_eq!(report["failing"], serde_json::Value::Null, "{report:#}");
     ran.exits(120);
 }
 
