@@ -99,6 +99,14 @@ pub fn begin(
     host: &HostEnv,
     flags: &[Flag],
 ) -> Result<(LoopRecord, Grounds), SetupError> {
+    if let Some(line) = &request.agent_command
+        && line.trim().is_empty()
+    {
+        return Err(SetupError::Start(
+            "`--agent-command` is empty: give it the command that is the agent, or leave it out"
+                .to_owned(),
+        ));
+    }
     let worktree = Worktree::discover(&request.path)?;
     if let Some(reason) = refuse_root(&worktree.root, &host.home) {
         return Err(SetupError::Refused {
@@ -144,6 +152,18 @@ fn record(
     budget.turn_ms = request.turn_timeout_ms.unwrap_or(budget.turn_ms);
     budget.tokens = request.tokens.or(budget.tokens);
     budget.micro_usd = request.micro_usd.or(budget.micro_usd);
+    for (nothing, flag, key) in [
+        (budget.iterations == 0, "--max-iterations", "max_iterations"),
+        (budget.wall_ms == 0, "--timeout", "timeout"),
+        (budget.turn_ms == 0, "--turn-timeout", "turn_timeout"),
+    ] {
+        if nothing {
+            return Err(SetupError::Start(format!(
+                "`{flag}` (`{key}` in the configuration's `[fix]`) is 0, and no agent could work: \
+                 give it more, or leave it out"
+            )));
+        }
+    }
     let tiers = u32::try_from(agents.len()).unwrap_or(u32::MAX);
     let gates = config.fix.gates.iter().map(|line| line.0.clone());
     Ok(LoopRecord {
@@ -308,9 +328,6 @@ fn config_at(
 fn agents(request: &FixRequest, config: &Config) -> Result<Vec<AgentSpec>, SetupError> {
     let mut specs = Vec::new();
     if let Some(line) = &request.agent_command {
-        if line.trim().is_empty() {
-            return Err(SetupError::Start("`--agent-command` is empty".to_owned()));
-        }
         specs.push(AgentSpec {
             name: "command".to_owned(),
             argv: Some(vec!["sh".to_owned(), "-c".to_owned(), line.clone()]),

@@ -74,6 +74,10 @@ fn bad_input_gets_a_clear_error() {
         &["fix", "--agent-command", " "],
         "`--agent-command` is empty",
     );
+    refuse(&["fix", "--agent-command", ""], "is empty");
+    let zero = "`--max-iterations` (`max_iterations` in the configuration's `[fix]`) is 0";
+    refuse(&["fix", "--max-iterations", "0"], zero);
+    refuse(&["fix", "--timeout", "0s"], "--timeout");
     refuse(&["fix", "--timeout", "soon"], "--timeout");
     refuse(&["fix", "--max-iterations", "many"], "--max-iterations");
     refuse(&["fix", "--usd", "lots"], "not a number of dollars");
