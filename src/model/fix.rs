@@ -470,7 +470,15 @@ mod tests {
                 0,
                 "tests cannot be loaded any more",
             ),
-            (broken, 3, broken, Some(1), 0, 0, "does not build, 3 -> 1 errors"),
+            (
+                broken,
+                3,
+                broken,
+                Some(1),
+                0,
+                0,
+                "does not build, 3 -> 1 errors",
+            ),
             (broken, 1, failed, Some(4), 0, 0, "builds now, 4 failing"),
             (
                 failed,

@@ -92,20 +92,19 @@ pub(super) fn climb(state: &mut LoopState, class: TurnClass) -> Option<(StopReas
 }
 
 fn progress(state: &mut LoopState) {
-    let failing = |mark: &Option<Mark>| {
-        mark.as_ref()
-            .map_or(0, |mark| mark.standing.told_count())
-    };
+    let failing = |mark: &Option<Mark>| mark.as_ref().map_or(0, |mark| mark.standing.told_count());
     let stage = |mark: &Option<Mark>| mark.as_ref().map(|mark| mark.standing.stage);
     let before = failing(&state.base);
     let now = failing(&state.tip);
     let unbuilt = Some(Stage::NotBuilt);
     state.ladder.rung = 0;
     state.ladder.edited = false;
-    state.told = vec![match stage(&state.base) == unbuilt && stage(&state.tip) != unbuilt {
-        true => Told::Builds { now },
-        false => Told::Progress { before, now },
-    }];
+    state.told = vec![
+        match stage(&state.base) == unbuilt && stage(&state.tip) != unbuilt {
+            true => Told::Builds { now },
+            false => Told::Progress { before, now },
+        },
+    ];
 }
 
 fn fruitless(state: &mut LoopState, class: TurnClass) {

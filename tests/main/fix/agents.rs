@@ -4,8 +4,8 @@
 use crate::fix::adder;
 use crate::fix::agent;
 use crate::fix::fix;
-use crate::fix::loop_dir;
 use crate::fix::fixture;
+use crate::fix::loop_dir;
 use crate::fix::report;
 use crate::fix::slots;
 use crate::support::Project;
