@@ -163,7 +163,7 @@ pub fn text(status: &Status, now: Timestamp, paint: Paint) -> Vec<String> {
 }
 
 /// The loops that have not ended, a line each.
-fn loops(status: &Status, paint: Paint) -> Vec<String> {
+pub fn loops(status: &Status, paint: Paint) -> Vec<String> {
     let open = status.loops.iter().filter(|one| one.stop.is_none());
     open.map(|one| {
         let what = match one.iteration {

@@ -108,6 +108,11 @@ async fn act(handle: &Handle, args: &Args) -> Result<anyhow::Result<u8>, FixErro
             report?
         }
         Verb::Stop(_) => {
+            let report = handle.loop_report(&id).await?;
+            if let (Some(reason), false) = (report.stop_reason, args.json) {
+                let line = format!("loop {id} had ended already: {}", reason.as_str());
+                return Ok(out::line(line).map(|()| EXIT_OK).map_err(Into::into));
+            }
             let (report, ()) = tokio::join!(handle.stop_loop(&id, watch), view.show(lines));
             report?
         }

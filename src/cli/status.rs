@@ -67,13 +67,13 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             let dead = place.daemon_is_dead(&status);
             let status = match args.json {
                 true => status,
-                false => believed(&handle, &status, dead),
+                false => with_loops(&handle, &place, believed(&handle, &status, dead))?,
             };
             show(&status, dead, place.now(), args.json)?;
             (status, dead)
         }
         None => {
-            let status = place.nothing_known();
+            let status = with_loops(&handle, &place, place.nothing_known())?;
             never_watched(&status, place.now(), args.json)?;
             (status, false)
         }
@@ -92,8 +92,26 @@ fn never_watched(status: &Status, now: Timestamp, json: bool) -> anyhow::Result<
     ));
     match json {
         true => out::json(status),
-        false => Ok(out::line(live::headline(status, now, Paint::stdout()))?),
+        false => {
+            let paint = Paint::stdout();
+            out::line(live::headline(status, now, paint))?;
+            for line in live::loops(status, paint) {
+                out::line(line)?;
+            }
+            Ok(())
+        }
     }
+}
+
+/// The status with its loops as they are on record: one that ended a moment ago has ended, and
+/// one that was never told to a daemon is shown.
+fn with_loops(handle: &Handle, place: &StatusPlace, mut status: Status) -> anyhow::Result<Status> {
+    let open = remote::small_runtime()?.block_on(handle.open_loops(place));
+    if let Some(open) = open {
+        status.loops.retain(|one| one.stop.is_some());
+        status.loops.extend(open);
+    }
+    Ok(status)
 }
 
 /// The verdict's code. Only a green that is about now is a reason to go on.

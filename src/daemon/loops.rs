@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 /// The store is asked at most this often whether somebody else wrote to it: the daemon's own
 /// writes change its files as well.
 const LOOK: Duration = Duration::from_secs(1);
+/// And while a loop is driven: what it came to is not to be old news.
+const GLANCE: Duration = Duration::from_millis(200);
 /// How often it is asked though nothing was heard.
 const SAFETY: Duration = Duration::from_secs(30);
 
@@ -60,7 +62,10 @@ pub(super) async fn watch(
                     }
                 }
             }
-            tokio::time::sleep(LOOK).await;
+            let driven = seen
+                .as_ref()
+                .is_some_and(|(_, open)| open.iter().any(|(_, driven)| *driven));
+            tokio::time::sleep(if driven { GLANCE } else { LOOK }).await;
             // A driver that dies writes nothing.
             let calm = seen
                 .as_ref()
@@ -126,12 +131,7 @@ pub(super) async fn tell(
             let driven = report.state != INTERRUPTED;
             open.push((report.id.clone(), driven));
         }
-        let status = LoopStatus {
-            id: report.id,
-            state: report.state,
-            iteration: report.spend.iterations,
-            stop: report.stop_reason,
-        };
+        let status = LoopStatus::from(report);
         // Fails only once the hub is gone.
         let _ = inbox.send(Input::Loop { project, status });
     }

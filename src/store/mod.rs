@@ -79,6 +79,11 @@ impl Store {
         })
     }
 
+    /// Whether there is a store in a directory.
+    pub fn is_in(dir: &Path) -> bool {
+        dir.join(schema::FILE).exists()
+    }
+
     /// The directory it lies in.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -5,6 +5,7 @@ use crate::model::Timestamp;
 use crate::store::Store;
 use crate::store::StoreError;
 use rusqlite::Connection;
+use rusqlite::TransactionBehavior;
 use rusqlite::params;
 use std::fs;
 use std::path::Path;
@@ -100,7 +101,11 @@ impl Store {
 }
 
 fn trim(c: &mut Connection, keep: Keep, before: i64, dry: bool) -> rusqlite::Result<Removed> {
-    let transaction = c.transaction()?;
+    let behavior = match dry {
+        true => TransactionBehavior::Deferred,
+        false => TransactionBehavior::Immediate,
+    };
+    let transaction = c.transaction_with_behavior(behavior)?;
     let (newest, events) = (NEWEST as i64, keep.events as i64);
     let runs = params![newest, before, (keep.runs.max(NEWEST)) as i64];
     let removed = Removed {

@@ -3,12 +3,14 @@
 
 use crate::store::StoreError;
 use rusqlite::Connection;
+use rusqlite::ErrorCode;
 use rusqlite::Transaction;
 use rusqlite::TransactionBehavior;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
+use std::time::Instant;
 
 /// The version of the tables that this program reads and writes.
 pub const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -89,6 +91,9 @@ const MIGRATIONS: &[&str] = &[
 /// The database's name in the store's directory.
 pub(crate) const FILE: &str = "store.sqlite";
 
+/// How long an open waits for others.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 pub(crate) fn open(dir: &Path) -> Result<Connection, StoreError> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -109,9 +114,7 @@ fn prepare(mut connection: Connection, dir: &Path, path: &Path) -> Result<Connec
     connection
         .busy_timeout(Duration::from_secs(2))
         .map_err(sql)?;
-    let found: u32 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(sql)?;
+    let found = patient(|| version(&connection)).map_err(sql)?;
     if found > VERSION {
         return Err(StoreError::Newer {
             path: path.to_owned(),
@@ -119,9 +122,7 @@ fn prepare(mut connection: Connection, dir: &Path, path: &Path) -> Result<Connec
             known: VERSION,
         });
     }
-    connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .map_err(sql)?;
+    patient(|| connection.pragma_update(None, "journal_mode", "WAL")).map_err(sql)?;
     connection
         .pragma_update(None, "synchronous", "NORMAL")
         .map_err(sql)?;
@@ -129,7 +130,7 @@ fn prepare(mut connection: Connection, dir: &Path, path: &Path) -> Result<Connec
         if found > 0 {
             back_up(&connection, dir, found)?;
         }
-        migrate(&mut connection, found).map_err(|e| StoreError::sql("migrate", dir, e))?;
+        patient(|| migrate(&mut connection)).map_err(|e| StoreError::sql("migrate", dir, e))?;
     }
     Ok(connection)
 }
@@ -150,9 +151,32 @@ fn back_up(connection: &Connection, dir: &Path, found: u32) -> Result<(), StoreE
     Ok(())
 }
 
-fn migrate(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
+/// Whoever closes a database last locks it for a moment while it tidies up, and SQLite calls
+/// that busy at once, however long it was told to wait.
+fn patient<T>(mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
-    for step in &MIGRATIONS[found as usize..] {
+    // Another process may have done it meanwhile.
+    let found = version(&transaction)?;
+    for step in MIGRATIONS.iter().skip(found as usize) {
         transaction.execute_batch(step)?;
     }
     set_version(&transaction)?;

@@ -250,3 +250,24 @@ async fn retention_removes_what_is_old_and_never_what_is_open() {
     assert!(left.iter().any(|run| run.id.as_str() == "r000"));
     assert_eq!(std::fs::read_dir(&runs).unwrap().count(), 30);
 }
+
+#[test]
+fn a_store_that_others_open_and_close_is_never_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    let work = &|number: i64| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        for round in 0..25 {
+            let store = Store::open(dir.path()).unwrap();
+            let wrote = store.commit(vec![queued(round, &format!("r{number}-{round}"))]);
+            runtime.block_on(wrote).unwrap();
+            runtime.block_on(store.close());
+        }
+    };
+    std::thread::scope(|scope| {
+        for number in 0..3 {
+            scope.spawn(move || work(number));
+        }
+    });
+}

@@ -7,6 +7,7 @@ use crate::store::journal;
 use crate::store::loops;
 use rusqlite::Connection;
 use rusqlite::Transaction;
+use rusqlite::TransactionBehavior;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -236,7 +237,8 @@ fn write_all(
     backlog: &VecDeque<Write>,
     group: &[(Write, Option<Ack>)],
 ) -> rusqlite::Result<Answers> {
-    let mut transaction = connection.transaction()?;
+    // Another process may be writing too: a lock that is asked for at once is waited for.
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for write in backlog {
         // Its trouble, if it is its own, was logged; trying it again would not help.
         let _ = write_apart(&mut transaction, write)?;

@@ -4,13 +4,16 @@ use crate::daemon::Handle;
 use crate::daemon::site;
 use crate::daemon::statuses;
 use crate::git::Worktree;
+use crate::iteration::records;
 use crate::model::ProjectId;
 use crate::model::Timestamp;
 use crate::model::status::Fold;
+use crate::model::status::LoopStatus;
 use crate::model::status::Status;
 use crate::model::wire::Problem;
 use crate::run;
 use crate::store;
+use crate::store::Store;
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::process::test_kill_process;
@@ -104,6 +107,29 @@ impl StatusPlace {
 }
 
 impl Handle {
+    /// The project's loops that have not ended, as they are on record: that is true of now
+    /// whoever drives them, and needs no daemon. `None` when the records cannot be read.
+    pub async fn open_loops(&self, place: &StatusPlace) -> Option<Vec<LoopStatus>> {
+        let state_dir = self.host().state_dir();
+        // Who only looks makes nothing.
+        if !Store::is_in(&state_dir) {
+            return Some(Vec::new());
+        }
+        let found = match Store::open(&state_dir) {
+            Ok(store) => records::standings(&store, &state_dir, Some(&place.id)).await,
+            Err(error) => Err(error.into()),
+        };
+        let found = found
+            .inspect_err(|error| tracing::debug!(%error, "the loops on record cannot be read"))
+            .ok()?;
+        let open = found.into_iter().map(|(_, report)| report);
+        Some(
+            open.filter(|report| report.stop_reason.is_none())
+                .map(LoopStatus::from)
+                .collect(),
+        )
+    }
+
     /// Where the status file of the project at `path` can lie.
     ///
     /// # Errors

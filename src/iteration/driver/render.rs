@@ -1,5 +1,6 @@
 //! The report for people.
 
+use crate::model::INTERRUPTED;
 use crate::model::Landing;
 use crate::model::LoopReport;
 use crate::model::TurnClass;
@@ -14,9 +15,11 @@ pub fn markdown(report: &LoopReport) -> String {
 }
 
 fn write(text: &mut String, report: &LoopReport) -> std::fmt::Result {
-    let reason = report
-        .stop_reason
-        .map_or("going on", |reason| reason.as_str());
+    let reason = match report.stop_reason {
+        Some(reason) => reason.as_str(),
+        None if report.state == INTERRUPTED => INTERRUPTED,
+        None => "going on",
+    };
     let decided = report
         .landing
         .word()

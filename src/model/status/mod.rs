@@ -17,6 +17,7 @@ use crate::model::Failure;
 use crate::model::Isolation;
 use crate::model::LeftOutFile;
 use crate::model::LoopId;
+use crate::model::LoopReport;
 use crate::model::Note;
 use crate::model::Outcome;
 use crate::model::ProjectId;
@@ -202,6 +203,17 @@ pub struct LoopStatus {
     /// Why it ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopReason>,
+}
+
+impl From<LoopReport> for LoopStatus {
+    fn from(report: LoopReport) -> LoopStatus {
+        LoopStatus {
+            id: report.id,
+            state: report.state,
+            iteration: report.spend.iterations,
+            stop: report.stop_reason,
+        }
+    }
 }
 
 /// How changes are noticed.

@@ -171,9 +171,19 @@ fn another_process_can_stop_a_loop_and_a_dead_one_too() {
     let project = adder();
     let running = start(&project, "counts-and-hangs");
     until_the_agent_works(&project);
+    let status = || project.regreen(["status"]).run();
+    status().exits(0).says("turn, iteration 1");
     running.kill_9();
+    // No daemon has ever watched it, and the loop is shown.
+    status().exits(0).says("interrupted, iteration 1");
+    let shown = project.regreen(["loops", "show"]).run();
+    shown.exits(0).says(": interrupted\n");
     let stopped = project.regreen(["loops", "stop", "--json"]).run();
     assert_eq!(report(&stopped)["stop_reason"], "cancelled", "{stopped}");
+    assert!(!status().stdout().contains("loop l"), "{}", status());
+    // It is over, and that is said.
+    let again = project.regreen(["loops", "stop"]).run();
+    again.exits(0).says("had ended already: cancelled");
 }
 
 /// The project's only loop in the status, once it is in this state.
@@ -234,6 +244,9 @@ fn a_daemon_shows_a_killed_loop_as_interrupted_and_starts_no_agent() {
     let ran = project.regreen(["loops", "resume", "--json"]).run();
     let report = report(&ran);
     assert_eq!(report["stop_reason"], "passed", "{ran}");
+    // At once, though the daemon is another process.
+    let status = project.regreen(["status"]).run();
+    assert!(!status.stdout().contains("loop l"), "{status}");
     assert_eq!(starts(directory(&report)), [1]);
     until_the_status_says(&project, "stopped");
     daemon.terminate().exits(0);
