@@ -21,6 +21,8 @@ FRAMES = 30
 IDS = 200000
 
 _writer = None
+# Kept, because a test may have put something else in their place.
+_exec, _compile = exec, compile
 _quoted = json.encoder.encode_basestring
 
 
@@ -106,71 +108,14 @@ def _cap(text, most):
     return "%s\n[... %d characters left out ...]\n%s" % (text[:head], len(text) - head - tail, text[-tail:])
 
 
-def _side(value):
-    try:
-        return _cap(repr(value), SIDE)
-    except Exception as error:
-        return "<unprintable %s: %s>" % (type(value).__name__, type(error).__name__)
-
-
-# ---------------------------------------------------------------- exceptions
-
-
-def _innermost(error):
-    """The error that began a chain: the cause of an import error says more than pytest's own."""
-    seen = []
-    while error is not None and error not in seen and len(seen) < 20:
-        seen.append(error)
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return seen
-
-
-def _frames(error):
-    """(file, line, function), innermost first, without pytest's own."""
-    frames, trace = [], error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        hidden = trace.tb_frame.f_locals.get("__tracebackhide__", False) is True
-        name = code.co_filename
-        own = os.sep + "_pytest" + os.sep in name or os.sep + "pluggy" + os.sep in name
-        own = own or name == __file__ or name.startswith("<frozen ")
-        if not own and not hidden:
-            frames.append([name, trace.tb_lineno, getattr(code, "co_qualname", code.co_name)])
-        trace = trace.tb_next
-    frames.reverse()
-    return frames[:FRAMES]
-
-
-def _exception(error):
-    """What is known of an exception, in plain types (xdist carries them between processes)."""
-    found = {"type": type(error).__name__, "module": str(type(error).__module__), "frames": _frames(error)}
-    found["bases"] = [base.__name__ for base in type(error).__mro__[1:6]]
-    try:
-        found["message"] = _cap(str(error), MESSAGE)
-    except Exception:
-        found["message"] = "<unprintable %s>" % type(error).__name__
-    if isinstance(error, SyntaxError):
-        found["syntax"] = [str(error.filename), error.lineno or 0, error.offset or 0, _cap(error.msg, MESSAGE)]
-    return found
-
-
-def _longrepr(report):
-    try:
-        text = getattr(report, "longreprtext", "") or ""
-        if not text and report.longrepr is not None:
-            text = str(report.longrepr)
-        return _cap(text, DETAILS)
-    except Exception:
-        return ""
-
-
-def _crash(report):
-    """(file, line, message) as pytest itself names the place."""
-    try:
-        crash = report.longrepr.reprcrash
-        return [str(crash.path), crash.lineno, _cap(crash.message, MESSAGE)]
-    except Exception:
-        return None
+def _later():
+    """Takes up what only failures need (regreen_pytest_failures.py, which follows this file as a
+    text). Compiling it at every start would cost more than everything else in here; reading a
+    file at that moment is not possible where a test plays with the file system."""
+    global _LATER
+    if _LATER is not None:
+        text, _LATER = _LATER, None
+        _exec(_compile(text, __file__, "exec"), globals())
 
 
 # ------------------------------------------------------------------- session
@@ -184,19 +129,10 @@ def pytest_load_initial_conftests():
     try:
         info = outcome.excinfo
         if info is not None:
+            _later()
             _conftest_error(info[1])
     except Exception:
         pass
-
-
-def _conftest_error(error):
-    if type(error).__name__ != "ConftestImportFailure":
-        return
-    cause = getattr(error, "cause", None)
-    if cause is None:
-        cause = error.excinfo[1]
-    chain = _innermost(cause)
-    _write("conftest_error", path=str(error.path), error=_exception(chain[0]))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -271,6 +207,7 @@ def pytest_unconfigure(config):
 
 @_quietly
 def pytest_internalerror(excrepr, excinfo):
+    _later()
     _write("internal_error", error=_exception(excinfo.value), details=_cap(str(excrepr), DETAILS))
 
 
@@ -287,6 +224,7 @@ _sides = {}
 
 @_quietly
 def pytest_assertrepr_compare(config, op, left, right):
+    _later()
     _sides["last"] = [str(op), _side(left), _side(right)]
     return None
 
@@ -341,6 +279,7 @@ def pytest_runtest_makereport(item, call):
             _sides.pop("last", None)
         report = outcome.get_result()
         if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
+            _later()
             chain = _innermost(call.excinfo.value)
             extra = _exception(chain[0])
             # The comparison belongs to this failure only if the failure is an assertion.
@@ -351,20 +290,6 @@ def pytest_runtest_makereport(item, call):
         pass
 
 
-def _xfail(report):
-    return hasattr(report, "wasxfail") and _cap(report.wasxfail, 1000)
-
-
-def _subtest(report):
-    context = getattr(report, "context", None)
-    if context is None or not type(report).__name__.lower().startswith("subtest"):
-        return None
-    kwargs = getattr(context, "kwargs", {}) or {}
-    shown = {str(key): value if isinstance(value, str) else _side(value) for key, value in dict(kwargs).items()}
-    message = getattr(context, "msg", None)
-    return {"message": None if message is None else _cap(message, 1000), "kwargs": shown}
-
-
 @_quietly
 def pytest_runtest_logreport(report):
     if _writer is None:
@@ -373,25 +298,9 @@ def pytest_runtest_logreport(report):
         if not _hold(report):
             _release(report.nodeid)
         return
+    _later()
     _release(report.nodeid)
-    record = {
-        "id": report.nodeid, "when": report.when, "outcome": report.outcome,
-        "ms": int(max(getattr(report, "duration", 0.0), 0.0) * 1000),
-    }
-    xfail, subtest = _xfail(report), _subtest(report)
-    if xfail is not False:
-        record["xfail"] = xfail
-    if subtest is not None:
-        record["subtest"] = subtest
-    if report.outcome == "failed":
-        record["at"] = [str(report.location[0]), report.location[1]] if report.location else None
-        record["details"] = _longrepr(report)
-        record["crash"] = _crash(report)
-        record["error"] = getattr(report, "regreen", None)
-        record["out"] = _cap(report.capstdout, DETAILS)
-        record["err"] = _cap(report.capstderr, DETAILS)
-        record["log"] = _cap(report.caplog, DETAILS)
-    _write("report", **record)
+    _write("report", **_record(report))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -401,6 +310,7 @@ def pytest_make_collect_report(collector):
         report = outcome.get_result()
         call = getattr(report, "call", None)
         if report.outcome == "failed" and call is not None and call.excinfo is not None:
+            _later()
             report.regreen = [_exception(error) for error in _innermost(call.excinfo.value)]
     except Exception:
         pass
@@ -409,6 +319,7 @@ def pytest_make_collect_report(collector):
 @_quietly
 def pytest_collectreport(report):
     if report.outcome == "failed":
+        _later()
         _write(
             "collect_error", id=report.nodeid, path=str(report.fspath) if hasattr(report, "fspath") else None,
             errors=getattr(report, "regreen", None), details=_longrepr(report),

@@ -49,7 +49,12 @@ use crate::report::Phase;
 use crate::text::Tail;
 
 /// The reporter plugin's source.
-pub const REPORTER: &str = include_str!("../../reporters/regreen_pytest.py");
+pub const REPORTER: &str = concat!(
+    include_str!("../../reporters/regreen_pytest.py"),
+    "\n\n_LATER = r'''",
+    include_str!("../../reporters/regreen_pytest_failures.py"),
+    "'''\n",
+);
 /// The reporter's module name (`-p regreen_pytest`).
 pub const REPORTER_NAME: &str = "regreen_pytest";
 /// The environment variable that names the reporter's file.
