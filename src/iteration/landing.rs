@@ -256,17 +256,23 @@ fn may_land(record: &LoopRecord) -> Result<String, LoopError> {
             id = record.id()
         )),
         (Some(other), _) => Some(format!(
-            "ended {}: only what passed is applied",
-            other.as_str()
+            "ended {}: only what passed is applied; `regreen loops resume {}` gives it more to \
+             spend",
+            other.as_str(),
+            record.id()
         )),
-        (None, _) => Some("has not ended yet".to_owned()),
+        (None, _) => Some(format!(
+            "has not ended yet: `regreen loops show {}` says how far it is",
+            record.id()
+        )),
     };
     if let Some(reason) = against {
         return Err(refuse(reason));
     }
     record.branch.clone().ok_or_else(|| {
         LoopError::Refused(format!(
-            "the loop started from a detached HEAD; its result is on `{}`",
+            "the loop started from a detached HEAD, and there is no branch to move: its result is \
+             on `{}`, merge that by hand",
             record.loop_branch()
         ))
     })
@@ -336,11 +342,15 @@ impl Attempt {
         let (base, tip) = (oid(&base.commit)?, oid(&best.commit)?);
         let start = oid(&record.tip)?;
         let grounds = grounds.clone();
+        let result = record.loop_branch();
         let planned = spawn_blocking(move || {
             let objects = Objects::open(&grounds.state_dir(), &grounds.worktree)?;
             let name = format!("refs/heads/{branch}");
             let onto = grounds.worktree.read_ref(&name)?.ok_or_else(|| {
-                LoopError::Refused(format!("the branch `{branch}` does not exist any more"))
+                LoopError::Refused(format!(
+                    "the branch `{branch}` does not exist any more: make it again with `git \
+                     branch {branch} {start}`, or take the result from `{result}`"
+                ))
             })?;
             let onto_tree = objects.commit_info(onto)?.tree;
             // A loop that began from a dirty work tree brings its own edits, not the user's.
@@ -349,7 +359,8 @@ impl Attempt {
                 Rebased::Conflict { commit, paths } => {
                     return Err(LoopError::Refused(format!(
                         "commit {commit} conflicts with `{branch}` as it is now in `{}`; the \
-                         result stays on the loop's branch",
+                         result stays on `{result}`: merge that by hand, or start anew with \
+                         `regreen fix`",
                         paths.join("`, `")
                     )));
                 }

@@ -181,9 +181,11 @@ impl Driver {
             Some(StopReason::Passed | StopReason::AlreadyGreen | StopReason::NeedsApproval) => {
                 Err(LoopError::State {
                     id: self.record.id().clone(),
-                    reason: "ended green: there is nothing to go on with; see `regreen loops \
-                             show`"
-                        .to_owned(),
+                    reason: format!(
+                        "ended green: there is nothing to go on with; `regreen loops show {}` \
+                         says what can be done with it",
+                        self.record.id()
+                    ),
                 })
             }
             _ => Ok(()),

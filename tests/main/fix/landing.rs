@@ -62,7 +62,12 @@ fn a_branch_that_moved_gets_the_commits_on_top() {
     let Some(project) = passed() else { return };
     project.write("notes.txt", "meanwhile\n");
     let moved = project.commit("meanwhile");
-    project.regreen(["loops", "apply"]).run().exits(0);
+    let ran = project.regreen(["loops", "apply"]).run();
+    let said = ran.exits(0).stdout();
+    let (_, branch) = said.split_once("`git branch -D ").expect("it says how");
+    let (branch, _) = branch.split_once('`').expect("it ends");
+    assert!(branch.starts_with("regreen/"), "{said}");
+    project.git(["branch", "-q", "-D", branch]);
     assert_eq!(project.git(["rev-parse", "main~1"]), moved);
     assert!(project.read("src/lib.rs").contains("left + right"));
     assert_eq!(project.read("notes.txt"), "meanwhile\n");
@@ -101,6 +106,16 @@ fn a_conflict_is_refused_and_names_the_file() {
         .complains("conflicts with `main`")
         .complains("src/lib.rs");
     before.unchanged_in(&project);
+    let refused = project.regreen(["loops", "apply"]).run();
+    refused
+        .exits(1)
+        .complains("merge that by hand, or start anew");
+    project.git(["checkout", "-q", "--detach"]);
+    project.git(["branch", "-q", "-D", "main"]);
+    let refused = project.regreen(["loops", "apply"]).run();
+    refused
+        .exits(1)
+        .complains("make it again with `git branch main ");
 }
 
 #[test]
