@@ -32,6 +32,9 @@ use tokio::net::UnixStream;
 /// An answer takes at most this long; what takes longer is not waited for over this socket.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Who is there at all says so within this time.
+const GREETING: Duration = Duration::from_secs(10);
+
 /// An answer has at most so many bytes.
 const MAX_ANSWER: usize = 32 << 20;
 
@@ -46,6 +49,17 @@ pub enum ClientError {
         .0.display()
     )]
     Unreachable(PathBuf),
+    /// Somebody listens and does not answer.
+    #[error(
+        "the regreen daemon (process {pid}) took the connection and has not answered for {} s; \
+         if it was stopped, `kill -CONT {pid}` lets it go on; if it hangs, `kill -9 {pid}` ends \
+         it, and nothing that was accepted is lost",
+        GREETING.as_secs()
+    )]
+    Silent {
+        /// Its process id.
+        pid: i32,
+    },
     /// The daemon said no.
     #[error(transparent)]
     Refused(#[from] Problem),
@@ -78,7 +92,21 @@ impl Client {
     /// # Errors
     /// When nobody answers.
     pub async fn health(&self) -> Result<Health, ClientError> {
-        self.get("/v1/healthz").await
+        let asked = self.get("/v1/healthz");
+        match tokio::time::timeout(GREETING, asked).await {
+            Ok(answer) => answer,
+            Err(_) => Err(match self.listener().await {
+                Some(pid) => ClientError::Silent { pid },
+                None => ClientError::Broken("it takes too long".to_owned()),
+            }),
+        }
+    }
+
+    /// Who listens at the socket, as the kernel knows it.
+    async fn listener(&self) -> Option<i32> {
+        let connect = UnixStream::connect(&self.socket);
+        let stream = tokio::time::timeout(Duration::from_secs(1), connect).await;
+        stream.ok()?.ok()?.peer_cred().ok()?.pid()
     }
 
     /// What is watched.

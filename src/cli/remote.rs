@@ -50,7 +50,7 @@ where
 /// Says what a daemon's refusal is, and answers the exit code.
 pub fn failed(error: &ClientError) -> u8 {
     match error {
-        ClientError::Unreachable(_) => {
+        ClientError::Unreachable(_) | ClientError::Silent { .. } => {
             out::tell(format!("regreen: {error}"));
             EXIT_UNREACHABLE
         }

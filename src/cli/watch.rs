@@ -155,6 +155,7 @@ async fn host_or_attach(
             Err(StartError::Instance(InstanceError::Taken { pid })) => {
                 match Client::connect(host).await {
                     Ok(client) => return attach(&client, pid, root, place, ends).await,
+                    Err(error @ ClientError::Silent { .. }) => return Err(error.into()),
                     // It is just starting, or just ending.
                     Err(_) if tries < TRIES => {
                         tries += 1;

@@ -515,6 +515,11 @@ fn broken(suite: &str, run: &RunId, note: Note) -> Report {
 /// hub has the tree walked then in any case.
 async fn forward(shared: Arc<Shared>, project: ProjectId, mut events: mpsc::Receiver<WatchEvent>) {
     let mut first = true;
+    // What the watcher before it had to say is over.
+    shared.tell(Input::WatchMode {
+        project: project.clone(),
+        degraded: None,
+    });
     while let Some(event) = events.recv().await {
         let project = project.clone();
         let was_first = std::mem::take(&mut first);

@@ -49,6 +49,8 @@ pub(super) struct Site {
     worktree: Worktree,
     /// What tells its repository from another at the same path.
     identity: Option<String>,
+    /// Its directory: watcher and mirror hold on to this one.
+    top: Option<(u64, u64)>,
     mirror: Mirror,
     /// The configuration in force; the last good one while the files are broken.
     config: Config,
@@ -73,6 +75,8 @@ struct Last {
 impl Site {
     /// Takes slot 0 of the worktree at `path`.
     pub fn open(host: &Arc<HostEnv>, shim: &Path, path: &Path) -> Result<Site, Note> {
+        // Looked at before: what takes its place meanwhile is found at the next look.
+        let top = inode(path);
         let worktree = Worktree::discover(path).map_err(|e| match path.exists() {
             true => note("open", &e),
             false => gone(path),
@@ -104,6 +108,7 @@ impl Site {
             shim: shim.to_owned(),
             project: worktree.id(),
             identity: identity(&worktree),
+            top,
             worktree,
             mirror,
             config,
@@ -122,7 +127,8 @@ impl Site {
 
     /// Whether its repository still is where it was.
     pub fn stands(&self) -> bool {
-        self.worktree.root.is_dir() && identity(&self.worktree) == self.identity
+        let top = inode(&self.worktree.root);
+        top.is_some() && top == self.top && identity(&self.worktree) == self.identity
     }
 
     pub fn worktree(&self) -> &Worktree {
@@ -425,6 +431,11 @@ fn gone(path: &Path) -> Note {
         path.display()
     );
     Note::new("open", text).remedy(remedy)
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let meta = path.symlink_metadata().ok()?;
+    meta.is_dir().then(|| (meta.dev(), meta.ino()))
 }
 
 /// Tells a git directory from every other, also from one that took its place: inode numbers

@@ -36,6 +36,10 @@ pub enum Trigger {
     Commit,
 }
 
+/// Why watching is degraded while the worktree is not where it was; nothing that is known is
+/// about now then.
+pub const UPROOTED: &str = "the worktree was moved or removed";
+
 /// A debounced batch of touched paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {

@@ -6,6 +6,7 @@ use crate::git::IgnoreRules;
 use crate::git::Worktree;
 use crate::model::Origin;
 use crate::model::Trigger;
+use crate::model::UPROOTED;
 use crate::watch::WatchError;
 use crate::watch::WatchEvent;
 use crate::watch::batch::Batch;
@@ -36,6 +37,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +59,9 @@ const RECONCILE_DEGRADED: Duration = Duration::from_secs(10);
 
 /// Wake up at least this often, to notice a suspend.
 const NAP: Duration = Duration::from_secs(15);
+
+/// How often a worktree that is not where it was is looked for.
+const LOOK_FOR: Duration = Duration::from_millis(500);
 
 /// Try again to hand over a change after this.
 const RETRY: Duration = Duration::from_millis(10);
@@ -84,6 +89,9 @@ pub(crate) struct Listener {
     /// Said and not yet heard.
     outbox: VecDeque<WatchEvent>,
     degraded: Option<String>,
+    /// The directory that is watched, and whether it is not where it was.
+    top: Option<(u64, u64)>,
+    uprooted: bool,
     /// The index changed: tracked paths may be new.
     index_moved: bool,
 }
@@ -120,6 +128,8 @@ impl Listener {
             wake: None,
             outbox: VecDeque::new(),
             degraded: None,
+            top: inode(&worktree.root),
+            uprooted: false,
             index_moved: true,
             worktree,
             trigger,
@@ -220,6 +230,9 @@ impl Listener {
         if let Some(poll) = &self.poll {
             left = left.min((self.polled + poll.interval()).saturating_sub(now));
         }
+        if self.uprooted {
+            left = left.min(LOOK_FOR);
+        }
         if let Some(wake) = self.wake {
             left = left.min(wake.saturating_sub(now));
         }
@@ -263,7 +276,8 @@ impl Listener {
             // The directory itself went. Its parent tells too, except of the root.
             let gone = ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF | ReadFlags::UNMOUNT;
             if dir.as_os_str().is_empty() && heard.flags.intersects(gone) {
-                self.degrade("the worktree was moved or removed".to_owned());
+                self.uprooted = true;
+                self.degrade(UPROOTED.to_owned());
                 self.batch.rescan();
                 self.pend();
             }
@@ -452,6 +466,7 @@ impl Listener {
         let slept = self.clock.slept();
         let now = self.clock.now();
         self.look_around(now);
+        self.look_for_worktree();
         if !slept && now < self.reconciled + self.interval() {
             return;
         }
@@ -459,6 +474,22 @@ impl Listener {
         if self.trigger == Trigger::Save {
             self.try_for_more();
         }
+        self.batch.rescan();
+        self.pend();
+    }
+
+    /// The watches go with the directory: where it is back they are good again. Where another
+    /// one took its place, the project is opened anew.
+    fn look_for_worktree(&mut self) {
+        if !self.uprooted || self.top.is_none() || inode(&self.worktree.root) != self.top {
+            return;
+        }
+        self.uprooted = false;
+        self.recover();
+        self.say_if_exhausted();
+        self.rules.forget();
+        self.new_dir(Path::new(""));
+        self.index_moved = true;
         self.batch.rescan();
         self.pend();
     }
@@ -536,6 +567,11 @@ impl Listener {
 
 /// Nobody listens any more.
 struct Closed;
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let meta = path.symlink_metadata().ok()?;
+    Some((meta.dev(), meta.ino()))
+}
 
 /// How long a tree of so many directories goes without a walk while all seems well.
 fn reconcile_after(directories: usize) -> Duration {

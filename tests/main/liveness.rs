@@ -10,6 +10,7 @@ use crate::support::require;
 use rustix::process::Signal;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::time::Instant;
 
 fn root(project: &Project) -> PathBuf {
     project.path("").components().collect()
@@ -66,5 +67,75 @@ fn a_copy_is_not_watched_by_who_watches_the_first() {
     assert_eq!(json["daemon"], serde_json::Value::Null, "{json:#}");
     // And the first is watched as before.
     project.regreen(["status", "--exit-code"]).run().exits(0);
+    daemon.terminate().exits(0);
+}
+
+#[test]
+fn a_worktree_that_goes_and_comes_back_is_watched_as_before() {
+    if !require("bwrap") {
+        return;
+    }
+    let home = Home::new();
+    let project = script_project(&home, "p", "exit 0\n");
+    let daemon = daemon(&home);
+    project.regreen(["add"]).run().exits(0);
+    settled(&project, "green");
+    let (here, away) = (root(&project), root(&project).with_file_name("away"));
+    for pause in [
+        Duration::ZERO,
+        Duration::from_millis(300),
+        Duration::from_secs(7),
+    ] {
+        std::fs::rename(&here, &away).unwrap();
+        home.regreen(["status", "--exit-code"])
+            .within_dir(&away)
+            .run()
+            .exits(69);
+        let gone = Instant::now();
+        holds(
+            "the daemon has looked for it",
+            Duration::from_secs(60),
+            || gone.elapsed() >= pause,
+        );
+        std::fs::rename(&away, &here).unwrap();
+        let shown = project.status_until("watched as before", |status| {
+            let degraded = !status["watch"]["degraded"].is_null();
+            assert!(!degraded || status["stale"] == true, "{status:#}");
+            !degraded && status["stale"] == false && status["activity"] == "idle"
+        });
+        assert_eq!(shown["verdict"], "green", "{shown:#}");
+        project.write("test.sh", "exit 1\n");
+        settled(&project, "red");
+        project.write("test.sh", "exit 0\n");
+        settled(&project, "green");
+    }
+    daemon.terminate().exits(0);
+}
+
+/// A daemon that is stopped takes connections and answers none.
+#[test]
+fn a_daemon_that_does_not_answer_is_not_waited_for() {
+    if !require("bwrap") {
+        return;
+    }
+    let home = Home::new();
+    let project = script_project(&home, "p", "exit 0\n");
+    let daemon = daemon(&home);
+    project.regreen(["add"]).run().exits(0);
+    settled(&project, "green");
+    daemon.signal(Signal::STOP);
+    for verb in ["add", "pause"] {
+        let started = Instant::now();
+        let ran = project
+            .regreen([verb])
+            .within(Duration::from_secs(60))
+            .run();
+        ran.exits(69)
+            .complains(&format!("process {}", daemon.pid()))
+            .complains(&format!("kill -CONT {}", daemon.pid()));
+        assert!(started.elapsed() < Duration::from_secs(15), "{verb}");
+    }
+    daemon.signal(Signal::CONT);
+    project.regreen(["pause"]).run().exits(0);
     daemon.terminate().exits(0);
 }

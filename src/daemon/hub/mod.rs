@@ -622,7 +622,8 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
             state.environment_changed(&mut out, now, &project);
         }
         Input::WatchMode { project, degraded } => {
-            if state.projects.contains_key(&project) {
+            let known = state.projects.get(&project);
+            if known.is_some_and(|known| known.fold.degraded() != degraded.as_deref()) {
                 state.emit(&mut out, now, &project, EventKind::WatchMode { degraded });
             }
         }

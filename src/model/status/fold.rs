@@ -19,6 +19,7 @@ use crate::model::StopReason;
 use crate::model::TestRef;
 use crate::model::Timestamp;
 use crate::model::Trigger;
+use crate::model::UPROOTED;
 use crate::model::Verdict;
 use crate::model::status::DaemonStatus;
 use crate::model::status::FlakyTest;
@@ -207,6 +208,11 @@ impl Fold {
     /// Whether what is known is about the tree of another trigger.
     pub fn is_of_another(&self, trigger: Trigger) -> bool {
         self.snapshot.is_some() && self.trigger != trigger
+    }
+
+    /// Why watching is degraded, if it is.
+    pub fn degraded(&self) -> Option<&str> {
+        self.degraded.as_deref()
     }
 
     /// Whether a trouble of this code is shown.
@@ -529,7 +535,9 @@ impl Fold {
     /// The status at `now`, as written by `daemon`; without one, as a clean stop leaves it.
     pub fn status(&self, now: Timestamp, daemon: Option<&DaemonStatus>) -> Status {
         let blocked = self.troubles.values().any(|(_, blocks)| *blocks);
-        let all_stale = self.unsynced || blocked || self.snapshot.is_none() || daemon.is_none();
+        let uprooted = self.degraded.as_deref() == Some(UPROOTED);
+        let known = self.snapshot.is_some() && daemon.is_some();
+        let all_stale = self.unsynced || blocked || uprooted || !known;
         let mut suites: Vec<SuiteStatus> = self
             .suites
             .iter()
