@@ -51,7 +51,8 @@ impl Standing {
     pub fn told(&self) -> impl Iterator<Item = &TestKey> {
         let none = format!("({})", Outcome::NoTests.as_str());
         self.failing.iter().filter(move |key| {
-            !self.lost.contains(*key) && !(key.target.is_empty() && key.id == none)
+            let empty = key.target.is_empty() && key.id == none;
+            !empty && !self.lost.contains(*key)
         })
     }
 

@@ -3,14 +3,15 @@
 
 use crate::store::StoreError;
 use rusqlite::Connection;
-use rusqlite::ErrorCode;
 use rusqlite::Transaction;
 use rusqlite::TransactionBehavior;
+use rustix::fs::FlockOperation;
 use std::fs;
+use std::fs::File;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
-use std::time::Instant;
 
 /// The version of the tables that this program reads and writes.
 pub const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -91,9 +92,6 @@ const MIGRATIONS: &[&str] = &[
 /// The database's name in the store's directory.
 pub(crate) const FILE: &str = "store.sqlite";
 
-/// How long an open waits for others.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 pub(crate) fn open(dir: &Path) -> Result<Connection, StoreError> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -104,6 +102,7 @@ pub(crate) fn open(dir: &Path) -> Result<Connection, StoreError> {
             source,
         })?;
     let path = dir.join(FILE);
+    let _turn = turn(dir);
     let connection = Connection::open(&path).map_err(|e| StoreError::sql("open", dir, e))?;
     prepare(connection, dir, &path)
 }
@@ -114,7 +113,7 @@ fn prepare(mut connection: Connection, dir: &Path, path: &Path) -> Result<Connec
     connection
         .busy_timeout(Duration::from_secs(2))
         .map_err(sql)?;
-    let found = patient(|| version(&connection)).map_err(sql)?;
+    let found = version(&connection).map_err(sql)?;
     if found > VERSION {
         return Err(StoreError::Newer {
             path: path.to_owned(),
@@ -122,7 +121,9 @@ fn prepare(mut connection: Connection, dir: &Path, path: &Path) -> Result<Connec
             known: VERSION,
         });
     }
-    patient(|| connection.pragma_update(None, "journal_mode", "WAL")).map_err(sql)?;
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .map_err(sql)?;
     connection
         .pragma_update(None, "synchronous", "NORMAL")
         .map_err(sql)?;
@@ -130,7 +131,7 @@ fn prepare(mut connection: Connection, dir: &Path, path: &Path) -> Result<Connec
         if found > 0 {
             back_up(&connection, dir, found)?;
         }
-        patient(|| migrate(&mut connection)).map_err(|e| StoreError::sql("migrate", dir, e))?;
+        migrate(&mut connection).map_err(|e| StoreError::sql("migrate", dir, e))?;
     }
     Ok(connection)
 }
@@ -151,21 +152,19 @@ fn back_up(connection: &Connection, dir: &Path, found: u32) -> Result<(), StoreE
     Ok(())
 }
 
-/// Whoever closes a database last locks it for a moment while it tidies up, and SQLite calls
-/// that busy at once, however long it was told to wait.
-fn patient<T>(mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-    let begun = Instant::now();
-    loop {
-        match attempt() {
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && begun.elapsed() < PATIENCE =>
-            {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            answer => return answer,
-        }
-    }
+/// The turn to open or to close: whoever closes a database last locks it for a moment while it
+/// tidies up, and to whoever opens it then SQLite says at once that it is busy, however long it
+/// was told to wait. `None` where no file can be made; then there is nothing to tidy up either.
+pub(crate) fn turn(dir: &Path) -> Option<File> {
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(dir.join("store.lock"))
+        .ok()?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive).ok()?;
+    Some(file)
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<u32> {

@@ -5,10 +5,12 @@ use crate::store::StoreError;
 use crate::store::Write;
 use crate::store::journal;
 use crate::store::loops;
+use crate::store::schema;
 use rusqlite::Connection;
 use rusqlite::Transaction;
 use rusqlite::TransactionBehavior;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::mpsc::RecvTimeoutError;
@@ -58,6 +60,7 @@ impl Writer {
             .spawn(move || {
                 Thread {
                     connection,
+                    closing: None,
                     dir,
                     backlog: VecDeque::new(),
                     dropped: 0,
@@ -82,6 +85,8 @@ impl Writer {
 
 struct Thread {
     connection: Connection,
+    /// Held while the connection is closed: fields go in this order.
+    closing: Option<File>,
     dir: PathBuf,
     /// What was appended and could not be written yet, oldest first.
     backlog: VecDeque<Write>,
@@ -89,6 +94,12 @@ struct Thread {
     /// Whether `synchronous` is FULL at the moment.
     full: bool,
     tell: watch::Sender<Health>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.closing = schema::turn(&self.dir);
+    }
 }
 
 impl Thread {
@@ -120,7 +131,7 @@ impl Thread {
                     }
                     Message::Close { ack } => {
                         self.flush(std::mem::take(&mut group));
-                        drop(self.connection);
+                        drop(self);
                         // Whoever asked may have given up waiting.
                         let _ = ack.send(());
                         return;
