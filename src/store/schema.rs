@@ -154,7 +154,8 @@ fn back_up(connection: &Connection, dir: &Path, found: u32) -> Result<(), StoreE
 
 /// The turn to open or to close: whoever closes a database last locks it for a moment while it
 /// tidies up, and to whoever opens it then SQLite says at once that it is busy, however long it
-/// was told to wait. `None` where no file can be made; then there is nothing to tidy up either.
+/// was told to wait. Nobody waits for the turn itself: `None` where it is taken or no file can be
+/// made.
 pub(crate) fn turn(dir: &Path) -> Option<File> {
     let file = File::options()
         .create(true)
@@ -163,7 +164,7 @@ pub(crate) fn turn(dir: &Path) -> Option<File> {
         .mode(0o600)
         .open(dir.join("store.lock"))
         .ok()?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive).ok()?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
     Some(file)
 }
 
