@@ -89,19 +89,50 @@ fn counts(report: &Report, paint: Paint) -> String {
         parts.push(paint.style(Style::Warn, format!("{} flaky", counts.flaky)));
     }
     let said = match report.outcome {
-        Outcome::Passed if !report.complete => Some("incomplete: the end is missing"),
-        Outcome::Passed | Outcome::Failed => None,
-        Outcome::NoTests => Some("nothing ran"),
-        Outcome::BuildFailed => Some("does not build"),
-        Outcome::CollectionError => Some("tests cannot be loaded"),
-        Outcome::Crashed => Some("crashed"),
-        Outcome::Timeout => Some("timed out"),
-        Outcome::Interrupted => Some("interrupted"),
-        Outcome::InfraError => Some("regreen or its sandbox failed"),
-        Outcome::UsageError => Some("the runner refused its arguments"),
+        Outcome::Passed if !report.complete => "incomplete: the end is missing",
+        // Something failed that is no test.
+        Outcome::Failed if counts.failed == 0 => {
+            parts.extend(report.failures.first().map(|it| besides(report, it)));
+            ""
+        }
+        Outcome::Passed | Outcome::Failed => "",
+        Outcome::NoTests => "nothing ran",
+        Outcome::BuildFailed => "does not build",
+        Outcome::CollectionError => "tests cannot be loaded",
+        Outcome::Crashed => "crashed",
+        Outcome::Timeout => "timed out",
+        Outcome::Interrupted => "interrupted",
+        Outcome::InfraError => match could_not_be_started(report) {
+            Some(said) => {
+                parts.push(said);
+                ""
+            }
+            None => "regreen or its sandbox failed",
+        },
+        Outcome::UsageError => "the runner refused its arguments",
     };
-    parts.extend(said.map(str::to_owned));
+    parts.push(said.to_owned());
+    parts.retain(|part| !part.is_empty());
     parts.join(", ")
+}
+
+/// What failed though no test did: mostly the runner's own exit status.
+fn besides(report: &Report, failure: &Failure) -> String {
+    let code = report.run.exit.and_then(|exit| exit.code);
+    match (failure.kind, code) {
+        (FailureKind::ExitNonzero, Some(code)) => {
+            format!("{} ended with status {code}", name(failure))
+        }
+        _ => failure.message.clone(),
+    }
+}
+
+/// The program that is not there, or cannot be executed: neither regreen nor its sandbox failed.
+fn could_not_be_started(report: &Report) -> Option<String> {
+    let program = report.run.command.first()?;
+    let missing = |note: &Note| note.code == "not_started" && note.message.contains(": execvp ");
+    report.notes.iter().any(missing).then_some(())?;
+    Some(format!("`{program}` could not be started"))
 }
 
 fn name(failure: &Failure) -> String {

@@ -1,6 +1,7 @@
 //! Executes one run: an early look, the whole suite, repetitions where they are needed, and
 //! the report. It never fails: what goes wrong with regreen is a report of its own.
 
+use crate::model::Counts;
 use crate::model::Framework;
 use crate::model::Note;
 use crate::model::Outcome;
@@ -391,7 +392,16 @@ impl<'a> Execution<'a> {
         if let Some(reason) = &attempted.not_started {
             report.outcome = Outcome::InfraError;
             report.complete = false;
+            if reason.starts_with("execvp ") {
+                // Nothing of the project ran: what a parser made of its silence is not so.
+                report.failures.clear();
+                report.counts = Counts::default();
+                report.notes.clear();
+            }
             report.notes.push(not_started(reason, &self.job.suite));
+        }
+        if report.outcome == Outcome::NoTests && report.counts.total == 0 {
+            report.notes.extend(nothing_ran(&self.job.suite));
         }
         if let Some(limit) = &attempted.limit {
             report.notes.push(limit_note(limit, &self.job.suite));
@@ -455,6 +465,22 @@ fn not_started(reason: &str, suite: &Suite) -> Note {
         Framework::Generic => format!("check that `{program}` exists and is executable"),
     };
     Note::new("not_started", message).remedy(remedy)
+}
+
+/// What to do where a framework found no test at all.
+fn nothing_ran(suite: &Suite) -> Option<Note> {
+    let wanted = match suite.framework {
+        Framework::Cargo | Framework::Nextest => "a function with `#[test]`",
+        Framework::Pytest => "a function `test_…` in a file `test_….py`",
+        Framework::Generic => return None,
+    };
+    let message = format!("`{}` ran no test", suite.command.join(" "));
+    let remedy = format!(
+        "add {wanted}; or say in regreen.toml how the suite runs: `[[suite]]` with `name = \"{}\"` \
+         and `command`",
+        suite.name
+    );
+    Some(Note::new("nothing_ran", message).remedy(remedy))
 }
 
 fn limit_note(limit: &str, suite: &Suite) -> Note {

@@ -276,3 +276,22 @@ fn half_a_suite_is_no_verdict() {
         assert!(blames(only(&second), "test_half.py::test_a"), "{ran}");
     }
 }
+
+#[test]
+fn a_status_that_no_test_explains_is_in_the_headline() {
+    if !ready() {
+        return;
+    }
+    let project = Home::new()
+        .project("ended")
+        .file("pytest.ini", "")
+        .file(
+            "conftest.py",
+            "def pytest_sessionfinish(session):\n    session.exitstatus = 1\n",
+        )
+        .file("test_it.py", "def test_it():\n    pass\n")
+        .committed();
+    let ran = project.regreen(["run"]).run();
+    ran.exits(100)
+        .says("✗ red  pytest · 1 passed, pytest ended with status 1 · ");
+}

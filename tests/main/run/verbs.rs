@@ -62,6 +62,10 @@ fn a_command_instead_of_the_suites() {
     let (document, ran) = document(&project, &["--", "cargo", "test", "good"]);
     assert_eq!(document.exit_code, 0, "{ran}");
     assert_eq!(only(&document).counts.passed, 1, "{ran}");
+    let ran = project.regreen(["run", "--", "no-such-program"]).run();
+    ran.exits(106)
+        .says("! no verdict  command · `no-such-program` could not be started · ");
+    assert!(!ran.stdout().contains("FAIL"), "{ran}");
     let (missing, ran) = super::document(&project, &["--", "no-such-program"]);
     assert_eq!(missing.exit_code, 106, "{ran}");
     let notes = &only(&missing).notes;
@@ -71,6 +75,20 @@ fn a_command_instead_of_the_suites() {
             .any(|note| note.message.contains("no-such-program")),
         "{ran}"
     );
+}
+
+#[test]
+fn where_nothing_ran_it_says_what_to_do() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    project.write("src/lib.rs", "");
+    let ran = project.regreen(["run"]).run();
+    ran.exits(102)
+        .says("note `cargo test` ran no test")
+        .says("add a function with `#[test]`; or say in regreen.toml")
+        .says("? unknown  cargo · nothing ran · ");
 }
 
 #[test]
