@@ -41,8 +41,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     if args.json {
         out::json(&report)?;
     } else {
-        // A terminal that went away needs no text.
-        let _ = out::print(render(&report, &args, Paint::stdout()));
+        out::print(render(&report, &args, Paint::stdout()))?;
     }
     Ok(match report.healthy() {
         true => EXIT_OK,

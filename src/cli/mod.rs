@@ -2,6 +2,7 @@
 //! exit code. It sees only `model`, `config`, `daemon::Handle` and `api::client`.
 
 mod add;
+mod closed;
 mod completions;
 mod config;
 mod daemon;

@@ -1,5 +1,6 @@
 //! Writing to a terminal: styles that vanish where nobody sees them, and the two streams.
 
+use crate::cli::closed;
 use std::fmt::Display;
 use std::io::IsTerminal;
 use std::io::Write;
@@ -70,6 +71,9 @@ impl Paint {
 
 /// Writes text to standard output. A reader that went away (`| head`) is no error.
 pub fn print(text: impl Display) -> std::io::Result<()> {
+    if closed::stdout() {
+        return Err(std::io::Error::other("standard output is closed"));
+    }
     let mut out = std::io::stdout().lock();
     forgiving(write!(out, "{text}").and_then(|()| out.flush()))
 }
@@ -93,7 +97,11 @@ pub fn tell(text: impl Display) {
 fn forgiving(result: std::io::Result<()>) -> std::io::Result<()> {
     match result {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        Err(error) => Err(std::io::Error::new(
+            error.kind(),
+            format!("standard output cannot be written: {error}"),
+        )),
+        Ok(()) => Ok(()),
     }
 }
 

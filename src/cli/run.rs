@@ -17,7 +17,6 @@ use crate::model::RunDocument;
 use crate::model::RunRequest;
 use crate::model::RunUpdate;
 use crate::model::SCHEMA;
-use anyhow::Context;
 use regreen_parsers::TestEvent;
 use regreen_parsers::export;
 use regreen_parsers::export::Exported;
@@ -200,7 +199,7 @@ async fn show(
         progress.take(&update);
     }
     progress.clear();
-    written.context("the report could not be written")?;
+    written?;
     Ok(others)
 }
 

@@ -44,11 +44,11 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     };
     match done {
         Ok(code) => Ok(code),
-        Err(error) => Ok(wrong(&error)),
+        Err(error) => Ok(wrong(&error.downcast::<ConfigError>()?)),
     }
 }
 
-fn revoke(handle: &Handle, root: &Path) -> Result<u8, ConfigError> {
+fn revoke(handle: &Handle, root: &Path) -> anyhow::Result<u8> {
     let told = match handle.revoke(root)? {
         true => "regreen.toml is no longer trusted",
         false => "regreen.toml was not trusted",
@@ -57,7 +57,7 @@ fn revoke(handle: &Handle, root: &Path) -> Result<u8, ConfigError> {
     Ok(EXIT_OK)
 }
 
-fn trust(handle: &Handle, root: &Path, only_show: bool) -> Result<u8, ConfigError> {
+fn trust(handle: &Handle, root: &Path, only_show: bool) -> anyhow::Result<u8> {
     let Some(view) = handle.trust_view(root)? else {
         out::tell(format!(
             "regreen: there is no regreen.toml in `{}`, so there is nothing to trust",
@@ -72,11 +72,11 @@ fn trust(handle: &Handle, root: &Path, only_show: bool) -> Result<u8, ConfigErro
         paint.style(Style::Strong, view.trust.as_str())
     );
     text.push_str(&opened(&view, paint));
-    // A terminal that went away needs no text.
-    let _ = out::print(text);
+    // What could not be shown is not trusted.
+    out::print(text)?;
     if !only_show && view.trust != Trust::Trusted {
         handle.trust(&view)?;
-        let _ = out::line("trusted as it is now; any change of it ends that");
+        out::line("trusted as it is now; any change of it ends that")?;
     }
     Ok(EXIT_OK)
 }

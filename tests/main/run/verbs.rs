@@ -198,6 +198,48 @@ fn the_human_report() {
         .complains("r0nothing");
 }
 
+/// Whoever asks and gets nothing is told, by words and by the exit status.
+#[test]
+fn an_answer_that_nobody_got_is_an_error() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    project.write("regreen.toml", "");
+    project.regreen(["run"]).run().exits(100);
+    for verb in [
+        "report",
+        "report --json",
+        "report --format=junit",
+        "status",
+        "status --json",
+        "status --path",
+        "slots",
+        "slots --json",
+        "config show",
+        "config suites",
+        "config check",
+        "config schema",
+        "loops list --json",
+        "doctor",
+        "doctor --json",
+        "gc --dry-run",
+        "trust --show",
+        "completions bash",
+    ] {
+        for (end, why) in [
+            (">/dev/full", "standard output cannot be written: No space"),
+            (">&-", "regreen: standard output is closed"),
+        ] {
+            let line = format!("'{}' {verb} {end}", env!("CARGO_BIN_EXE_regreen"));
+            let ran = project.home.program("sh", ["-c", &line]);
+            let ran = ran.within_dir(project.root()).run();
+            ran.exits(1).complains(why);
+            assert!(!ran.stderr().contains("panicked"), "{ran}");
+        }
+    }
+}
+
 #[test]
 fn a_report_that_nobody_got_is_an_error() {
     if !require("bwrap") {
@@ -213,6 +255,7 @@ fn a_report_that_nobody_got_is_an_error() {
         };
         let ran = to(">/dev/full");
         ran.exits(1).complains("No space left on device");
+        to(">&-").exits(1).complains("standard output is closed");
         // A reader that went away has what it wanted.
         let ran = to("| true");
         ran.exits(0);
