@@ -54,6 +54,8 @@ const GREEN: u32 = 200;
 /// What the hub wants.
 #[derive(Debug)]
 pub(super) enum Wish {
+    /// Open it again, which failed before.
+    Open,
     Sync {
         paths: Vec<PathBuf>,
         rescan: bool,
@@ -129,9 +131,7 @@ impl Actor {
     }
 
     async fn work(mut self, mut wishes: mpsc::UnboundedReceiver<Wish>) {
-        let result = self.open().await;
-        let project = self.project.clone();
-        self.shared.tell(Input::Opened { project, result });
+        self.open_and_tell().await;
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -147,6 +147,7 @@ impl Actor {
                 break;
             };
             match wish {
+                Wish::Open => self.open_and_tell().await,
                 Wish::Sync { paths, rescan } => self.sync(paths, rescan).await,
                 Wish::Run {
                     run,
@@ -167,6 +168,12 @@ impl Actor {
         }
         let project = self.project.clone();
         self.shared.tell(Input::Closed { project });
+    }
+
+    async fn open_and_tell(&mut self) {
+        let result = self.open().await;
+        let project = self.project.clone();
+        self.shared.tell(Input::Opened { project, result });
     }
 
     async fn open(&mut self) -> Result<Opened, Note> {

@@ -118,6 +118,11 @@ impl Executor {
                     shared.tell(Input::Committed { token, result });
                 });
             }
+            // One that could not open it is there still, and would say it is closed if it were
+            // put aside for another.
+            Effect::Open { project, .. } if self.actors.contains_key(&project) => {
+                self.wish(&project, Wish::Open);
+            }
             Effect::Open { project, path } => {
                 let actor = Actor::start(Arc::clone(&self.shared), project.clone(), path);
                 self.actors.insert(project, actor);

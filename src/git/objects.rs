@@ -67,6 +67,11 @@ impl Objects {
             .create(parent)
             .map_err(GitError::io("make", parent))?;
         let lock = lock_shared(path)?;
+        // Two that make it at once would meet at git's own `config.lock`; one that opens what
+        // the other has half made would find half of it.
+        let turn = File::open(parent).map_err(GitError::io("open", parent))?;
+        rustix::fs::flock(&turn, FlockOperation::LockExclusive)
+            .map_err(GitError::io("lock", parent))?;
         let repo = match Repository::open_bare(path) {
             Ok(repo) => repo,
             Err(error) if error.code() == git2::ErrorCode::NotFound => init(path)?,

@@ -139,3 +139,31 @@ fn a_daemon_that_does_not_answer_is_not_waited_for() {
     project.regreen(["pause"]).run().exits(0);
     daemon.terminate().exits(0);
 }
+
+/// What keeps a project from being opened passes, and the daemon that was there is there still.
+#[test]
+fn a_project_that_could_not_be_opened_at_first_is_watched_later() {
+    if !require("bwrap") {
+        return;
+    }
+    let home = Home::new();
+    let project = script_project(&home, "p", "exit 0\n");
+    let worktree = regreen::git::Worktree::discover(&root(&project)).expect("it is one");
+    let id = worktree.id();
+    let in_the_way = home.state().join(format!("projects/{id}/objects.git"));
+    let parent = in_the_way.parent().expect("it has one");
+    std::fs::create_dir_all(parent).expect("ours");
+    std::fs::write(&in_the_way, "no repository").expect("ours");
+    let daemon = daemon(&home);
+    project.regreen(["add"]).run().exits(0);
+    let status = project.status_until("the trouble is said", |status| {
+        status["notes"][0]["code"] == "open"
+    });
+    assert_eq!(status["verdict"], "unknown", "{status:#}");
+    std::fs::remove_file(&in_the_way).expect("ours");
+    settled(&project, "green");
+    // And again: a worktree's second life goes through the same door.
+    project.write("test.sh", "exit 1\n");
+    settled(&project, "red");
+    daemon.terminate().exits(0);
+}

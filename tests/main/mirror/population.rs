@@ -372,3 +372,22 @@ fn two_slots_of_one_project_do_not_know_each_other() {
     let other = run.reconcile().expect("it follows");
     assert_eq!(one.snapshot, other.snapshot);
 }
+
+#[test]
+fn many_that_make_the_objects_at_once_make_one_store() {
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("p/objects.git");
+        let id = regreen::git::Objects::hash_blob(b"x").expect("a hash");
+        let together = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    together.wait();
+                    let own = regreen::git::Objects::open_at(&path).expect("it is made or opened");
+                    assert!(!own.contains(id));
+                });
+            }
+        });
+    }
+}
