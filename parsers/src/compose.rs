@@ -31,6 +31,8 @@ pub(crate) struct Compose {
     pub notes: Vec<Note>,
     /// Whether everything has its end marker and agrees.
     pub complete: bool,
+    /// Tests that a filter left out.
+    pub filtered: u64,
     outcomes: Vec<Outcome>,
     dropped: usize,
 }
@@ -44,6 +46,7 @@ impl Compose {
             diagnostics: Vec::new(),
             notes: Vec::new(),
             complete: true,
+            filtered: 0,
             outcomes: Vec::new(),
             dropped: 0,
         }
@@ -140,6 +143,9 @@ impl Compose {
             let message = format!("{} more failures are not listed", self.dropped);
             self.note(Note::new("failures_left_out", message));
         }
+        if self.filtered > 0 {
+            self.note(filtered_out(self.filtered));
+        }
         let mut report = Report::new(framework, source, outcome);
         report.complete = self.complete;
         report.counts = self.counts;
@@ -149,6 +155,19 @@ impl Compose {
         report.run.exit = end.exit;
         report
     }
+}
+
+/// A verdict is about the tests that ran: which ones did not is part of it.
+fn filtered_out(number: u64) -> Note {
+    let tests = if number == 1 {
+        "test was"
+    } else {
+        "tests were"
+    };
+    let message = format!(
+        "{number} {tests} left out by a filter of the command or its configuration, and did not run"
+    );
+    Note::new("filtered_out", message)
 }
 
 /// After the first failures each further one keeps only the beginning and the end of what it

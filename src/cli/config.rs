@@ -69,14 +69,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             Err(error) => Ok(wrong(&error)),
         },
         What::Suites { json } => match handle.suites(&args.dir) {
-            Ok(suites) => {
-                let config = handle.config(&args.dir, &[]);
-                let off = config.is_ok_and(|config| {
-                    let mut tables = config.suites.iter();
-                    tables.any(|table| table.enabled == Some(false))
-                });
-                show_suites(&suites, json, off)
-            }
+            Ok(suites) => show_suites(&suites, json, handle.why_no_suite(&args.dir)),
             Err(error) => Ok(refused(&error)),
         },
     }
@@ -179,20 +172,16 @@ fn check(handle: &Handle, args: &Args, config: &Config) -> anyhow::Result<u8> {
     Ok(EXIT_OK)
 }
 
-fn show_suites(suites: &[Suite], json: bool, off: bool) -> anyhow::Result<u8> {
+fn show_suites(suites: &[Suite], json: bool, why_none: &str) -> anyhow::Result<u8> {
     if json {
         out::json(&suites)?;
         return Ok(EXIT_OK);
     }
     let paint = Paint::stdout();
-    if suites.is_empty() && off {
-        out::line("no suite is left: regreen.toml switches off every one (`enabled = false`)")?;
-        return Ok(EXIT_NOTHING_RAN);
-    }
     if suites.is_empty() {
-        out::line("no suite was found: no Cargo.toml, no pytest configuration, no Python tests")?;
+        out::line(format!("no suite: {why_none}"))?;
         out::line(
-            "name one in regreen.toml:\n\n    [[suite]]\n    name = \"tests\"\n    command = [\"make\", \"check\"]",
+            "\nas in:\n\n    [[suite]]\n    name = \"tests\"\n    command = [\"make\", \"check\"]",
         )?;
         return Ok(EXIT_NOTHING_RAN);
     }

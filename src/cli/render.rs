@@ -6,6 +6,7 @@ use crate::cli::out::Style;
 use crate::model::Diff;
 use crate::model::Failure;
 use crate::model::FailureKind;
+use crate::model::NO_PROGRAM;
 use crate::model::Note;
 use crate::model::Outcome;
 use crate::model::Report;
@@ -130,8 +131,7 @@ fn besides(report: &Report, failure: &Failure) -> String {
 /// The program that is not there, or cannot be executed: neither regreen nor its sandbox failed.
 fn could_not_be_started(report: &Report) -> Option<String> {
     let program = report.run.command.first()?;
-    let missing = |note: &Note| note.code == "not_started" && note.message.contains(": execvp ");
-    report.notes.iter().any(missing).then_some(())?;
+    report.notes.iter().find(|note| note.code == NO_PROGRAM)?;
     Some(format!("`{program}` could not be started"))
 }
 

@@ -8,6 +8,9 @@ use serde::Deserialize;
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// The code of the note that a suite's program is not there or cannot be executed.
+pub const NO_PROGRAM: &str = "no_program";
+
 /// What makes two runs the same. Coalescing, retry, recovery and reuse all follow from it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RunKey {

@@ -2,6 +2,7 @@
 //! the report. It never fails: what goes wrong with regreen is a report of its own.
 
 use crate::model::Counts;
+use crate::model::NO_PROGRAM;
 use crate::model::Framework;
 use crate::model::Note;
 use crate::model::Outcome;
@@ -392,15 +393,18 @@ impl<'a> Execution<'a> {
         if let Some(reason) = &attempted.not_started {
             report.outcome = Outcome::InfraError;
             report.complete = false;
+            let mut code = "not_started";
             if reason.starts_with("execvp ") {
+                code = NO_PROGRAM;
                 // Nothing of the project ran: what a parser made of its silence is not so.
                 report.failures.clear();
                 report.counts = Counts::default();
                 report.notes.clear();
             }
-            report.notes.push(not_started(reason, &self.job.suite));
+            report.notes.push(not_started(reason, &self.job.suite, code));
         }
-        if report.outcome == Outcome::NoTests && report.counts.total == 0 {
+        let filtered = report.notes.iter().any(|note| note.code == "filtered_out");
+        if report.outcome == Outcome::NoTests && report.counts.total == 0 && !filtered {
             report.notes.extend(nothing_ran(&self.job.suite));
         }
         if let Some(limit) = &attempted.limit {
@@ -429,6 +433,9 @@ impl<'a> Execution<'a> {
 
     fn refused(&self, error: &SandboxError) -> Report {
         let mut report = broken(&self.job.suite, &whole_message(error));
+        if let SandboxError::NoProgram { .. } = error {
+            report.notes = vec![not_started(&error.to_string(), &self.job.suite, NO_PROGRAM)];
+        }
         if let SandboxError::Unavailable { remedy, .. } = error {
             report.notes[0].remedy = Some(remedy.clone());
         }
@@ -448,7 +455,7 @@ fn whole_message(error: &dyn std::error::Error) -> String {
 }
 
 /// The command could not be started inside: mostly its program is not there.
-fn not_started(reason: &str, suite: &Suite) -> Note {
+fn not_started(reason: &str, suite: &Suite, code: &str) -> Note {
     let program = suite.command.first().map_or("", String::as_str);
     let message = format!(
         "`{}` could not be started: {reason}",
@@ -464,7 +471,7 @@ fn not_started(reason: &str, suite: &Suite) -> Note {
         ),
         Framework::Generic => format!("check that `{program}` exists and is executable"),
     };
-    Note::new("not_started", message).remedy(remedy)
+    Note::new(code, message).remedy(remedy)
 }
 
 /// What to do where a framework found no test at all.

@@ -66,17 +66,15 @@ pub enum OnceError {
     },
     /// There is no suite.
     #[error(
-        "no test suite in `{}`: there is no Cargo.toml, no pytest configuration, no Python tests; \
-         name one with `[[suite]]` in regreen.toml, or give a command: `regreen run -- COMMAND`",
-        .0.display()
+        "no test suite in `{}`: {why}, or give a command: `regreen run -- COMMAND`",
+        path.display()
     )]
-    NoSuite(PathBuf),
-    /// There were suites, and the configuration switched off every one.
-    #[error(
-        "no test suite in `{}`: its regreen.toml switches off every one (`enabled = false`)",
-        .0.display()
-    )]
-    SwitchedOff(PathBuf),
+    NoSuite {
+        /// The worktree.
+        path: PathBuf,
+        /// What was looked for, and the remedy.
+        why: &'static str,
+    },
     /// There is no suite of this name.
     #[error("there is no suite `{name}` here{hint}")]
     UnknownSuite {
@@ -108,7 +106,7 @@ impl OnceError {
             | OnceError::Suite(_)
             | OnceError::Refused { .. }
             | OnceError::UnknownSuite { .. } => EXIT_USAGE,
-            OnceError::NoSuite(_) | OnceError::SwitchedOff(_) => EXIT_NOTHING_RAN,
+            OnceError::NoSuite { .. } => EXIT_NOTHING_RAN,
             OnceError::Objects(_)
             | OnceError::Mirror(_)
             | OnceError::Slot(_)

@@ -144,8 +144,10 @@ fn chosen(
         }
     }
     match suites.is_empty() {
-        true if suite::switches_off(config) => Err(OnceError::SwitchedOff(worktree.root.clone())),
-        true => Err(OnceError::NoSuite(worktree.root.clone())),
+        true => Err(OnceError::NoSuite {
+            path: worktree.root.clone(),
+            why: suite::why_none(config),
+        }),
         false => Ok(suites),
     }
 }

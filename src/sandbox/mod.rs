@@ -166,6 +166,14 @@ pub enum SandboxError {
         /// Why.
         reason: String,
     },
+    /// The command's program is not there.
+    #[error("`{program}` is not in `{path}`")]
+    NoProgram {
+        /// The program, as it is named.
+        program: String,
+        /// The `PATH` in which it was looked for.
+        path: String,
+    },
     /// Starting the command failed.
     #[error("failed to start the sandbox")]
     Start(#[source] std::io::Error),

@@ -210,9 +210,9 @@ fn search(program: &str, env: &[(String, String)]) -> Result<PathBuf, SandboxErr
         .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join(program))
         .find(|path| path.is_file())
-        .ok_or_else(|| {
-            let error = format!("`{program}` is not in `{path}`");
-            SandboxError::Start(std::io::Error::new(std::io::ErrorKind::NotFound, error))
+        .ok_or_else(|| SandboxError::NoProgram {
+            program: program.to_owned(),
+            path: path.to_owned(),
         })
 }
 

@@ -124,12 +124,23 @@ fn nothing_to_disable(
     })
 }
 
-/// Whether the configuration switches a suite off; where none is left, that is why.
-pub fn switches_off(config: &Config) -> bool {
-    config
-        .suites
-        .iter()
-        .any(|table| table.enabled == Some(false))
+/// Why there is no suite where there is none: what was looked for, and the remedy.
+pub fn why_none(config: &Config) -> &'static str {
+    let off = |table: &SuiteTable| table.enabled == Some(false);
+    match (config.detect, config.suites.iter().any(off)) {
+        (_, true) => {
+            "its regreen.toml switches off every one (`enabled = false`): take that out, or name \
+             another one with `[[suite]]`"
+        }
+        (false, _) => {
+            "nothing was looked for, because of `detect = false`, and no `[[suite]]` is named: take \
+             that out, or name one with `[[suite]]` in regreen.toml"
+        }
+        (true, _) => {
+            "there is no Cargo.toml, no pytest configuration, no Python tests; name one with \
+             `[[suite]]` in regreen.toml"
+        }
+    }
 }
 
 fn change(suite: &mut Suite, table: &SuiteTable) {

@@ -10,7 +10,7 @@ mod python;
 pub use configured::SuiteError;
 pub use configured::suites;
 pub use configured::suites_at;
-pub use configured::switches_off;
+pub use configured::why_none;
 pub use graph::CrateGraph;
 pub use listing::Listing;
 pub use python::default_command as python_command;

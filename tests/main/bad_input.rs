@@ -160,6 +160,27 @@ fn no_suite() {
     let project = home.project("empty").file("a.txt", "").committed();
     let ran = run(&project);
     ran.exits(102).complains("suite").complains("[[suite]]");
+    let project_of = |toml: &str| {
+        project.write("Cargo.toml", "[package]\nname = \"a\"\n");
+        project.write("regreen.toml", toml);
+        project.regreen(["config", "suites"]).run()
+    };
+    // Why there is none, and what to do, also where there would be one.
+    for (toml, why) in [
+        ("detect = false\n", "because of `detect = false`"),
+        (
+            "[[suite]]\nname = \"cargo\"\nenabled = false\n",
+            "switches off every one (`enabled = false`)",
+        ),
+    ] {
+        let told = project_of(toml);
+        told.exits(102).says(why).says("[[suite]]");
+        assert!(!told.stdout().contains("no Cargo.toml"), "{told}");
+        run(&project).exits(102).complains(why).complains("[[suite]]");
+    }
+    for name in ["Cargo.toml", "regreen.toml"] {
+        std::fs::remove_file(project.path(name)).expect("ours");
+    }
     let ran = project.regreen(["run", "--json"]).run();
     ran.exits(102);
     assert_eq!(ran.json()["outcome"], "no_tests", "{ran}");

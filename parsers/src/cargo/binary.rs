@@ -162,6 +162,7 @@ impl Binary {
         let (passed, _, ignored) = self.stream.tally();
         compose.counts.passed += passed;
         compose.counts.skipped += ignored;
+        compose.filtered += self.stream.end().map_or(0, |end| end.filtered);
         for failed in std::mem::take(&mut self.failed) {
             compose.failed(of(&failed, who));
         }

@@ -191,6 +191,7 @@ impl CargoRun {
         let (passed, failed, ignored) = section.counts;
         compose.counts.passed += passed;
         compose.counts.skipped += ignored;
+        compose.filtered += section.filtered;
         // The last line counts failed tests whose names may have been lost.
         let unnamed = failed.saturating_sub(section.failed.len() as u64);
         compose.counts.failed += unnamed;
@@ -273,6 +274,7 @@ impl CargoRun {
         let (passed, _, ignored) = inline.stream.tally();
         compose.counts.passed += passed;
         compose.counts.skipped += ignored;
+        compose.filtered += inline.stream.end().map_or(0, |end| end.filtered);
         for failed in &inline.failed {
             compose.failed(binary::of(failed, &who));
         }

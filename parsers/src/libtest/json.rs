@@ -35,6 +35,7 @@ struct Record {
     failed: Option<u64>,
     ignored: Option<u64>,
     measured: Option<u64>,
+    filtered_out: Option<u64>,
 }
 
 /// What one line of the stream said.
@@ -81,6 +82,8 @@ pub(crate) struct SuiteEnd {
     passed: u64,
     failed: u64,
     ignored: u64,
+    /// Tests that a filter left out.
+    pub filtered: u64,
 }
 
 /// One binary's stream.
@@ -145,6 +148,7 @@ impl Stream {
             passed: record.passed.unwrap_or(0) + record.measured.unwrap_or(0),
             failed: record.failed.unwrap_or(0),
             ignored: record.ignored.unwrap_or(0),
+            filtered: record.filtered_out.unwrap_or(0),
         });
         None
     }

@@ -27,6 +27,8 @@ pub(crate) enum Word {
 pub(crate) struct Section {
     /// (passed, failed, ignored) by the last line, else by the result lines.
     pub counts: (u64, u64, u64),
+    /// Tests that a filter left out, by the last line.
+    pub filtered: u64,
     /// The failed tests with what they printed, in the order in which they failed.
     pub failed: Vec<(String, String)>,
     /// A test that had begun and not ended, where the text shows it.
@@ -72,6 +74,7 @@ struct Tally {
     passed: u64,
     failed: u64,
     ignored: u64,
+    filtered: u64,
     names: Vec<String>,
 }
 
@@ -247,6 +250,7 @@ impl Open {
             passed: counts.0,
             failed: counts.1,
             ignored: counts.2,
+            filtered: number(line, " filtered out").unwrap_or(0),
             names: self.names.clone().unwrap_or_default(),
         })
     }
@@ -289,9 +293,11 @@ impl Open {
     fn close(mut self) -> Section {
         let mut faults = Vec::new();
         let mut counts = self.seen();
+        let mut filtered = 0;
         let mut failed = self.with(Word::Failed);
         match self.candidate.take() {
             Some(tally) => {
+                filtered = tally.filtered;
                 if !self.agrees(&tally) {
                     if !self.explains(&tally) {
                         faults.push("the result lines disagree with the last line".to_owned());
@@ -314,6 +320,7 @@ impl Open {
             .collect();
         Section {
             counts,
+            filtered,
             failed,
             running: self.pending,
             ended,
@@ -387,21 +394,23 @@ pub(crate) fn last_line(line: &str) -> Option<(bool, (u64, u64, u64))> {
         "FAILED" => false,
         _ => return None,
     };
-    let number = |unit: &str| -> Option<u64> {
-        let part = rest
-            .split(';')
-            .find_map(|part| part.trim().strip_suffix(unit))?;
-        part.trim().parse().ok()
-    };
-    let measured = number(" measured").unwrap_or(0);
+    let measured = number(rest, " measured").unwrap_or(0);
     Some((
         ok,
         (
-            number(" passed")? + measured,
-            number(" failed")?,
-            number(" ignored")?,
+            number(rest, " passed")? + measured,
+            number(rest, " failed")?,
+            number(rest, " ignored")?,
         ),
     ))
+}
+
+/// The number before a word of a section's last line.
+fn number(line: &str, unit: &str) -> Option<u64> {
+    let part = line
+        .split(';')
+        .find_map(|part| part.trim().strip_suffix(unit))?;
+    part.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ impl PytestRun {
         compose.counts.failed = failed;
         compose.counts.skipped = skipped;
         compose.counts.flaky = self.session.flaky();
+        compose.filtered = self.session.deselected;
         for warning in std::mem::take(&mut self.warnings) {
             compose.diagnostic(warning);
         }
@@ -343,6 +344,7 @@ impl PytestRun {
             compose.counts.passed = last.passed;
             compose.counts.failed = last.failed + last.errors;
             compose.counts.skipped = last.skipped;
+            compose.filtered = last.deselected;
         } else {
             compose.counts.failed = compose.failures.len() as u64;
         }

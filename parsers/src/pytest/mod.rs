@@ -11,7 +11,7 @@
 //!
 //! It writes one JSON record a line to FILE (feed it as [`Stream::File`] with a name that ends
 //! in `.ndjson`), never to standard output. Each record has `n`, counted from 0, and `k`, its
-//! kind: `session` first, `collected` with the list of ids, `start`, `report` (one phase of a
+//! kind: `session` first, `deselected` with a number, `collected` with the list of ids, `start`, `report` (one phase of a
 //! test), `pass` (all three at once), `collect_error`, `conftest_error`, `internal_error`,
 //! `warning`, `ending` with pytest's exit status, and `finish` last.
 //! With xdist only the controller writes. `--lf` and `--stepwise` (of a project's `addopts`, say)
@@ -206,6 +206,7 @@ impl PytestRun {
                 line,
             } => self.warning(category, &message, &file, line),
             Record::Session { .. }
+            | Record::Deselected { .. }
             | Record::Interrupt { .. }
             | Record::Ending { .. }
             | Record::Finish { .. }

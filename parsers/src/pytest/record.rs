@@ -30,6 +30,11 @@ pub(crate) enum Record {
         #[serde(default)]
         total: u64,
     },
+    /// Tests that `-k`, `-m` and the like left out.
+    Deselected {
+        #[serde(default)]
+        total: u64,
+    },
     /// A test begins.
     Start { id: String },
     /// A test passed in all of its phases (setup, call, teardown; milliseconds).

@@ -75,6 +75,8 @@ pub(crate) struct Session {
     pub interrupt: Option<String>,
     /// It was pytest itself, between two tests.
     pub orderly: bool,
+    /// Tests that were deselected.
+    pub deselected: u64,
     next: u64,
     collected: Option<BTreeSet<String>>,
     total: u64,
@@ -118,6 +120,9 @@ impl Session {
                 }
                 self.total = *total;
                 self.collected = Some(ids.iter().take(MOST_TESTS).cloned().collect());
+            }
+            Record::Deselected { total } => {
+                self.deselected = self.deselected.saturating_add(*total);
             }
             Record::Interrupt { kind, message } => {
                 self.orderly = kind == "Interrupted";

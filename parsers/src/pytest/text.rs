@@ -48,6 +48,8 @@ pub(crate) struct Last {
     pub errors: u64,
     /// Skipped, failed as expected.
     pub skipped: u64,
+    /// Left out by `-k`, `-m` and the like.
+    pub deselected: u64,
 }
 
 /// Reads the text line by line.
@@ -472,6 +474,7 @@ fn last_line(title: &str) -> Option<Last> {
             "failed" => last.failed += number,
             "error" | "errors" => last.errors += number,
             "skipped" | "xfailed" => last.skipped += number,
+            "deselected" => last.deselected += number,
             _ => {}
         }
     }
@@ -491,6 +494,7 @@ mod tests {
             failed: 1,
             errors: 1,
             skipped: 3,
+            deselected: 0,
         };
         assert_eq!(last, Some(expected));
         assert_eq!(last_line("no tests ran in 0.01s"), Some(Last::default()));
@@ -520,6 +524,7 @@ mod tests {
         assert!(red.faults.is_empty(), "{:?}", red.faults);
         let slow = read("1 passed, 2 deselected, 1 warning in 61.20s (0:01:01)\n");
         assert_eq!(slow.last.map(|last| last.passed), Some(1));
+        assert_eq!(slow.last.map(|last| last.deselected), Some(2));
     }
 
     #[test]

@@ -34,4 +34,9 @@ impl Handle {
         let config = Config::load(self.host(), Some(&worktree.root), &[])?;
         Ok(suite::suites_at(&worktree.root, &config)?)
     }
+
+    /// Why a worktree has no suite, where it has none.
+    pub fn why_no_suite(&self, path: &Path) -> &'static str {
+        suite::why_none(&self.config(path, &[]).unwrap_or_default())
+    }
 }

@@ -295,3 +295,22 @@ fn a_status_that_no_test_explains_is_in_the_headline() {
     ran.exits(100)
         .says("✗ red  pytest · 1 passed, pytest ended with status 1 · ");
 }
+
+#[test]
+fn tests_that_were_deselected_are_counted() {
+    if !ready() {
+        return;
+    }
+    let three = "def test_a():\n    pass\ndef test_b():\n    pass\ndef test_c():\n    pass\n";
+    let project = Home::new()
+        .project("chosen")
+        .file("pytest.ini", "[pytest]\naddopts = -k test_a\n")
+        .file("test_it.py", three)
+        .committed();
+    project
+        .regreen(["run"])
+        .run()
+        .exits(0)
+        .says("note 2 tests were left out by a filter of the command or its configuration")
+        .says("✓ green  pytest · 1 passed · ");
+}

@@ -66,6 +66,10 @@ fn a_command_instead_of_the_suites() {
     ran.exits(106)
         .says("! no verdict  command · `no-such-program` could not be started · ");
     assert!(!ran.stdout().contains("FAIL"), "{ran}");
+    let bare = ["run", "--backend", "none", "--", "no-such-program"];
+    project.regreen(bare).run().exits(106).says(
+        "! no verdict  command · `no-such-program` could not be started · ",
+    );
     let (missing, ran) = super::document(&project, &["--", "no-such-program"]);
     assert_eq!(missing.exit_code, 106, "{ran}");
     let notes = &only(&missing).notes;
@@ -75,6 +79,25 @@ fn a_command_instead_of_the_suites() {
             .any(|note| note.message.contains("no-such-program")),
         "{ran}"
     );
+}
+
+#[test]
+fn tests_that_a_filter_left_out_are_counted() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = mixed();
+    let one = "note 2 tests were left out by a filter of the command or its configuration";
+    let ran = project
+        .regreen(["run", "--", "cargo", "test", "--lib", "good"])
+        .run();
+    ran.exits(0).says(one).says("1 passed");
+    let ran = project.regreen(["run", "--", "cargo", "test", "nothing"]);
+    let ran = ran.run();
+    ran.exits(102).says("left out by a filter");
+    assert!(!ran.stdout().contains("add a function"), "{ran}");
+    let ran = project.regreen(["run"]).run();
+    assert!(!ran.stdout().contains("left out by a filter"), "{ran}");
 }
 
 #[test]
