@@ -2,8 +2,8 @@
 //! the report. It never fails: what goes wrong with regreen is a report of its own.
 
 use crate::model::Counts;
-use crate::model::NO_PROGRAM;
 use crate::model::Framework;
+use crate::model::NO_PROGRAM;
 use crate::model::Note;
 use crate::model::Outcome;
 use crate::model::ProjectId;
@@ -401,7 +401,9 @@ impl<'a> Execution<'a> {
                 report.counts = Counts::default();
                 report.notes.clear();
             }
-            report.notes.push(not_started(reason, &self.job.suite, code));
+            report
+                .notes
+                .push(not_started(reason, &self.job.suite, code));
         }
         let filtered = report.notes.iter().any(|note| note.code == "filtered_out");
         if report.outcome == Outcome::NoTests && report.counts.total == 0 && !filtered {

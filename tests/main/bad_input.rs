@@ -176,7 +176,10 @@ fn no_suite() {
         let told = project_of(toml);
         told.exits(102).says(why).says("[[suite]]");
         assert!(!told.stdout().contains("no Cargo.toml"), "{told}");
-        run(&project).exits(102).complains(why).complains("[[suite]]");
+        run(&project)
+            .exits(102)
+            .complains(why)
+            .complains("[[suite]]");
     }
     for name in ["Cargo.toml", "regreen.toml"] {
         std::fs::remove_file(project.path(name)).expect("ours");

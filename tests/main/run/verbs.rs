@@ -67,9 +67,11 @@ fn a_command_instead_of_the_suites() {
         .says("! no verdict  command · `no-such-program` could not be started · ");
     assert!(!ran.stdout().contains("FAIL"), "{ran}");
     let bare = ["run", "--backend", "none", "--", "no-such-program"];
-    project.regreen(bare).run().exits(106).says(
-        "! no verdict  command · `no-such-program` could not be started · ",
-    );
+    project
+        .regreen(bare)
+        .run()
+        .exits(106)
+        .says("! no verdict  command · `no-such-program` could not be started · ");
     let (missing, ran) = super::document(&project, &["--", "no-such-program"]);
     assert_eq!(missing.exit_code, 106, "{ran}");
     let notes = &only(&missing).notes;
