@@ -124,6 +124,21 @@ pub fn age(age: std::time::Duration) -> String {
     }
 }
 
+/// `1.2 MiB`, `340 B`.
+pub fn bytes(count: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", units[unit])
+}
+
 /// `1 test`, `2 tests`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -135,5 +150,19 @@ pub fn width() -> usize {
     match size.map(|size| usize::from(size.ws_col)) {
         Ok(columns) if columns >= 20 => columns,
         _ => 80,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes_are_readable() {
+        let shown: Vec<String> = [0, 1023, 1024, 1_572_864, u64::MAX].map(bytes).to_vec();
+        assert_eq!(
+            shown,
+            ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "16777216.0 TiB"]
+        );
     }
 }

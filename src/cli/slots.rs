@@ -83,7 +83,7 @@ fn list(slots: &[SlotView], json: bool) -> anyhow::Result<()> {
         let use_now = if slot.in_use { ", in use" } else { "" };
         let purpose = slot.purpose.as_deref().unwrap_or("unknown");
         let about = format!("slot {} ({purpose}{use_now})", slot.number);
-        let size = format!("{:>10}", bytes(slot.bytes));
+        let size = format!("{:>10}", out::bytes(slot.bytes));
         out::line(format!(
             "{size}  {}  {about}",
             paint.style(Style::Strong, root)
@@ -93,7 +93,7 @@ fn list(slots: &[SlotView], json: bool) -> anyhow::Result<()> {
     if slots.len() > 1 {
         out::line(format!(
             "{:>10}  in all; `regreen gc` removes what is not needed",
-            bytes(total)
+            out::bytes(total)
         ))?;
     }
     Ok(())
@@ -122,33 +122,4 @@ fn drift(drift: &DriftView, json: bool) -> anyhow::Result<()> {
         false => out::line(format!("tests left nothing behind in slot {}", drift.slot))?,
     }
     Ok(())
-}
-
-/// `1.2 MiB`, `340 B`.
-fn bytes(count: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    if count < 1024 {
-        return format!("{count} B");
-    }
-    let mut value = count as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", units[unit])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn sizes_are_readable() {
-        let shown: Vec<String> = [0, 1023, 1024, 1_572_864, u64::MAX].map(bytes).to_vec();
-        assert_eq!(
-            shown,
-            ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "16777216.0 TiB"]
-        );
-    }
 }

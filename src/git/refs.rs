@@ -77,6 +77,24 @@ impl Worktree {
         list(&self.open()?, prefix, &self.git_dir)
     }
 
+    /// A branch of the user's own that has a commit.
+    pub fn branch_with(&self, commit: Oid) -> Result<Option<String>, GitError> {
+        let repo = self.open()?;
+        for (name, tip) in list(&repo, "refs/heads/", &self.git_dir)? {
+            let Some(branch) = name.strip_prefix("refs/heads/") else {
+                continue;
+            };
+            let has = tip == commit
+                || repo
+                    .graph_descendant_of(tip, commit)
+                    .map_err(GitError::git("look through the history", &self.git_dir))?;
+            if has && !branch.starts_with("regreen/") {
+                return Ok(Some(branch.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Moves one of regreen's refs in the user's repository, if it is what it is believed to be.
     pub fn write_ref(&self, update: &RefUpdate) -> Result<(), GitError> {
         let ours = ["refs/heads/regreen/", "refs/regreen/"];

@@ -17,6 +17,7 @@ pub mod progress;
 mod record;
 pub mod records;
 pub mod setup;
+pub mod sweep;
 
 pub use error::LoopError;
 pub use files::LoopFiles;

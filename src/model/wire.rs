@@ -182,4 +182,24 @@ pub struct Collected {
     pub slots: u64,
     /// Bytes on the disk.
     pub bytes: u64,
+    /// Refs of loops.
+    #[serde(default)]
+    pub refs: Vec<LoopRef>,
+    /// Branches of loops that stay, each with the reason.
+    #[serde(default)]
+    pub kept: Vec<LoopRef>,
+}
+
+/// A ref that a loop left in a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LoopRef {
+    /// Its full name.
+    pub name: String,
+    /// What it names; once it is removed, `git branch NAME COMMIT` brings it back until git
+    /// itself collects.
+    pub commit: String,
+    /// The worktree.
+    pub project: String,
+    /// Why it goes, or stays.
+    pub why: String,
 }

@@ -1,4 +1,4 @@
-//! `regreen gc`: removes records, slots and objects that nobody needs any more.
+//! `regreen gc`: removes records, slots, refs of loops and objects that nobody needs any more.
 
 use crate::config::Config;
 use crate::daemon::Handle;
@@ -6,6 +6,8 @@ use crate::daemon::Instance;
 use crate::daemon::effects::chain;
 use crate::daemon::start;
 use crate::git;
+use crate::iteration::sweep::Terms;
+use crate::iteration::sweep::sweep;
 use crate::model::HostEnv;
 use crate::model::wire::Collected;
 use crate::model::wire::Problem;
@@ -41,8 +43,18 @@ impl Handle {
         let (slots, bytes) = tokio::task::spawn_blocking(move || evict(&host, dry_run))
             .await
             .map_err(|e| failed(&e))??;
+        let terms = Terms {
+            now: run::now(),
+            age: keep.age,
+            dry_run,
+        };
+        let loops = sweep(&store, &self.host().state_dir(), terms)
+            .await
+            .map_err(|e| failed(&e))?;
         Ok(Collected {
             dry_run,
+            refs: loops.removed,
+            kept: loops.kept,
             events: removed.events,
             runs: removed.runs,
             run_directories: removed.directories,

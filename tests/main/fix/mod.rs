@@ -5,6 +5,7 @@ mod asked;
 mod landing;
 mod landing_kills;
 mod resume;
+mod sweep;
 
 use crate::support::Home;
 use crate::support::Project;
