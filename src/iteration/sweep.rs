@@ -161,7 +161,9 @@ impl Remains {
         let last = state.best.as_ref().or(state.tip.as_ref());
         // Somebody has worked on it since.
         if last.is_none_or(|mark| mark.commit != tip.to_string()) {
-            return Ok(Fate::Stays("it has commits that are not regreen's".to_owned()));
+            return Ok(Fate::Stays(
+                "it has commits that are not regreen's".to_owned(),
+            ));
         }
         let id = self.record.id();
         Ok(match self.record.landing {

@@ -41,16 +41,12 @@ fn what_has_landed_goes_and_what_has_not_stays() {
     let id = passed(&project);
     let branch = format!("refs/heads/regreen/{id}");
     let rescue = format!("refs/regreen/rescue/{id}/0123456789ab");
-    let all = vec![
-        "refs/heads/main".to_owned(),
-        branch.clone(),
-        rescue.clone(),
-    ];
+    let all = vec!["refs/heads/main".to_owned(), branch.clone(), rescue.clone()];
     assert_eq!(refs(&project), all);
     let kept = format!("kept regreen/{id} (");
-    gc(&project, &[])
-        .says(&kept)
-        .says(&format!("its work has not landed: see `regreen loops show {id}`"));
+    gc(&project, &[]).says(&kept).says(&format!(
+        "its work has not landed: see `regreen loops show {id}`"
+    ));
     assert_eq!(refs(&project), all);
 
     project.regreen(["loops", "apply"]).run().exits(0);
