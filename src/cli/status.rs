@@ -28,7 +28,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct Args {
     #[command(flatten)]
     at: Place,
-    /// Prints the status file; with --follow one JSON line a change
+    /// Prints the status file, with the loops as they are on record; with --follow one JSON line
+    /// a change
     #[arg(long)]
     json: bool,
     /// Prints where the status file lies, and nothing else
@@ -65,15 +66,19 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let (status, dead) = match found {
         Some((status, _)) => {
             let dead = place.daemon_is_dead(&status);
-            let status = match args.json {
+            // The file as it is, but for what its daemon cannot know.
+            let mut status = match args.json {
                 true => status,
-                false => with_loops(&handle, &place, believed(&handle, &status, dead))?,
+                false => believed(&handle, &status, dead),
             };
+            status.notes.extend(place.differs(&status));
+            let status = remote::small_runtime()?.block_on(with_loops(&handle, &place, status));
             show(&status, dead, place.now(), args.json)?;
             (status, dead)
         }
         None => {
-            let status = with_loops(&handle, &place, place.nothing_known())?;
+            let status = with_loops(&handle, &place, place.nothing_known());
+            let status = remote::small_runtime()?.block_on(status);
             never_watched(&status, place.now(), args.json)?;
             (status, false)
         }
@@ -105,13 +110,12 @@ fn never_watched(status: &Status, now: Timestamp, json: bool) -> anyhow::Result<
 
 /// The status with its loops as they are on record: one that ended a moment ago has ended, and
 /// one that was never told to a daemon is shown.
-fn with_loops(handle: &Handle, place: &StatusPlace, mut status: Status) -> anyhow::Result<Status> {
-    let open = remote::small_runtime()?.block_on(handle.open_loops(place));
-    if let Some(open) = open {
+async fn with_loops(handle: &Handle, place: &StatusPlace, mut status: Status) -> Status {
+    if let Some(open) = handle.open_loops(place).await {
         status.loops.retain(|one| one.stop.is_some());
         status.loops.extend(open);
     }
-    Ok(status)
+    status
 }
 
 /// The verdict's code. Only a green that is about now is a reason to go on.
@@ -206,13 +210,16 @@ async fn follow(handle: &Handle, place: &StatusPlace, json: bool) -> anyhow::Res
             out::tell("regreen: the daemon is dead");
         }
         told_dead = dead;
-        let status = match json {
+        let mut status = match json {
             true => status,
             false => believed(handle, &status, dead),
         };
         let new = essence(&status);
         if shown.as_ref() == Some(&new) {
             continue;
+        }
+        if json && (dead || status.daemon.is_none()) {
+            status = with_loops(handle, place, status).await;
         }
         match json {
             true => out::line(serde_json::to_string(&status)?)?,

@@ -77,6 +77,23 @@ impl Worktree {
         list(&self.open()?, prefix, &self.git_dir)
     }
 
+    /// In how many files what stands in the worktree differs from a commit's tree, or, without
+    /// one, from the index. Files that git ignores do not count. Nothing is written or started.
+    pub fn differences(&self, tree: Option<Oid>) -> Result<usize, GitError> {
+        let repo = self.open()?;
+        let failed = || GitError::git("compare the work tree", &self.root);
+        let mut options = git2::DiffOptions::new();
+        options.include_untracked(true).recurse_untracked_dirs(true);
+        let diff = match tree {
+            Some(tree) => {
+                let tree = repo.find_tree(tree).map_err(failed())?;
+                repo.diff_tree_to_workdir_with_index(Some(&tree), Some(&mut options))
+            }
+            None => repo.diff_index_to_workdir(None, Some(&mut options)),
+        };
+        Ok(diff.map_err(failed())?.deltas().len())
+    }
+
     /// A branch of the user's own that has a commit.
     pub fn branch_with(&self, commit: Oid) -> Result<Option<String>, GitError> {
         let repo = self.open()?;

@@ -105,6 +105,42 @@ fn a_suite_that_is_defined_anew_is_tested_anew() {
     daemon.terminate().exits(0);
 }
 
+/// A green that is not about the files on the screen does not pass for one that is.
+#[test]
+fn files_that_are_not_tested_are_told() {
+    if !require("bwrap") {
+        return;
+    }
+    let home = Home::new();
+    let project = project(&home);
+    let daemon = daemon(&home);
+    project.write("regreen.toml", toml("commit", "sh test.sh"));
+    project.commit("tested when it is committed");
+    project.regreen(["add"]).run().exits(0);
+    under(&project, "commit", "green");
+    let status = || project.regreen(["status"]).run();
+    let notes = || project.regreen(["status", "--json"]).run().json()["notes"].to_string();
+    assert!(!status().stdout().contains("differs"), "{}", status());
+    assert_eq!(notes(), "[]");
+    project.write("verdict", "1\n");
+    status().says("the work tree differs from HEAD in 1 file: those are not tested — commit them");
+    project.write("new/file", "x\n");
+    status().says("the work tree differs from HEAD in 2 files");
+    assert!(notes().contains("\"work_tree_differs\""), "{}", notes());
+
+    project.write("regreen.toml", toml("stage", "sh test.sh"));
+    under(&project, "stage", "green");
+    project.git(["add", "regreen.toml"]);
+    status().says("the work tree differs from the index in 2 files: those are not tested — stage");
+    project.git(["add", "."]);
+    under(&project, "stage", "red");
+    assert!(!status().stdout().contains("differs"), "{}", status());
+    project.write("regreen.toml", toml("save", "sh test.sh"));
+    under(&project, "save", "red");
+    assert!(!status().stdout().contains("differs"), "{}", status());
+    daemon.terminate().exits(0);
+}
+
 /// Where there is no commit, the trigger that wants one can be taken back.
 #[test]
 fn a_trigger_without_anything_to_test_can_be_taken_back() {

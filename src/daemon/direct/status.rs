@@ -5,8 +5,10 @@ use crate::daemon::site;
 use crate::daemon::statuses;
 use crate::git::Worktree;
 use crate::iteration::records;
+use crate::model::Note;
 use crate::model::ProjectId;
 use crate::model::Timestamp;
+use crate::model::Trigger;
 use crate::model::status::Fold;
 use crate::model::status::LoopStatus;
 use crate::model::status::Status;
@@ -86,6 +88,30 @@ impl StatusPlace {
                 .daemon
                 .as_ref()
                 .is_some_and(|daemon| gone(daemon.pid))
+    }
+
+    /// That the files as they are saved are not what a status is about, where its trigger is
+    /// another one than `save` and they differ. A daemon does not look at them then: whoever asks
+    /// does. Nothing is said where they cannot be compared.
+    pub fn differs(&self, status: &Status) -> Option<Note> {
+        let tree = match status.trigger {
+            Trigger::Save => return None,
+            Trigger::Stage => None,
+            Trigger::Commit => Some(status.snapshot.as_ref()?.as_str().parse().ok()?),
+        };
+        let worktree = Worktree::discover(&self.root).ok()?;
+        let files = match worktree.differences(tree).ok()? {
+            0 => return None,
+            1 => "1 file".to_owned(),
+            many => format!("{many} files"),
+        };
+        let (what, how) = match status.trigger {
+            Trigger::Stage => ("the index", "stage"),
+            _ => ("HEAD", "commit"),
+        };
+        let message = format!("the work tree differs from {what} in {files}: those are not tested");
+        let remedy = format!("{how} them, or set `trigger = \"save\"`");
+        Some(Note::new("work_tree_differs", message).remedy(remedy))
     }
 
     /// The status of a project that nobody has watched yet.

@@ -252,6 +252,30 @@ fn a_daemon_shows_a_killed_loop_as_interrupted_and_starts_no_agent() {
     daemon.terminate().exits(0);
 }
 
+/// What a dead daemon left in the file is no word about a loop: its record is.
+#[test]
+fn the_record_of_a_loop_wins_over_the_file_of_a_dead_daemon() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let daemon = watching(&project);
+    let running = start(&project, "counts-and-hangs");
+    until_the_agent_works(&project);
+    until_the_status_says(&project, "turn");
+    daemon.kill_9();
+    running.kill_9();
+    let left = project.status().expect("it is there");
+    assert_eq!(left["loops"][0]["state"], "turn", "{left:#}");
+    let status = || project.regreen(["status", "--json"]).run().json();
+    let told = status();
+    assert_eq!(told["loops"][0]["state"], "interrupted", "{told:#}");
+    assert_eq!(told["loops"][0]["id"], left["loops"][0]["id"]);
+    project.regreen(["loops", "stop"]).run().exits(0);
+    let told = status();
+    assert_eq!(told["loops"], serde_json::json!([]), "{told:#}");
+}
+
 #[test]
 fn a_clean_end_of_the_daemon_says_what_became_of_the_loop() {
     if !require("bwrap") {
