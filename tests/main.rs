@@ -33,6 +33,8 @@ mod hostile;
 mod killed;
 #[path = "main/liveness.rs"]
 mod liveness;
+#[path = "main/lost.rs"]
+mod lost;
 #[path = "main/mirror/mod.rs"]
 mod mirror;
 #[path = "main/process.rs"]

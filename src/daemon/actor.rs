@@ -34,6 +34,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +107,19 @@ pub(super) struct Actor {
     measured: Option<Instant>,
     /// How the environments that are carried in looked at the last synchronisation.
     pulse: Pulse,
+    /// Synchronisations that failed since the last one that did not.
+    failures: u32,
+    /// Hands on what the watcher says.
+    ears: Option<Ears>,
+}
+
+/// The task that hands on what a watcher says.
+struct Ears {
+    task: JoinHandle<()>,
+    /// The watcher is ended on purpose.
+    ended: CancellationToken,
+    /// It ended by itself.
+    deaf: CancellationToken,
 }
 
 impl Actor {
@@ -125,6 +139,8 @@ impl Actor {
             green: Arc::default(),
             measured: None,
             pulse: Pulse::new(),
+            failures: 0,
+            ears: None,
         };
         tokio::spawn(actor.work(inbox).instrument(span));
         wishes
@@ -160,14 +176,27 @@ impl Actor {
                 }
             }
         }
-        let (site, watcher) = (self.site.take(), self.watcher.take());
-        // Ending a watcher joins its thread.
-        let gone = tokio::task::spawn_blocking(move || drop((watcher, site)));
-        if let Err(error) = gone.await {
-            tracing::error!(%error, "a project could not be given back in order");
-        }
+        // What panics there has said so.
+        let _ = self.give_back().await;
         let project = self.project.clone();
         self.shared.tell(Input::Closed { project });
+    }
+
+    /// Gives watcher and slot back. What the watcher had said is handed on by then: it must not
+    /// come after what the next one says.
+    async fn give_back(&mut self) -> Result<(), Note> {
+        let (site, watcher) = (self.site.take(), self.watcher.take());
+        let ears = self.ears.take();
+        if let Some(ears) = &ears {
+            ears.ended.cancel();
+        }
+        // Ending a watcher joins its thread.
+        let given = self.apart(move || drop((watcher, site))).await;
+        if let Some(ears) = ears {
+            // It ends with the watcher.
+            let _ = ears.task.await;
+        }
+        given
     }
 
     async fn open_and_tell(&mut self) {
@@ -184,6 +213,7 @@ impl Actor {
             self.path.clone(),
         );
         let work = move || {
+            telemetry::provoke("open");
             let site = Site::open(&host, &shim, &path)?;
             let trigger = site.config().trigger;
             // Watched before the first look: what changes meanwhile is not missed.
@@ -196,7 +226,10 @@ impl Actor {
         self.site = Some(site);
         self.watcher = Some(watcher);
         let (shared, project) = (Arc::clone(&self.shared), self.project.clone());
-        tokio::spawn(forward(shared, project, events));
+        let (ended, deaf) = (CancellationToken::new(), CancellationToken::new());
+        let hearing = (ended.clone(), deaf.clone());
+        let task = tokio::spawn(forward(shared, project, events, hearing));
+        self.ears = Some(Ears { task, ended, deaf });
         let green = match self.shared.store.green_runs(&self.project, GREEN).await {
             Ok(rows) => rows,
             Err(error) => {
@@ -228,7 +261,7 @@ impl Actor {
     }
 
     async fn sync(&mut self, paths: Vec<PathBuf>, rescan: bool) {
-        let result = match self.stands().await {
+        let result = match self.stands().await && !self.is_in_doubt() {
             true => self.sync_once(paths, rescan).await,
             false => match self.reopen().await {
                 Ok(()) => self.sync_once(Vec::new(), true).await,
@@ -246,6 +279,10 @@ impl Actor {
         let result = result.and_then(|report| {
             report.ok_or_else(|| Note::new("sync", "the trigger changes all the time"))
         });
+        self.failures = match &result {
+            Ok(_) => 0,
+            Err(_) => self.failures.saturating_add(1),
+        };
         let project = self.project.clone();
         self.shared.tell(Input::Synced { project, result });
     }
@@ -253,14 +290,9 @@ impl Actor {
     /// Looks whether something was installed into an environment that is carried in: nobody
     /// watches what git ignores.
     async fn feel_pulse(&mut self) {
-        let Some(site) = self.site.take() else {
+        let Ok(pulse) = self.at_site(|site| site.pulse()).await else {
             return;
         };
-        let look = move || (site.pulse(), site);
-        let Ok((pulse, site)) = self.apart(look).await else {
-            return;
-        };
-        self.site = Some(site);
         if pulse != self.pulse {
             self.pulse = pulse;
             tracing::info!("an environment that is carried in was changed");
@@ -269,25 +301,22 @@ impl Actor {
         }
     }
 
-    /// Whether the project is open, and its repository still where it was.
+    /// Whether the project is open, is heard of, and all that belongs to it still where it was.
     async fn stands(&mut self) -> bool {
-        let Some(site) = self.site.take() else {
-            return false;
-        };
-        let look = move || (site.stands(), site);
-        match self.apart(look).await {
-            Ok((stands, site)) => {
-                self.site = Some(site);
-                stands
-            }
-            Err(_) => false,
-        }
+        let hears = |ears: &Ears| !ears.deaf.is_cancelled();
+        self.ears.as_ref().is_some_and(hears) && self.at_site(|site| site.stands()).await.unwrap_or(false)
     }
 
-    /// Gives everything back and takes it anew: after a panic, or for another trigger.
+    /// Whether what is held on to may be the reason why nothing could be synchronised: a
+    /// connection to a file that broke, say. Taken anew less and less often, as it is not free.
+    fn is_in_doubt(&self) -> bool {
+        self.failures.is_power_of_two() || (self.failures > 0 && self.failures % 8 == 0)
+    }
+
+    /// Gives everything back and takes it anew: after a panic, when it is lost or in doubt, or
+    /// for another trigger.
     async fn reopen(&mut self) -> Result<(), Note> {
-        let (site, watcher) = (self.site.take(), self.watcher.take());
-        self.apart(move || drop((watcher, site))).await?;
+        self.give_back().await?;
         let opened = self.open().await?;
         let project = self.project.clone();
         let result = Ok(opened);
@@ -301,15 +330,12 @@ impl Actor {
         paths: Vec<PathBuf>,
         rescan: bool,
     ) -> Result<Option<Box<SyncReport>>, Note> {
-        let Some(mut site) = self.site.take() else {
-            return Err(Note::new("sync", "the project is not open"));
-        };
-        let trigger = site.config().trigger;
         let started = Instant::now();
         let green = Arc::clone(&self.green);
-        let (site, report, pulse) = self
-            .apart(move || {
+        let (report, pulse, other) = self
+            .at_site(move |site| {
                 telemetry::provoke("sync");
+                let trigger = site.config().trigger;
                 // Looked at before: what is installed meanwhile is seen at the next look.
                 let before = site.pulse();
                 let report = site.sync(&paths, rescan, |snapshot| green.contains(snapshot));
@@ -317,14 +343,12 @@ impl Actor {
                     true => site.pulse(),
                     false => before,
                 };
-                (site, report, pulse)
+                (report, pulse, site.config().trigger != trigger)
             })
             .await?;
         self.pulse = pulse;
         let ms = started.elapsed().as_millis() as u64;
         tracing::debug!(ms, rescan, ok = report.is_ok(), "synchronised");
-        let other = site.config().trigger != trigger;
-        self.site = Some(site);
         match other {
             true => Ok(None),
             false => report.map(|report| Some(Box::new(report))),
@@ -340,6 +364,16 @@ impl Actor {
     ) {
         let report = match self.job(&run, suite, &snapshot).await {
             Ok((job, backend)) => self.execute(job, backend, stop).await,
+            Err(note) => broken(suite, &run, note),
+        };
+        let report = match self.at_site(|site| site.holds_slot()).await {
+            Ok(true) => report,
+            Ok(false) => {
+                // Said before the run's end, or it would be tried again in the same place.
+                self.shared.tell(look_again(self.project.clone()));
+                let text = "the slot was removed under the tests";
+                broken(suite, &run, Note::new("infra_error", text))
+            }
             Err(note) => broken(suite, &run, note),
         };
         tracing::info!(
@@ -360,21 +394,12 @@ impl Actor {
 
     /// Finds out what else than its snapshot a green run's verdict depends on, after it is out.
     async fn digest(&mut self, run: RunId, suite: &str, snapshot: SnapshotId, counts: Counts) {
-        let Some(site) = self.site.take() else {
-            return;
-        };
         let name = suite.to_owned();
-        let done = self
-            .apart(move || {
-                let environment = site.environment(&name);
-                (site, environment)
-            })
-            .await;
-        let Ok((site, environment)) = done else {
-            return;
+        let digest = move |site: &mut Site| {
+            telemetry::provoke("digest");
+            site.environment(&name)
         };
-        self.site = Some(site);
-        let Some(environment) = environment else {
+        let Ok(Some(environment)) = self.at_site(digest).await else {
             return;
         };
         Arc::make_mut(&mut self.green).insert(snapshot.clone());
@@ -396,19 +421,13 @@ impl Actor {
         suite: &str,
         snapshot: &SnapshotId,
     ) -> Result<(Job, BackendName), Note> {
-        let Some(site) = self.site.take() else {
-            return Err(Note::new("infra_error", "the project is not open"));
-        };
         let (run, suite, snapshot) = (run.clone(), suite.to_owned(), snapshot.clone());
-        let (site, job) = self
-            .apart(move || {
-                let job = site.job(run, &suite, &snapshot);
-                (site, job)
-            })
-            .await?;
-        let backend = site.config().backend;
-        self.site = Some(site);
-        Ok((job?, backend))
+        let made = move |site: &mut Site| {
+            telemetry::provoke("job");
+            let job = site.job(run, &suite, &snapshot)?;
+            Ok((job, site.config().backend))
+        };
+        self.at_site(made).await?
     }
 
     async fn execute(&mut self, job: Job, backend: BackendName, stop: CancellationToken) -> Report {
@@ -449,21 +468,14 @@ impl Actor {
 
     /// What tests did to the copied files is put back, after the verdict is out.
     async fn mend(&mut self) {
-        let Some(mut site) = self.site.take() else {
-            return;
-        };
         let measure = self.measured.is_none_or(|at| at.elapsed() >= MEASURE);
-        let done = self
-            .apart(move || {
-                let note = site.mend();
-                let bytes = measure.then(|| site.measure());
-                (site, note, bytes)
-            })
-            .await;
-        let Ok((site, result, bytes)) = done else {
+        let mended = move |site: &mut Site| {
+            telemetry::provoke("mend");
+            (site.mend(), measure.then(|| site.measure()))
+        };
+        let Ok((result, bytes)) = self.at_site(mended).await else {
             return;
         };
-        self.site = Some(site);
         if let Some(bytes) = bytes {
             self.measured = Some(Instant::now());
             let project = self.project.clone();
@@ -471,12 +483,7 @@ impl Actor {
         }
         let (note, moved) = result.unwrap_or_else(|note| (Some(note), true));
         if moved {
-            self.shared.tell(Input::Changed {
-                project: self.project.clone(),
-                origin: Origin::Rescan,
-                paths: Vec::new(),
-                rescan: true,
-            });
+            self.shared.tell(look_again(self.project.clone()));
         }
         if let Some(note) = &note {
             tracing::warn!(what = note.message, "drift");
@@ -486,6 +493,28 @@ impl Actor {
             code: "drift",
             note,
         });
+    }
+
+    /// Does what needs the site, where it may block. A panic takes the site along: then the hub
+    /// is told to have the project synchronised, which opens it anew.
+    async fn at_site<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Site) -> T + Send + 'static,
+    ) -> Result<T, Note> {
+        let Some(mut site) = self.site.take() else {
+            return Err(Note::new("infra_error", "the project is not open"));
+        };
+        let done = self.apart(move || (work(&mut site), site)).await;
+        match done {
+            Ok((answer, site)) => {
+                self.site = Some(site);
+                Ok(answer)
+            }
+            Err(note) => {
+                self.shared.tell(look_again(self.project.clone()));
+                Err(note)
+            }
+        }
     }
 
     /// Does what blocks where it may. A panic there is told to the hub and becomes an error.
@@ -518,9 +547,24 @@ fn broken(suite: &str, run: &RunId, note: Note) -> Report {
     report
 }
 
+/// Nobody knows what changed.
+fn look_again(project: ProjectId) -> Input {
+    Input::Changed {
+        project,
+        origin: Origin::Rescan,
+        paths: Vec::new(),
+        rescan: true,
+    }
+}
+
 /// Hands on what a watcher says. Its first word is that nobody knows what happened before; the
 /// hub has the tree walked then in any case.
-async fn forward(shared: Arc<Shared>, project: ProjectId, mut events: mpsc::Receiver<WatchEvent>) {
+async fn forward(
+    shared: Arc<Shared>,
+    project: ProjectId,
+    mut events: mpsc::Receiver<WatchEvent>,
+    (ended, deaf): (CancellationToken, CancellationToken),
+) {
     let mut first = true;
     // What the watcher before it had to say is over.
     shared.tell(Input::WatchMode {
@@ -551,6 +595,20 @@ async fn forward(shared: Arc<Shared>, project: ProjectId, mut events: mpsc::Rece
                 degraded: None,
             },
         });
+    }
+    if !ended.is_cancelled() {
+        deaf.cancel();
+        if let Some(message) = telemetry::last_panic() {
+            let project = Some(project.clone());
+            shared.tell(Input::Panicked { project, message });
+        }
+        // The synchronisation that this asks for begins to watch anew.
+        let degraded = Some("the watching thread ended by itself".to_owned());
+        shared.tell(Input::WatchMode {
+            project: project.clone(),
+            degraded,
+        });
+        shared.tell(look_again(project));
     }
 }
 

@@ -125,10 +125,16 @@ impl Site {
         self.identity.as_deref()
     }
 
-    /// Whether its repository still is where it was.
+    /// Whether its repository still is where it was, and so is what it is copied into.
     pub fn stands(&self) -> bool {
         let top = inode(&self.worktree.root);
-        top.is_some() && top == self.top && identity(&self.worktree) == self.identity
+        let rooted = top.is_some() && top == self.top;
+        rooted && identity(&self.worktree) == self.identity && self.mirror.is_in_place()
+    }
+
+    /// Whether what ran, ran in the copy: tests in a slot that is removed fail of that.
+    pub fn holds_slot(&self) -> bool {
+        self.mirror.holds_slot()
     }
 
     pub fn worktree(&self) -> &Worktree {

@@ -8,9 +8,11 @@ use crate::model::ProjectId;
 use crate::model::status::Status;
 use crate::store::StatusFile;
 use crate::store::StatusFileError;
+use crate::telemetry;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -87,8 +89,26 @@ impl Writer {
                 newest.insert(status.project_id.clone(), status);
             }
             for (id, status) in newest {
-                self.write(&id, &status);
+                self.write_whatever_happens(&id, &status);
             }
+        }
+    }
+
+    /// A panic must not end the thread: then no status would be written any more, by a daemon
+    /// that lives. The next status finds everything looked at anew.
+    fn write_whatever_happens(&mut self, id: &ProjectId, status: &Status) {
+        let write = AssertUnwindSafe(|| {
+            telemetry::provoke("status");
+            self.write(id, status);
+        });
+        if std::panic::catch_unwind(write).is_err() {
+            self.files.remove(id);
+            let message = telemetry::last_panic();
+            // Fails only once the hub is gone.
+            let _ = self.inbox.send(Input::Panicked {
+                project: Some(id.clone()),
+                message: message.unwrap_or_else(|| "while a status was written".to_owned()),
+            });
         }
     }
 

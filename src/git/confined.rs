@@ -46,6 +46,15 @@ impl Confined {
         &self.path
     }
 
+    /// Whether this directory still is what lies at its path: one that was removed can be
+    /// held on to, and nobody finds what is made in it.
+    pub fn is_in_place(&self) -> bool {
+        let ours = rustix::fs::fstat(&self.fd);
+        let there = rustix::fs::stat(&self.path);
+        matches!((ours, there), (Ok(ours), Ok(there))
+            if (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino))
+    }
+
     /// Opens a regular file for reading. Anything else is an error, and nothing blocks.
     pub fn open_file(&self, path: &Path) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

@@ -4,6 +4,7 @@
 //! The alternates are added in memory and written nowhere, so that a second handle can ask what
 //! is *really* ours: only that survives a `git gc --prune=now` of the user.
 
+use crate::git::Confined;
 use crate::git::EntryMode;
 use crate::git::GitError;
 use crate::git::Oid;
@@ -23,6 +24,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 /// Above so many loose objects the repository is renewed: libgit2 has no gc.
 const RENEW_ABOVE: usize = 200_000;
@@ -37,6 +39,8 @@ pub struct Objects {
     path: PathBuf,
     alternates: Vec<PathBuf>,
     written: Cell<u32>,
+    /// The directory that is held open by all this.
+    dir: Confined,
     /// Held shared while open, so that a renewal waits for us.
     lock: File,
 }
@@ -75,6 +79,13 @@ impl Objects {
         let repo = match Repository::open_bare(path) {
             Ok(repo) => repo,
             Err(error) if error.code() == git2::ErrorCode::NotFound => init(path)?,
+            // Cut short by a crash of the machine, say. All of it can be made again; what a
+            // loop has there is lost either way.
+            Err(error) if is_broken(&error) => {
+                tracing::warn!(path = %path.display(), %error, "regreen's own objects are made anew");
+                set_aside(path)?;
+                init(path)?
+            }
             Err(error) => return Err(GitError::git("open regreen's own objects", path)(error)),
         };
         Ok(Objects {
@@ -82,6 +93,7 @@ impl Objects {
             path: path.to_owned(),
             alternates: Vec::new(),
             written: Cell::new(0),
+            dir: Confined::open(path).map_err(GitError::io("open", path))?,
             lock,
         })
     }
@@ -117,6 +129,21 @@ impl Objects {
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it still lies there: what is stored in one that was removed is lost.
+    pub fn is_in_place(&self) -> bool {
+        self.dir.is_in_place() && self.path.join("objects").is_dir()
+    }
+
+    /// Tells it from another one that took its place: what was stored here is not there.
+    pub fn identity(&self) -> Option<String> {
+        let meta = std::fs::metadata(&self.path).ok()?;
+        let born = meta.created().ok();
+        let born = born.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let born = born.map_or(0, |at| at.as_nanos());
+        // Without the device: its number may be another one after every start of the machine.
+        Some(format!("{}:{born}", meta.ino()))
     }
 
     pub(crate) fn repo(&self) -> &Repository {
@@ -290,11 +317,29 @@ impl Objects {
         std::fs::rename(&fresh, &self.path).map_err(GitError::io("rename", &fresh))?;
         self.repo = Repository::open_bare(&self.path)
             .map_err(GitError::git("open regreen's own objects", &self.path))?;
+        self.dir = Confined::open(&self.path).map_err(GitError::io("open", &self.path))?;
         for alternate in std::mem::take(&mut self.alternates) {
             self.add_alternate(&alternate)?;
         }
         std::fs::remove_dir_all(&old).map_err(GitError::io("remove", &old))
     }
+}
+
+/// Whether its own files make no sense; never a refusal of the operating system.
+fn is_broken(error: &git2::Error) -> bool {
+    error.class() == git2::ErrorClass::Config && error.code() == git2::ErrorCode::GenericError
+}
+
+/// Makes room for a new one; the last broken one stays for a look.
+fn set_aside(path: &Path) -> Result<(), GitError> {
+    let aside = path.with_extension("broken");
+    match std::fs::remove_dir_all(&aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(GitError::io("remove", &aside)(error));
+        }
+        _ => {}
+    }
+    std::fs::rename(path, &aside).map_err(GitError::io("rename", path))
 }
 
 fn init(path: &Path) -> Result<Repository, GitError> {

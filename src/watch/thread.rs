@@ -7,6 +7,7 @@ use crate::git::Worktree;
 use crate::model::Origin;
 use crate::model::Trigger;
 use crate::model::UPROOTED;
+use crate::telemetry;
 use crate::watch::WatchError;
 use crate::watch::WatchEvent;
 use crate::watch::batch::Batch;
@@ -219,6 +220,7 @@ impl Listener {
             self.hear_git(&events);
         }
         if worktree {
+            telemetry::provoke("watch");
             self.hear_worktree()?;
         }
         Ok(true)

@@ -66,6 +66,9 @@ pub struct Mirror {
     rules_changed: bool,
 }
 
+/// The name by which the manifest remembers where the content of its rows was stored.
+const STORED: &str = "objects";
+
 /// What the manifest remembers besides the rows.
 #[derive(Debug, Clone, Default)]
 struct State {
@@ -108,7 +111,13 @@ impl Mirror {
             manifest.forget_all()?;
             slot.clear_tree()?;
         }
+        // What the rows name was stored in objects that are gone: all of it is looked at anew.
+        let stored = objects.identity().unwrap_or_default();
+        if manifest.meta(STORED)?.is_some_and(|known| known != stored) {
+            manifest.forget_all()?;
+        }
         manifest.set_meta("root", &root)?;
+        manifest.set_meta(STORED, &stored)?;
         let mut state = State {
             tree: match manifest.meta("tree")? {
                 Some(text) => Oid::from_str(&text).ok(),
@@ -228,6 +237,17 @@ impl Mirror {
     /// The directory of the copy.
     pub fn tree(&self) -> &Path {
         self.slot.tree()
+    }
+
+    /// Whether slot and objects still are where they were taken: who removes them leaves us
+    /// with something that nobody else finds.
+    pub fn is_in_place(&self) -> bool {
+        self.holds_slot() && self.objects.is_in_place()
+    }
+
+    /// Whether the slot is ours still, and the copy in it.
+    pub fn holds_slot(&self) -> bool {
+        self.slot.is_in_place() && self.tree.is_in_place() && self.staging.is_in_place()
     }
 
     /// Gives the slot back.

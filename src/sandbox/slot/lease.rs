@@ -57,7 +57,7 @@ pub struct Slot {
     number: u32,
     purpose: Purpose,
     /// Its flock is the lease.
-    _lock: File,
+    lock: File,
 }
 
 /// What a listing knows of a slot.
@@ -124,7 +124,7 @@ impl Slots {
                 dir,
                 number,
                 purpose,
-                _lock: lock,
+                lock,
             };
             // What a loop or a gate wrote must not reach another use of the slot.
             let foreign = before.is_some_and(|old| {
@@ -169,7 +169,7 @@ impl Slots {
             dir,
             number,
             purpose,
-            _lock: lock,
+            lock,
         };
         slot.write_lease(&Lease {
             purpose,
@@ -293,6 +293,15 @@ impl Slot {
             home: self.home(),
             tmp: self.tmp(),
         }
+    }
+
+    /// Whether the lease still holds: who removes the slot's directory removes the lock too,
+    /// and then the next one finds the slot free.
+    pub fn is_in_place(&self) -> bool {
+        let at = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let ours = self.lock.metadata().map(at);
+        let there = self.dir.join("lock").symlink_metadata().map(at);
+        matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
     }
 
     /// Bytes on the disk, hard links counted once; walks all of it.
