@@ -107,8 +107,6 @@ pub(super) struct Actor {
     measured: Option<Instant>,
     /// How the environments that are carried in looked at the last synchronisation.
     pulse: Pulse,
-    /// Synchronisations that failed since the last one that did not.
-    failures: u32,
     /// Hands on what the watcher says.
     ears: Option<Ears>,
 }
@@ -139,7 +137,6 @@ impl Actor {
             green: Arc::default(),
             measured: None,
             pulse: Pulse::new(),
-            failures: 0,
             ears: None,
         };
         tokio::spawn(actor.work(inbox).instrument(span));
@@ -261,7 +258,7 @@ impl Actor {
     }
 
     async fn sync(&mut self, paths: Vec<PathBuf>, rescan: bool) {
-        let result = match self.stands().await && !self.is_in_doubt() {
+        let result = match self.stands().await {
             true => self.sync_once(paths, rescan).await,
             false => match self.reopen().await {
                 Ok(()) => self.sync_once(Vec::new(), true).await,
@@ -279,10 +276,6 @@ impl Actor {
         let result = result.and_then(|report| {
             report.ok_or_else(|| Note::new("sync", "the trigger changes all the time"))
         });
-        self.failures = match &result {
-            Ok(_) => 0,
-            Err(_) => self.failures.saturating_add(1),
-        };
         let project = self.project.clone();
         self.shared.tell(Input::Synced { project, result });
     }
@@ -304,17 +297,12 @@ impl Actor {
     /// Whether the project is open, is heard of, and all that belongs to it still where it was.
     async fn stands(&mut self) -> bool {
         let hears = |ears: &Ears| !ears.deaf.is_cancelled();
-        self.ears.as_ref().is_some_and(hears) && self.at_site(|site| site.stands()).await.unwrap_or(false)
+        self.ears.as_ref().is_some_and(hears)
+            && self.at_site(|site| site.stands()).await.unwrap_or(false)
     }
 
-    /// Whether what is held on to may be the reason why nothing could be synchronised: a
-    /// connection to a file that broke, say. Taken anew less and less often, as it is not free.
-    fn is_in_doubt(&self) -> bool {
-        self.failures.is_power_of_two() || (self.failures > 0 && self.failures % 8 == 0)
-    }
-
-    /// Gives everything back and takes it anew: after a panic, when it is lost or in doubt, or
-    /// for another trigger.
+    /// Gives everything back and takes it anew: after a panic, when some of it is lost, or for
+    /// another trigger.
     async fn reopen(&mut self) -> Result<(), Note> {
         self.give_back().await?;
         let opened = self.open().await?;

@@ -36,7 +36,12 @@ fn objects(project: &Project) -> PathBuf {
 }
 
 fn slot(project: &Project) -> PathBuf {
-    project.home.cache().join("slots").join(id(project)).join("0")
+    project
+        .home
+        .cache()
+        .join("slots")
+        .join(id(project))
+        .join("0")
 }
 
 /// A watched project that is green, its daemon, and what is done to it; then it is saved red
@@ -113,10 +118,18 @@ fn the_objects_are_broken_while_no_daemon_runs() {
 fn the_manifest_is_overwritten() {
     if require("bwrap") {
         survives(|project| {
-            let path = slot(project).join("manifest.db");
-            let long = std::fs::metadata(&path).unwrap().len() as usize;
-            std::fs::write(&path, vec![b'x'; long.max(8192)]).unwrap();
-            let _ = std::fs::write(slot(project).join("manifest.db-wal"), vec![b'y'; 8192]);
+            for number in 0..200 {
+                let name = format!("data/{number}-{}", "x".repeat(200));
+                project.write_in_place(name, "data");
+            }
+            project.write("test.sh", "exit 1\n");
+            settled(project, "red");
+            for name in ["manifest.db", "manifest.db-wal"] {
+                let path = slot(project).join(name);
+                let mut file = std::fs::File::options().write(true).open(&path).unwrap();
+                let long = file.metadata().unwrap().len() as usize;
+                file.write_all(&vec![b'x'; long]).unwrap();
+            }
         });
     }
 }

@@ -454,8 +454,12 @@ impl State {
 
     fn tick(&mut self, out: &mut Out, now: Timestamp) {
         let slept = now.since(self.last_tick) > ASLEEP;
+        let set_back = now < self.last_tick;
         self.last_tick = now;
         for project in self.projects.values_mut() {
+            if set_back {
+                project.clock_was_set_back(now);
+            }
             project.tick(now, slept);
         }
         let reopen: Vec<_> = self

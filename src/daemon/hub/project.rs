@@ -151,7 +151,7 @@ pub(super) struct Project {
     touched: bool,
     rescan: bool,
     reconciled: Timestamp,
-    /// Why the last synchronisation failed, if it did.
+    /// Why it could not be opened or synchronised the last time, if it could not.
     pub failed: Option<Note>,
     /// A synchronisation failed; nothing is synchronised before then.
     retry: Option<Timestamp>,
@@ -260,6 +260,18 @@ impl Project {
 
     pub fn open_failed(&mut self, now: Timestamp) {
         self.phase = Phase::Failed(now.plus(RETRY));
+    }
+
+    /// Moments that were noted by the old clock lie far ahead by the new one; nothing may wait
+    /// until it gets there.
+    pub fn clock_was_set_back(&mut self, now: Timestamp) {
+        if let Phase::Failed(then) = self.phase {
+            self.phase = Phase::Failed(then.min(now.plus(RETRY)));
+        }
+        self.retry = self.retry.map(|then| then.min(now.plus(RETRY)));
+        self.reconciled = self.reconciled.min(now);
+        // Whoever reads it takes the moment by which it has to be renewed from it.
+        self.unwritten = true;
     }
 
     pub fn tick(&mut self, now: Timestamp, slept: bool) {
@@ -422,12 +434,13 @@ impl State {
             }
             Err(note) => {
                 project.open_failed(now);
-                let known = project.fold.has_trouble("open");
                 let note = Note {
                     code: "open".to_owned(),
                     ..note
                 };
-                if !known {
+                // It is tried again and again; the journal is told once of each reason.
+                if project.failed.as_ref() != Some(&note) {
+                    project.failed = Some(note.clone());
                     let blocks = true;
                     self.emit(out, now, id, EventKind::Trouble { note, blocks });
                 }

@@ -537,6 +537,15 @@ fn what_cannot_be_opened_or_synchronised_is_tried_again() {
     assert_eq!(world.going, []);
     wait(&mut world, 6);
     assert_eq!(world.going, [Going::Open(id(0))]);
+    world.going.clear();
+    world.put(Input::Opened {
+        project: id(0),
+        result: Err(Note::new("x", "the slot is in use")),
+    });
+    let notes = &world.written[&id(0)].notes;
+    assert_eq!(notes[0].message, "the slot is in use");
+    assert_eq!(notes.len(), 1);
+    wait(&mut world, 6);
     world.come_back(0);
     assert_eq!(world.written[&id(0)].notes, []);
     world.going.clear();
@@ -550,6 +559,51 @@ fn what_cannot_be_opened_or_synchronised_is_tried_again() {
     world.settle();
     assert_eq!(world.written[&id(0)].verdict, Verdict::Green);
     assert_eq!(world.written[&id(0)].notes, []);
+}
+
+/// Nothing waits until the clock gets again to where it was.
+#[test]
+fn a_clock_that_is_set_back_holds_nothing_up() {
+    let hour = |hour: i64| Timestamp::from_millis(hour * 3_600_000);
+    let mut world = World::new(1);
+    world.now = hour(10);
+    world.put(Input::Tick);
+    world.add(0);
+    world.come_back(0);
+    world.going.clear();
+    world.put(Input::Opened {
+        project: id(0),
+        result: Err(Note::new("x", "the slot is in use")),
+    });
+    let seconds = |world: &mut World, many: u64| {
+        for _ in 0..many {
+            world.now = world.now.plus(Duration::from_secs(1));
+            world.put(Input::Tick);
+        }
+    };
+    world.now = hour(9);
+    seconds(&mut world, 8);
+    assert_eq!(world.going, [Going::Open(id(0))]);
+    world.come_back(0);
+    world.going.clear();
+    world.put(Input::Synced {
+        project: id(0),
+        result: Err(Note::new("x", "no space is left")),
+    });
+    world.now = hour(8);
+    seconds(&mut world, 8);
+    world.settle();
+    assert_eq!(world.written[&id(0)].verdict, Verdict::Green);
+    world.now = hour(7);
+    for _ in 0..3 {
+        world.written.clear();
+        world.now = world.now.plus(TICK);
+        world.put(Input::Tick);
+        assert_eq!(world.written[&id(0)].updated_at, world.now);
+    }
+    // And the walk that is due now and then comes.
+    seconds(&mut world, 700);
+    assert_eq!(world.going, [Going::Sync(id(0), true)]);
 }
 
 #[test]
