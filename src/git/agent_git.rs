@@ -32,7 +32,7 @@ impl Objects {
     /// Makes a `.git` for an agent. `self` must hold the commit and its tree.
     pub fn make_agent_git(&self, git: &AgentGit<'_>) -> Result<(), GitError> {
         let dir = git.dir;
-        remove(dir)?;
+        crate::git::remove_all(dir).map_err(GitError::io("remove", dir))?;
         for part in ["objects/info", "refs/heads", "refs/tags", "info"] {
             let part = dir.join(part);
             fs::DirBuilder::new()
@@ -71,13 +71,5 @@ impl Objects {
         let mut index = git2::Index::open(path).map_err(failed("make an index"))?;
         index.read_tree(&tree).map_err(failed("fill an index"))?;
         index.write().map_err(failed("write an index"))
-    }
-}
-
-fn remove(dir: &Path) -> Result<(), GitError> {
-    match fs::symlink_metadata(dir) {
-        Err(_) => Ok(()),
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(dir).map_err(GitError::io("remove", dir)),
-        Ok(_) => fs::remove_file(dir).map_err(GitError::io("remove", dir)),
     }
 }

@@ -160,6 +160,30 @@ impl AsFd for Confined {
     }
 }
 
+/// Gives a directory, which is ours, the owner's rights back that a sandbox took from it.
+pub fn regain(path: &Path) -> io::Result<()> {
+    let stat = rustix::fs::lstat(path)?;
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    let is_dir = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
+    if is_dir && !mode.contains(Mode::RWXU) {
+        rustix::fs::chmod(path, mode | Mode::RWXU)?;
+    }
+    Ok(())
+}
+
+/// Removes whatever lies at `path`, which is ours, with everything below it, also where a
+/// sandbox took its own rights away. Nothing there is no error.
+pub fn remove_all(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    match Confined::open(parent) {
+        Ok(parent) => parent.remove(Path::new(name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads a regular file below `root` of at most `cap` bytes: for report files and the like.
 pub fn read_capped(root: &Path, path: &Path, cap: u64) -> io::Result<Vec<u8>> {
     Confined::open(root)?.read(path, cap)
@@ -220,12 +244,12 @@ fn remove_below(dir: BorrowedFd<'_>, name: &std::ffi::OsStr, depth: usize) -> io
         }
         other => other?,
     };
-    let names: Vec<_> = list(below.as_fd())?;
-    if !names.is_empty() {
-        // Without the right to write, nothing below can be unlinked.
-        let _ = rustix::fs::fchmod(&below, Mode::RWXU);
+    let mode = Mode::from_raw_mode(rustix::fs::fstat(&below)?.st_mode);
+    if !mode.contains(Mode::RWXU) {
+        // Without the right to search nothing can be listed, without that to write unlinked.
+        rustix::fs::fchmod(&below, Mode::RWXU)?;
     }
-    for name in names {
+    for name in list(below.as_fd())? {
         remove_below(below.as_fd(), &name, depth + 1)?;
     }
     match rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {

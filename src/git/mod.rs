@@ -29,6 +29,8 @@ pub use commit::CommitInfo;
 pub use commit::CommitSpec;
 pub use confined::Confined;
 pub use confined::read_capped;
+pub use confined::regain;
+pub use confined::remove_all;
 pub use diff::FileChange;
 pub use diff::FileChangeKind;
 pub use error::GitError;

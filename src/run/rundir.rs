@@ -1,6 +1,7 @@
 //! The directory of one run, `$XDG_STATE_HOME/regreen/runs/<id>`: the report, the complete
 //! output, and, while the run goes on, what is mounted into its sandbox.
 
+use crate::git;
 use crate::model::ProjectId;
 use crate::model::Report;
 use regreen_parsers::pytest;
@@ -101,9 +102,9 @@ impl RunDir {
     /// Removes what was only there for the sandbox.
     pub fn tidy(&self, attempts: u32) {
         // What cannot be removed now goes with the directory, by its age.
-        let _ = std::fs::remove_dir_all(self.inject());
+        let _ = git::remove_all(&self.inject());
         for attempt in 0..attempts {
-            let _ = std::fs::remove_dir_all(self.path.join(format!("events.{attempt}")));
+            let _ = git::remove_all(&self.path.join(format!("events.{attempt}")));
         }
     }
 }
@@ -130,11 +131,7 @@ pub fn tidy_dead(runs: &Path) {
             continue;
         };
         for path in left {
-            let removed = match path.is_dir() {
-                true => std::fs::remove_dir_all(&path),
-                false => std::fs::remove_file(&path),
-            };
-            if let Err(error) = removed {
+            if let Err(error) = git::remove_all(&path) {
                 tracing::warn!(path = %path.display(), %error, "left by a lost run, and stays");
             }
         }

@@ -1,6 +1,7 @@
 //! Making directories, links and mount points below a directory that a sandbox could write to,
 //! without ever following a link that was planted there.
 
+use crate::git;
 use rustix::fs::AtFlags;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
@@ -31,6 +32,9 @@ pub enum Stranger {
 /// # Errors
 /// If a component is in the way and must stay, or the file system refuses.
 pub fn directory(base: &Path, relative: &Path, stranger: Stranger) -> io::Result<OwnedFd> {
+    if stranger == Stranger::Remove {
+        git::regain(base)?;
+    }
     let mut dir = rustix::fs::open(base, DIR, Mode::empty())?;
     for component in relative.components() {
         let Component::Normal(name) = component else {
@@ -43,8 +47,12 @@ pub fn directory(base: &Path, relative: &Path, stranger: Stranger) -> io::Result
 
 fn enter(dir: BorrowedFd<'_>, name: &Path, stranger: Stranger) -> io::Result<OwnedFd> {
     match rustix::fs::openat(dir, name, DIR, Mode::empty()) {
-        Ok(entered) => return Ok(entered),
+        Ok(entered) => return regained(entered, stranger),
         Err(Errno::NOENT) => {}
+        // A test took its own rights away.
+        Err(Errno::ACCESS) if stranger == Stranger::Remove => {
+            rustix::fs::chmodat(dir, name, Mode::RWXU, AtFlags::empty())?;
+        }
         Err(Errno::LOOP | Errno::NOTDIR) if stranger == Stranger::Remove => {
             rustix::fs::unlinkat(dir, name, AtFlags::empty())?;
         }
@@ -55,6 +63,15 @@ fn enter(dir: BorrowedFd<'_>, name: &Path, stranger: Stranger) -> io::Result<Own
         Err(error) => return Err(error.into()),
     }
     Ok(rustix::fs::openat(dir, name, DIR, Mode::empty())?)
+}
+
+/// A directory of regreen's own can be written to again, whatever a test did to it.
+fn regained(dir: OwnedFd, stranger: Stranger) -> io::Result<OwnedFd> {
+    let mode = Mode::from_raw_mode(rustix::fs::fstat(&dir)?.st_mode);
+    if stranger == Stranger::Remove && !mode.contains(Mode::RWXU) {
+        rustix::fs::fchmod(&dir, mode | Mode::RWXU)?;
+    }
+    Ok(dir)
 }
 
 /// Makes sure that the file `relative` exists below `base` and is a plain one.
@@ -135,6 +152,28 @@ mod tests {
         let untouched = std::fs::read_dir(&victim).expect("there").count();
         assert_eq!(untouched, 0, "the victim must stay empty");
         assert!(exists(&base, inside) && exists(&base, Path::new("link/file")));
+    }
+
+    /// Root has all rights anyway.
+    #[test]
+    fn what_a_test_locked_is_opened_up_or_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let top = tempfile::tempdir().expect("a temporary directory");
+        let base = top.path().join("home");
+        let inside = Path::new(".cargo/registry/src");
+        for mode in [0o000, 0o400, 0o500] {
+            std::fs::create_dir_all(base.join(".cargo")).expect("made");
+            let lock = |path: &Path| {
+                std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("ours");
+            };
+            lock(&base.join(".cargo"));
+            let refused = directory(&base, inside, Stranger::Refuse);
+            assert!(refused.is_err() || rustix::process::geteuid().is_root());
+            lock(&base);
+            directory(&base, inside, Stranger::Remove).expect("opened up");
+            assert!(exists(&base, inside));
+            std::fs::remove_dir_all(&base).expect("ours");
+        }
     }
 
     #[test]

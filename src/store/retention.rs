@@ -1,5 +1,6 @@
 //! What is kept, and for how long: by age and by size, never what is still open.
 
+use crate::git;
 use crate::model::RunId;
 use crate::model::Timestamp;
 use crate::store::Store;
@@ -176,7 +177,7 @@ fn sweep(
             continue;
         }
         kept -= bytes;
-        if !dry && let Err(error) = fs::remove_dir_all(runs.join(&name)) {
+        if !dry && let Err(error) = git::remove_all(&runs.join(&name)) {
             tracing::warn!(run = name, %error, "the directory of an old run could not be removed");
             continue;
         }

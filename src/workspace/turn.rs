@@ -4,6 +4,7 @@ use crate::agent::Agent;
 use crate::agent::AgentEvent;
 use crate::agent::End;
 use crate::agent::Job;
+use crate::git;
 use crate::git::Oid;
 use crate::model::Limits;
 use crate::model::LoopId;
@@ -138,7 +139,7 @@ impl Room {
             .make_agent_git(request.commit, request.branch.clone(), inside.clone())
             .await?;
         let (home, tmp) = (self.dir().join("agent/home"), self.dir().join("agent/tmp"));
-        remove_dir(&tmp)?;
+        remove(&tmp)?;
         for dir in [&home, &tmp] {
             std::fs::create_dir_all(dir).map_err(WorkspaceError::io("make", dir))?;
         }
@@ -149,7 +150,7 @@ impl Room {
         };
         // The mount point has to be there, or the sandbox makes one that looks like an edit.
         let point = place.tree.join(".git");
-        remove_any(&point)?;
+        remove(&point)?;
         std::fs::create_dir(&point).map_err(WorkspaceError::io("make", &point))?;
         let mut mounts = self.mounts(grounds, &place).await?;
         mounts.push(Mount {
@@ -194,7 +195,7 @@ impl Room {
 
     /// Nothing but the empty mount point is left of the agent's `.git` in the tree.
     fn remove_mount_point(&self) -> Result<(), WorkspaceError> {
-        remove_any(&self.place().tree.join(".git"))
+        remove(&self.place().tree.join(".git"))
     }
 }
 
@@ -203,21 +204,9 @@ pub fn ended_by(room: &Room) -> Result<(), WorkspaceError> {
     room.remove_mount_point()
 }
 
-fn remove_any(path: &Path) -> Result<(), WorkspaceError> {
-    match path.symlink_metadata() {
-        Ok(meta) if meta.is_dir() => remove_dir(path),
-        Ok(_) => std::fs::remove_file(path).map_err(WorkspaceError::io("remove", path)),
-        Err(_) => Ok(()),
-    }
-}
-
-fn remove_dir(path: &Path) -> Result<(), WorkspaceError> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(WorkspaceError::io("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
+/// Removes what an agent could write to, also where it took its own rights away.
+fn remove(path: &Path) -> Result<(), WorkspaceError> {
+    git::remove_all(path).map_err(WorkspaceError::io("remove", path))
 }
 
 /// Takes what an agent says; ends with the sender, and answers the end of its standard error.

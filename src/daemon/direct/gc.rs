@@ -87,7 +87,7 @@ fn forget_projects(host: &HostEnv, dry_run: bool) -> std::io::Result<u64> {
     for orphan in git::orphans(&host.state_dir()) {
         bytes += slot::on_disk(&orphan.dir);
         if !dry_run {
-            slot::remove_all(&orphan.dir)?;
+            git::remove_all(&orphan.dir)?;
         }
     }
     Ok(bytes)

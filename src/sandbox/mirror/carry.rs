@@ -1,6 +1,7 @@
 //! Ignored directories that tests need: mounted from the user's worktree, or copied; and build
 //! caches: copied once, and the slot's own from then on.
 
+use crate::git;
 use crate::sandbox::Mount;
 use crate::sandbox::mirror::Mirror;
 use crate::sandbox::mirror::MirrorError;
@@ -58,11 +59,11 @@ impl Mirror {
             all.join(format!("{}.new", &name[..16])),
         );
         if anew {
-            slot::remove_all(&copy).map_err(failed())?;
+            git::remove_all(&copy).map_err(failed())?;
         }
         if !copy.exists() {
             std::fs::create_dir_all(&all).map_err(failed())?;
-            slot::remove_all(&partial).map_err(failed())?;
+            git::remove_all(&partial).map_err(failed())?;
             slot::copy_all(&self.worktree.root.join(rel), &partial).map_err(failed())?;
             std::fs::rename(&partial, &copy).map_err(failed())?;
         }
@@ -95,7 +96,7 @@ impl Mirror {
         // A tick of a coarse clock earlier.
         let started = SystemTime::now() - Duration::from_millis(10);
         let staged = self.slot.staging().join("seed");
-        slot::remove_all(&staged).map_err(MirrorError::io("remove", &staged))?;
+        git::remove_all(&staged).map_err(MirrorError::io("remove", &staged))?;
         let copied = slot::copy_all(from, &staged);
         let calm = copied.is_ok() && !written_since(from, started);
         let parent = cache.parent().unwrap_or(Path::new(""));
@@ -106,7 +107,7 @@ impl Mirror {
         } else {
             Ok(())
         };
-        slot::remove_all(&staged).map_err(MirrorError::io("remove", &staged))?;
+        git::remove_all(&staged).map_err(MirrorError::io("remove", &staged))?;
         match copied.and(placed) {
             Ok(()) if calm => Ok(()),
             Ok(()) => {

@@ -1,5 +1,6 @@
 //! What the sandbox did to the slot: comparing, repairing, taking over, keeping aside.
 
+use crate::git;
 use crate::git::Confined;
 use crate::git::Edit;
 use crate::git::EntryMode;
@@ -46,6 +47,7 @@ impl Scan<'_> {
     pub fn run(&mut self) -> Result<(Drift, Vec<Row>), MirrorError> {
         let mut walked = Walk {
             root: self.tree,
+            ours: true,
             repos: self.repos,
             rules: self.rules,
         }
@@ -180,6 +182,8 @@ fn is_updated_lock(row: &Row, manifests: &[(Vec<u8>, i64, i64)]) -> bool {
 impl Mirror {
     /// What the sandbox did to the copied files, and which files it made.
     pub fn drift(&mut self) -> Result<Drift, MirrorError> {
+        // Before anything in it is read.
+        git::regain(self.tree.path()).map_err(MirrorError::io("open up", self.tree.path()))?;
         let mut repos = self.repos.of_copy(&self.tree)?;
         let (drift, same) = Scan {
             manifest: &self.manifest,

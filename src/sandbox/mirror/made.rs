@@ -1,6 +1,7 @@
 //! What a run made: moved out of the copy, so that the next run starts from exactly the
 //! snapshot that its verdict names. Caches stay, and lock files.
 
+use crate::git;
 use crate::git::Confined;
 use crate::sandbox::mirror::Drift;
 use crate::sandbox::mirror::Mirror;
@@ -15,7 +16,6 @@ use crate::sandbox::mirror::repos::Repos;
 use crate::sandbox::mirror::walk::Walk;
 use crate::sandbox::mirror::walk::has_file;
 use crate::sandbox::mirror::walk::is_cache;
-use crate::sandbox::slot;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -107,6 +107,7 @@ pub(crate) fn kept_in(
     rules.include = vec![PathBuf::new()];
     let walked = Walk {
         root: &root,
+        ours: true,
         repos,
         rules: &rules,
     }
@@ -217,7 +218,7 @@ impl Mirror {
         let kept = kept_in(&dir, &mut repos, &self.rules)?;
         let bytes: i64 = kept.iter().map(|(_, size)| size).sum();
         if kept.len() + coming > MADE_COUNT || bytes > MADE_BYTES {
-            slot::remove_all(&dir).map_err(MirrorError::io("remove", &dir))?;
+            git::remove_all(&dir).map_err(MirrorError::io("remove", &dir))?;
         }
         Ok(())
     }

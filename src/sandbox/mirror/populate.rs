@@ -30,6 +30,7 @@ impl Mirror {
         if batch.first {
             let walked = Walk {
                 root: &self.source,
+                ours: false,
                 repos: &mut self.repos,
                 rules: &self.rules,
             }

@@ -102,6 +102,7 @@ impl Mirror {
         }
         let mut walked = Walk {
             root: &self.source,
+            ours: false,
             repos: &mut self.repos,
             rules: &self.rules,
         }
@@ -270,6 +271,7 @@ impl Mirror {
         let listed = self.repos.load_all(&mut self.objects)?;
         let mut walked = Walk {
             root: &self.source,
+            ours: false,
             repos: &mut self.repos,
             rules: &self.rules,
         }

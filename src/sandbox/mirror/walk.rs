@@ -12,9 +12,11 @@ use crate::sandbox::mirror::repos::Repos;
 use crate::sandbox::mirror::repos::Table;
 use rustix::fs::AtFlags;
 use rustix::fs::FileType;
+use rustix::fs::Mode;
 use rustix::fs::Stat;
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -45,6 +47,9 @@ pub(crate) struct Walked {
 /// Walks below `start` (relative; empty for everything) in `root`.
 pub(crate) struct Walk<'a> {
     pub root: &'a Confined,
+    /// Everything below is regreen's own, written by a sandbox: what a test took its own rights
+    /// from is opened up again, or nobody could look at it, put it back or remove it.
+    pub ours: bool,
     pub repos: &'a mut Repos,
     pub rules: &'a MirrorRules,
 }
@@ -141,7 +146,7 @@ impl Walk<'_> {
             if name == ".git" {
                 continue;
             }
-            let stat = match rustix::fs::statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            let stat = match self.look_at(&fd, name) {
                 Ok(stat) => stat,
                 Err(rustix::io::Errno::NOENT) => continue,
                 Err(error) => {
@@ -158,6 +163,23 @@ impl Walk<'_> {
             walked.litter.push(path);
         }
         Ok(())
+    }
+
+    fn look_at(&self, dir: &OwnedFd, name: &OsStr) -> rustix::io::Result<Stat> {
+        let look = || rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        let stat = look()?;
+        let needed = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => Mode::RWXU,
+            FileType::RegularFile => Mode::RUSR,
+            _ => return Ok(stat),
+        };
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        if !self.ours || mode.contains(needed) {
+            return Ok(stat);
+        }
+        // No link: the sandbox that could have put one there has ended.
+        rustix::fs::chmodat(dir, name, mode | needed, AtFlags::empty())?;
+        look()
     }
 
     fn entry(

@@ -1,5 +1,6 @@
 //! Leasing, listing and evicting slots.
 
+use crate::git;
 use crate::git::Worktree;
 use crate::model::ProjectId;
 use crate::model::Timestamp;
@@ -312,7 +313,8 @@ impl Slot {
     /// Empties `/tmp`; call it before each run.
     pub fn empty_tmp(&self) -> Result<(), SlotError> {
         remove_all(&self.tmp())?;
-        make_private(&self.tmp())
+        make_private(&self.tmp())?;
+        regain(&self.home())
     }
 
     /// Throws away everything in the slot; the lease stays.
@@ -355,6 +357,7 @@ impl Slot {
     fn make_parts(&self) -> Result<(), SlotError> {
         for part in [&self.tree, &self.home(), &self.tmp(), &self.staging()] {
             make_private(part)?;
+            regain(part)?;
         }
         Ok(())
     }
@@ -422,6 +425,11 @@ fn make_private(path: &Path) -> Result<(), SlotError> {
     Ok(())
 }
 
+/// A test may have taken the owner's rights from what is its home or its project.
+fn regain(path: &Path) -> Result<(), SlotError> {
+    git::regain(path).map_err(SlotError::io("open up", path))
+}
+
 fn remove_all(path: &Path) -> Result<(), SlotError> {
-    size::remove_all(path).map_err(SlotError::io("remove", path))
+    git::remove_all(path).map_err(SlotError::io("remove", path))
 }

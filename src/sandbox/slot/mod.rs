@@ -18,4 +18,3 @@ pub(crate) use size::clone_or_copy;
 pub(crate) use size::copy_all;
 pub(crate) use size::names;
 pub(crate) use size::on_disk;
-pub(crate) use size::remove_all;

@@ -397,6 +397,43 @@ fn the_agents_own_repository_works_in_every_turn() {
     project.git(["fsck", "--full", "--strict"]);
 }
 
+/// What an agent locks, and what it makes of its own `.git`, does not keep the next turn from
+/// beginning, and nothing of it is believed or run outside.
+#[test]
+fn an_agent_that_locks_up_and_plants_is_only_an_agent() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = adder();
+    let before = project.fingerprint();
+    let canary = project.home.top().join("canary");
+    let text = format!(
+        "case $REGREEN_ITERATION in
+         1) printf '#!/bin/sh\\n: > {canary}\\n' > .git/evil; chmod +x .git/evil;
+            git config core.fsmonitor \"$PWD/.git/evil\"; git config core.hooksPath \"$PWD/.git\";
+            cp .git/evil .git/post-index-change; echo {top} > .git/objects/info/alternates;
+            mkdir -p /tmp/a/b ~/c notes/d; : > /tmp/a/b/c; : > .git/x; : > notes/d/e; mkfifo notes/f;
+            chmod 000 /tmp/a/b ~/c ~ .git/objects notes/d .git; chmod 500 notes; chmod 000 src;;
+         2) rm -rf .git/* notes; echo 'gitdir: {git}' > .git/gitdir; echo '// x' >> src/lib.rs;;
+         *) sed -i 's/left - right/left + right/' src/lib.rs;;
+         esac",
+        canary = canary.display(),
+        top = project.home.top().display(),
+        git = project.git_dir().display(),
+    );
+    let ran = project
+        .regreen(["fix", "--json", "--agent-command", &text])
+        .run();
+    let report = report(&ran);
+    assert_eq!(report["stop_reason"], "passed", "{ran}");
+    assert_eq!(report["spend"]["iterations"], 3, "{report:#}");
+    assert!(!canary.exists(), "what an agent planted was run: {ran}");
+    let branch = report["loop_branch"].as_str().expect("a branch");
+    let changed = project.git(["diff", "--name-only", "main", branch]);
+    assert_eq!(changed, "src/lib.rs");
+    before.unchanged_in(&project);
+}
+
 #[test]
 fn code_that_is_right_only_when_tested_needs_approval() {
     ends("cheats-when-tested", &[], "needs_approval", 113, 1);

@@ -338,3 +338,49 @@ fn what_a_killed_run_did_is_undone() {
     let synced = rig.reconcile();
     rig.agrees(&synced);
 }
+
+/// A test that tries what happens without rights often forgets to give them back. Root has all
+/// rights anyway: this shows something where an ordinary user runs it.
+#[test]
+fn what_a_test_locked_is_opened_up_again() {
+    let lock = |path: &std::path::Path, mode: u32| {
+        fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("ours");
+    };
+    let mut rig = Rig::new(demo());
+    let before = rig.reconcile();
+    for mode in [0o000, 0o400, 0o500] {
+        let cache = format!("../home/cache-{mode}");
+        rig.mirror.begin_run().expect("ready");
+        make(&rig, &["made/deep/f", "src/more", "../tmp/x/y/z", &cache]);
+        fs::remove_file(rig.slot_path("src/lib.rs")).expect("ours");
+        let locked = [
+            "made/deep/f",
+            "made/deep",
+            "made",
+            "src",
+            "tests/test_a.py",
+            "../tmp/x/y",
+            &cache,
+            "../home",
+            "",
+        ];
+        for name in locked {
+            lock(&rig.slot_path(name), mode);
+        }
+        let (drift, synced) = rig.mirror.mend().expect("mended");
+        assert_eq!(drift.removed, paths(&["src/lib.rs"]), "{mode:o}");
+        assert_eq!(drift.created, paths(&["made/deep/f", "src/more"]));
+        let synced = synced.expect("put back");
+        assert_eq!(synced.snapshot, before.snapshot);
+        rig.agrees(&synced);
+        assert!(!rig.slot_path("made").exists());
+    }
+    rig.mirror.begin_run().expect("ready");
+    make(&rig, &["../home/new"]);
+    assert!(!rig.slot_path("../tmp/x").exists());
+    // The process was killed before anybody looked.
+    lock(&rig.slot_path(""), 0o000);
+    let mut rig = rig.restarted();
+    let synced = rig.reconcile();
+    rig.agrees(&synced);
+}
