@@ -45,6 +45,8 @@ pub enum Part<'a> {
     Isolated,
     /// This command, from the project's root.
     Rerun(&'a [String]),
+    /// This command, from the suite's directory: a build without tests.
+    Build(&'a [String]),
     /// These packages of a cargo workspace.
     Packages(&'a [String]),
 }
@@ -79,7 +81,7 @@ pub struct Facts {
 pub fn plan(suite: &Suite, inside: &Inside, facts: &Facts, part: Part<'_>) -> Plan {
     let argv = match part {
         Part::Whole | Part::Isolated => suite.command.clone(),
-        Part::Rerun(argv) => argv.to_vec(),
+        Part::Rerun(argv) | Part::Build(argv) => argv.to_vec(),
         Part::Packages(names) => packages(&suite.command, names),
     };
     let dir = match part {

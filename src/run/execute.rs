@@ -16,6 +16,7 @@ use crate::run::attempt::Key;
 use crate::run::attempt::Sinks;
 use crate::run::attempt::Start;
 use crate::run::attempt::attempt;
+use crate::run::build;
 use crate::run::command;
 use crate::run::command::Facts;
 use crate::run::command::Inside;
@@ -216,6 +217,7 @@ impl<'a> Execution<'a> {
             true => self.one_by_one(first, wall).await?,
             false => first,
         };
+        self.build_on(&mut attempted.report).await;
         flaky::mark_new(&mut attempted.report, self.job.failed_before.as_ref());
         self.repeat(&mut attempted.report).await;
         Ok(self.annotate(attempted))
@@ -269,6 +271,18 @@ impl<'a> Execution<'a> {
         }
         flaky::take_over(&mut sum.report, parts);
         Ok(sum)
+    }
+
+    /// After a build that failed: the errors of all targets, not only those of the first.
+    async fn build_on(&mut self, report: &mut Report) {
+        let argv = build::everything(&self.job.suite).filter(|_| build::is_broken(report));
+        let Some(argv) = argv.filter(|_| !self.stop.is_cancelled()) else {
+            return;
+        };
+        let part = Part::Build(&argv);
+        if let Ok(all) = self.attempt(part, Tell::Nothing, REPETITIONS).await {
+            build::add(report, all.report);
+        }
     }
 
     /// Runs failures that appeared again, each alone.

@@ -1,6 +1,7 @@
 //! Runs: one suite at one snapshot in one sandbox, from the command to the report.
 
 mod attempt;
+mod build;
 pub mod command;
 mod execute;
 pub mod flaky;

@@ -21,7 +21,7 @@ pub(crate) enum Result {
     Passed,
     /// A phase failed.
     Failed,
-    /// Skipped, or failed as expected.
+    /// Skipped, failed as expected, or only set up (`--setup-plan`): its body did not run.
     Skipped,
 }
 
@@ -39,7 +39,7 @@ impl Test {
     fn result(&self) -> Result {
         if self.failed {
             Result::Failed
-        } else if self.skipped {
+        } else if self.skipped || !self.phases.iter().any(|phase| phase == "call") {
             Result::Skipped
         } else {
             Result::Passed
@@ -382,6 +382,16 @@ mod tests {
         ] {
             assert!(faults.contains(expected), "{faults}");
         }
+    }
+
+    #[test]
+    fn a_test_that_was_only_set_up_has_not_passed() {
+        let mut session = begun();
+        session.start("a");
+        session.report(&phase("a", "setup", "passed"));
+        let over = session.report(&phase("a", "teardown", "passed"));
+        assert_eq!(over, Step::Over(Result::Skipped));
+        assert_eq!(session.tally(), (0, 0, 1));
     }
 
     #[test]

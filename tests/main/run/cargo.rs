@@ -400,3 +400,131 @@ fn what_a_build_script_made_is_made_again() {
         assert!(only(&document).is_green(), "{ran}");
     }
 }
+
+/// Cargo stops at the first broken target, and which one that is differs from run to run.
+#[test]
+fn every_broken_target_is_told() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new()
+        .project("broken")
+        .file("Cargo.toml", MANIFEST)
+        .file("src/lib.rs", "")
+        .file("tests/one.rs", "#[test]\nfn one() { first() }\n")
+        .file("tests/two.rs", "#[test]\nfn two() { second() }\n")
+        .file("tests/three.rs", "#[test]\nfn three( {}\n")
+        .file("tests/well.rs", "#[test]\nfn well() {}\n")
+        .committed();
+    let (document, ran) = document(&project, &[]);
+    let report = only(&document);
+    assert_eq!(report.outcome, Outcome::BuildFailed, "{ran}");
+    let mut files: Vec<String> = report
+        .failures
+        .iter()
+        .filter_map(|failure| Some(failure.location.as_ref()?.file.clone()))
+        .collect();
+    files.sort();
+    assert_eq!(
+        files,
+        ["tests/one.rs", "tests/three.rs", "tests/two.rs"],
+        "{ran}"
+    );
+}
+
+/// Unlocking libtest's events must not reach cargo, build scripts, rustdoc or doctests: they
+/// would be built anew, and differently.
+#[test]
+fn only_test_binaries_see_that_nightly_is_played() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = Home::new()
+        .project("stable")
+        .file("Cargo.toml", MANIFEST)
+        .file(
+            "build.rs",
+            "fn main() {\n    println!(\"cargo::rerun-if-env-changed=RUSTC_BOOTSTRAP\");\n    \
+             assert!(std::env::var_os(\"RUSTC_BOOTSTRAP\").is_none());\n}\n",
+        )
+        .file(
+            "src/lib.rs",
+            "/// ```\n/// assert!(std::env::var_os(\"RUSTC_BOOTSTRAP\").is_none());\n/// ```\n\
+             /// ```compile_fail\n/// #![feature(never_type)]\n/// let never: fn() -> ! = || loop {};\n/// ```\n\
+             pub fn f() {}\n\n#[test]\nfn runs() {}\n",
+        )
+        .file(
+            "tests/own.rs",
+            "fn main() {\n    assert!(std::env::var_os(\"RUSTC_BOOTSTRAP\").is_none());\n}\n",
+        )
+        .committed();
+    let manifest = format!("{MANIFEST}[[test]]\nname = \"own\"\nharness = false\n");
+    project.write("Cargo.toml", manifest);
+    let (document, ran) = document(&project, &[]);
+    assert!(only(&document).is_green(), "{ran}");
+    assert_eq!(only(&document).counts.passed, 4, "{ran}");
+}
+
+/// A forked child of the test process goes on with the harness's own code and descriptors.
+#[test]
+fn a_test_that_forks_is_one_test() {
+    if !require("bwrap") {
+        return;
+    }
+    let act = "unsafe extern \"C\" { fn fork() -> i32; fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32; }
+        let pid = unsafe { fork() };
+        if pid > 0 { unsafe { waitpid(pid, std::ptr::null_mut(), 0) }; }";
+    let (document, ran) = document(&liar(act), &[]);
+    let report = only(&document);
+    assert_eq!(document.exit_code, 100, "{ran}");
+    assert_eq!(
+        (report.counts.passed, report.counts.failed),
+        (2, 1),
+        "{ran}"
+    );
+    assert!(blames(report, "tests::c_fails"), "{ran}");
+}
+
+/// A test that cannot be repeated alone is neither flaky nor known to fail: the argv that the
+/// report gives selects that test. Rustdoc would take a doctest's id apart; its item's path
+/// remains, of which others may have a part.
+#[test]
+fn every_rerun_of_the_report_runs_its_test() {
+    if !require("bwrap") {
+        return;
+    }
+    let doctest = "/// ```\n/// assert_eq!(reruns::doubled(), 2);\n/// ```\n";
+    let project = Home::new()
+        .project("reruns")
+        .file("Cargo.toml", MANIFEST.replace("liar", "reruns"))
+        .file(
+            "src/lib.rs",
+            format!(
+                "{doctest}pub fn doubled() -> u8 {{ 1 }}\npub struct S;\nimpl std::fmt::Display for S {{\n\
+                 {doctest}    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {{ Ok(()) }}\n}}\n\
+                 #[cfg(test)]\nmod größe {{\n    #[test]\n    fn f() {{ assert_eq!(1, 2) }}\n    #[test]\n    fn ff() {{}}\n}}\n"
+            ),
+        )
+        .file("src/bin/tool.rs", "fn main() {}\n#[test]\nfn f() { panic!() }\n")
+        .file("tests/it.rs", "#[test]\nfn f() { panic!() }\n")
+        .committed();
+    let (document, ran) = document(&project, &[]);
+    let failures = &only(&document).failures;
+    assert_eq!(failures.len(), 5, "{ran}");
+    for failure in failures {
+        // regreen repeated each alone: none passed, and none could not be found.
+        assert_eq!(failure.flaky, Some(false), "{}: {ran}", failure.id);
+        let cargo = project.home.program(&failure.rerun[0], &failure.rerun[1..]);
+        let alone = cargo.within_dir(project.root()).run();
+        assert_eq!(alone.code(), Some(101), "{:?}: {alone}", failure.rerun);
+        let said = alone.stdout();
+        assert!(
+            said.contains("test result: FAILED. 0 passed; 1 failed"),
+            "{alone}"
+        );
+        assert!(
+            said.contains(&format!("test {} ... FAILED", failure.id)),
+            "{alone}"
+        );
+    }
+}

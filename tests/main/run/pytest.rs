@@ -314,3 +314,99 @@ fn tests_that_were_deselected_are_counted() {
         .says("note 2 tests were left out by a filter of the command or its configuration")
         .says("✓ green  pytest · 1 passed · ");
 }
+
+/// Options that keep pytest from running what it collected end with status 0.
+#[test]
+fn what_only_collects_or_sets_up_is_not_green() {
+    if !ready() {
+        return;
+    }
+    for option in [
+        "--collect-only",
+        "--setup-plan",
+        "--setup-only",
+        "-k nothing",
+    ] {
+        let project = Home::new()
+            .project("idle")
+            .file("pytest.ini", format!("[pytest]\naddopts = {option}\n"))
+            .file("test_idle.py", "def test_a():\n    assert 0\n")
+            .committed();
+        let (document, ran) = document(&project, &[]);
+        assert_eq!(document.exit_code, 102, "{option}: {ran}");
+        assert_eq!(only(&document).outcome, Outcome::NoTests, "{option}: {ran}");
+    }
+}
+
+/// A forked child inherits the reporter, and whatever it goes on with is no result.
+#[test]
+fn a_test_that_forks_is_one_test() {
+    if !ready() {
+        return;
+    }
+    let act = "pid = os.fork()\nif pid:\n    os.waitpid(pid, 0)";
+    let (document, ran) = document(&liar(act), &[]);
+    let report = only(&document);
+    assert_eq!(
+        (report.counts.passed, report.counts.failed),
+        (2, 1),
+        "{ran}"
+    );
+    assert!(blames(report, "test_liar.py::test_c_fails"), "{ran}");
+    assert!(!codes(report).contains(&"inconsistent_stream"), "{ran}");
+}
+
+/// A project that takes every warning for an error, and one that ends badly on purpose.
+#[test]
+fn strict_projects_and_conftests_that_lie_about_the_end() {
+    if !ready() {
+        return;
+    }
+    let strict = Home::new()
+        .project("strict")
+        .file(
+            "pytest.ini",
+            "[pytest]\naddopts = -W error --strict-markers --strict-config -p no:cacheprovider -p no:terminal\n\
+             filterwarnings = error\n",
+        )
+        .file("test_it.py", "def test_it():\n    pass\n")
+        .committed();
+    let (document, ran) = self::document(&strict, &[]);
+    assert!(only(&document).is_green(), "{ran}");
+    for act in ["session.exitstatus = 0", "import os; os._exit(0)"] {
+        let project = liar("pass");
+        let hook = format!("def pytest_sessionfinish(session):\n    {act}\n");
+        project.write("conftest.py", hook);
+        let (document, ran) = self::document(&project, &[]);
+        assert_ne!(document.exit_code, 0, "{act}: {ran}");
+        assert!(
+            blames(only(&document), "test_liar.py::test_c_fails"),
+            "{act}: {ran}"
+        );
+    }
+}
+
+/// Variables that the reporter needs and the suite sets too.
+#[test]
+fn the_suites_own_paths_and_options_are_kept() {
+    if !ready() {
+        return;
+    }
+    let project = Home::new()
+        .project("own")
+        .file("pytest.ini", "[pytest]\n")
+        .file("lib/thing.py", "V = 1\n")
+        .file(
+            "tests/test_it.py",
+            "from thing import V\n\n\ndef test_it():\n    assert V == 1\n\n\ndef test_other():\n    assert 0\n",
+        )
+        .file(
+            "regreen.toml",
+            "[[suite]]\nname = \"pytest\"\nframework = \"pytest\"\ncommand = [\"pytest\", \"tests\"]\n\
+             env = { PYTHONPATH = \"lib\", PYTEST_ADDOPTS = \"--deselect tests/test_it.py::test_other\" }\n",
+        )
+        .committed();
+    let (document, ran) = document(&project, &[]);
+    assert!(only(&document).is_green(), "{ran}");
+    assert_eq!(only(&document).counts.passed, 1, "{ran}");
+}
