@@ -47,6 +47,8 @@ mod sandbox;
 mod status_schema;
 #[path = "main/systemd.rs"]
 mod systemd;
+#[path = "main/tour.rs"]
+mod tour;
 #[path = "main/triggers.rs"]
 mod triggers;
 #[path = "main/trouble.rs"]

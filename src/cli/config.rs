@@ -162,13 +162,18 @@ fn check(handle: &Handle, args: &Args, config: &Config) -> anyhow::Result<u8> {
     {
         return Ok(refused(&error));
     }
-    out::line(paint.style(
-        Style::Good,
-        format!(
+    let text = match handle.worktree(&args.dir) {
+        Some(_) => format!(
             "the configuration is well-formed; regreen.toml: {}",
             config.trust.as_str()
         ),
-    ))?;
+        None => format!(
+            "your own configuration is well-formed; `{}` is not in a git worktree, so no \
+             regreen.toml was looked at",
+            args.dir.display()
+        ),
+    };
+    out::line(paint.style(Style::Good, text))?;
     Ok(EXIT_OK)
 }
 

@@ -11,8 +11,10 @@ use crate::model::Note;
 use crate::model::Timestamp;
 use crate::model::Trigger;
 use crate::model::Verdict;
+use crate::model::status::RunStatus;
 use crate::model::status::Status;
 use crate::model::status::SuiteStatus;
+use std::time::Duration;
 
 /// Failures that are shown with everything that is known of them.
 const WHOLE: usize = 3;
@@ -58,8 +60,12 @@ pub fn headline(status: &Status, now: Timestamp, paint: Paint) -> String {
         line.push_str(&format!("  · {what}"));
     }
     if status.verdict != Verdict::Unknown {
-        let age = now.since(status.since).as_millis() as u64;
-        let text = format!("  · {} for {}", status.verdict.as_str(), out::duration(age));
+        let age = now.since(status.since);
+        let age = match age.as_secs() {
+            0..=59 => out::duration(age.as_millis() as u64),
+            _ => out::age(age),
+        };
+        let text = format!("  · {} for {age}", status.verdict.as_str());
         line.push_str(&paint.style(Style::Dim, text));
     }
     line
@@ -77,6 +83,9 @@ fn suite_line(suite: &SuiteStatus, written: Timestamp, now: Timestamp, paint: Pa
         suite.name,
         paint.style(style, suite.verdict.as_str())
     );
+    if suite.stale {
+        line.push_str(&paint.style(Style::Dim, " (stale)"));
+    }
     let run = suite.run.as_ref();
     match (suite.activity, run) {
         (Activity::Running, Some(run)) => {
@@ -91,7 +100,7 @@ fn suite_line(suite: &SuiteStatus, written: Timestamp, now: Timestamp, paint: Pa
         (_, run) => {
             if let Some(reused) = &suite.reused_from {
                 let since = now.since(written).as_millis() as u64;
-                let age = out::duration(reused.age_ms + since);
+                let age = out::age(Duration::from_millis(reused.age_ms + since));
                 line.push_str(&format!("  known from {} ({age} ago)", reused.run));
             } else if let Some(took) = run.and_then(|run| run.duration_ms) {
                 let counts = suite.counts;
@@ -102,6 +111,10 @@ fn suite_line(suite: &SuiteStatus, written: Timestamp, now: Timestamp, paint: Pa
                     counts.skipped,
                     out::duration(took)
                 ));
+                if let Some(ended) = run.and_then(RunStatus::ended) {
+                    let ago = format!(" · {} ago", out::age(now.since(ended)));
+                    line.push_str(&paint.style(Style::Dim, ago));
+                }
             }
         }
     }
@@ -197,10 +210,7 @@ fn failures(status: &Status, paint: Paint) -> Vec<String> {
                 .failure
                 .location
                 .as_ref()
-                .map_or_else(String::new, |place| match place.line {
-                    Some(line) => format!("  {}:{line}", place.file),
-                    None => format!("  {}", place.file),
-                });
+                .map_or_else(String::new, |place| format!("  {}", render::place(place)));
             let text = format!("  {}{location}", failure.failure.id);
             lines.push(paint.style(Style::Bad, text));
         }

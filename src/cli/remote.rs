@@ -37,7 +37,11 @@ where
     };
     small_runtime()?.block_on(async {
         let done = match Client::connect(handle.host()).await {
-            Ok(client) => work(client, Named { id, root }).await,
+            Ok(client) => {
+                let path = root.clone();
+                let done = work(client, Named { id, root }).await;
+                done.map_err(|error| by_path(error, &path))
+            }
             Err(error) => Err(error),
         };
         match done {
@@ -45,6 +49,18 @@ where
             Err(error) => Ok(failed(&error)),
         }
     })
+}
+
+/// A project that is not watched, by its path instead of the id that the daemon knows it by.
+pub fn by_path(error: ClientError, root: &Path) -> ClientError {
+    match error {
+        ClientError::Refused(mut problem) if problem.code() == "no_such_project" => {
+            problem.title = format!("`{}` is not watched", root.display());
+            problem.remedy = Some(format!("`regreen add {}` has it watched", root.display()));
+            ClientError::Refused(problem)
+        }
+        other => other,
+    }
 }
 
 /// Says what a daemon's refusal is, and answers the exit code.

@@ -14,7 +14,9 @@ use std::path::PathBuf;
 
 /// Has the daemon forget a worktree.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "PATH may also be that of a worktree that is gone, or a project's id.")]
+#[command(
+    after_help = "Nothing in the worktree is touched. PATH may also be that of a worktree that is gone, or a project's id."
+)]
 pub struct Args {
     #[command(flatten)]
     at: Place,
@@ -26,7 +28,12 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let removed = remote::small_runtime()?.block_on(remove(&handle, args.at.path()));
     Ok(match removed {
         Ok(path) => {
-            out::tell(format!("no longer watching `{}`", path.display()));
+            out::tell(format!(
+                "no longer watching `{path}`: its status is the last word until `regreen add` or \
+                 `regreen watch` watches it again; its runs and its copy stay until `regreen gc` \
+                 finds them old",
+                path = path.display()
+            ));
             EXIT_OK
         }
         Err(error) => remote::failed(&error),
@@ -39,7 +46,8 @@ async fn remove(handle: &Handle, path: &Path) -> Result<PathBuf, ClientError> {
         Some(found) => found,
         None => handle.project_at(path)?,
     };
-    client.remove(&id).await?;
+    let removed = client.remove(&id).await;
+    removed.map_err(|error| remote::by_path(error, &path))?;
     Ok(path)
 }
 

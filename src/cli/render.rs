@@ -6,6 +6,7 @@ use crate::cli::out::Style;
 use crate::model::Diff;
 use crate::model::Failure;
 use crate::model::FailureKind;
+use crate::model::Location;
 use crate::model::NO_PROGRAM;
 use crate::model::Note;
 use crate::model::Outcome;
@@ -144,6 +145,13 @@ fn name(failure: &Failure) -> String {
     }
 }
 
+/// `src/lib.rs:3:9`, as terminals and editors make a link of it.
+pub fn place(at: &Location) -> String {
+    let number = |number: Option<u32>| number.map_or(String::new(), |number| format!(":{number}"));
+    format!("{}{}{}", at.file, number(at.line), number(at.column))
+}
+
+/// One failure, with everything that helps.
 pub fn failure(failure: &Failure, paint: Paint) -> String {
     let mut text = String::new();
     let label = match (failure.flaky, failure.kind) {
@@ -153,13 +161,7 @@ pub fn failure(failure: &Failure, paint: Paint) -> String {
         (_, FailureKind::Crash | FailureKind::Oom) => paint.style(Style::Bad, "CRASH"),
         _ => paint.style(Style::Bad, "FAIL"),
     };
-    let place = failure.location.as_ref().map(|at| {
-        let line = at.line.map_or(String::new(), |line| format!(":{line}"));
-        let column = at
-            .column
-            .map_or(String::new(), |column| format!(":{column}"));
-        format!("{}{line}{column}", at.file)
-    });
+    let place = failure.location.as_ref().map(place);
     let title = match failure.kind {
         FailureKind::CompileError => {
             let code = failure

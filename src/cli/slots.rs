@@ -10,7 +10,8 @@ use crate::model::HostEnv;
 use crate::model::SlotView;
 use std::path::PathBuf;
 
-/// Lists slots; shows drift and brings back files that tests made.
+/// Lists slots (copies of worktrees in which tests run, with their build caches); shows what
+/// tests changed in one, and brings files that they made back.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -34,7 +35,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Lists every slot with its size
+    /// Lists the slots of all worktrees with their sizes
     List,
     /// Shows what tests made, rewrote and removed in the copy of this worktree
     Drift,
@@ -72,7 +73,7 @@ fn list(slots: &[SlotView], json: bool) -> anyhow::Result<()> {
         return out::json(&slots);
     }
     if slots.is_empty() {
-        out::line("there are no slots yet: `regreen run` makes one")?;
+        out::line("there are no slots yet: the first `regreen run`, `watch` or `fix` makes one")?;
     }
     let paint = Paint::stdout();
     for slot in slots {
@@ -92,7 +93,8 @@ fn list(slots: &[SlotView], json: bool) -> anyhow::Result<()> {
     let total = slots.iter().map(|slot| slot.bytes).sum();
     if slots.len() > 1 {
         out::line(format!(
-            "{:>10}  in all; `regreen gc` removes what is not needed",
+            "{:>10}  in all; `regreen gc` removes those of worktrees that are gone, and the longest \
+             unused ones beyond `slots.size`",
             out::bytes(total)
         ))?;
     }

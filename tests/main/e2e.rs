@@ -6,6 +6,7 @@ use crate::support::Started;
 use crate::support::fixtures;
 use crate::support::full_tier;
 use crate::support::require;
+use regreen::model::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -112,6 +113,7 @@ fn a_green_of_a_dead_daemon_is_not_green_now() {
     // At once, and not only when the time in the file has passed.
     let told = asked();
     told.exits(69).says("✓ green (stale)").says("is dead");
+    told.says("  cargo  green (stale)  3 passed").says(" ago\n");
     // A daemon that lives, and a verdict that is about something older.
     let text = project.status_path();
     let mut status = project.status().expect("it stays");
@@ -122,6 +124,16 @@ fn a_green_of_a_dead_daemon_is_not_green_now() {
     status["stale"] = true.into();
     std::fs::write(&text, status.to_string()).expect("ours");
     asked().exits(102).says("(stale)");
+    // What is shown of its age grows with the clock on the wall.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.expect("it is later").as_millis() as i64;
+    for (minutes, age) in [(4, " · 3 min ago\n"), (91, " · 1 h ago\n")] {
+        let began = Timestamp::from_millis(now - minutes * 60_000);
+        status["suites"][0]["run"]["started"] = began.to_string().into();
+        status["suites"][0]["run"]["duration_ms"] = 30_000.into();
+        std::fs::write(&text, status.to_string()).expect("ours");
+        asked().says(age);
+    }
 }
 
 /// Equal in size, saved within one second: what fools Python's bytecode cache.

@@ -152,6 +152,14 @@ pub struct RunStatus {
     pub duration_ms: Option<u64>,
 }
 
+impl RunStatus {
+    /// When it ended, if it has.
+    pub fn ended(&self) -> Option<Timestamp> {
+        let took = i64::try_from(self.duration_ms?).ok()?;
+        Some(Timestamp::from_millis(self.started?.millis() + took))
+    }
+}
+
 /// A failure, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusFailure {

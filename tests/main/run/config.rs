@@ -237,6 +237,14 @@ fn complaints_name_the_place_and_the_remedy() {
     std::os::unix::fs::symlink("/etc/hostname", project.path("regreen.toml")).expect("ours");
     let ran = project.regreen(["config", "check"]).run();
     ran.exits(2).complains("symbolic link");
+    // Without a worktree there is one's own file, and that is said.
+    let plain = project.home.project("plain").plain();
+    let ran = plain.regreen(["config", "check"]).run();
+    ran.exits(0)
+        .says("your own configuration is well-formed")
+        .says("not in a git worktree, so no regreen.toml was looked at");
+    project.home.user_config("silense = 3\n");
+    plain.regreen(["config", "check"]).run().exits(2);
 }
 
 #[test]
