@@ -151,6 +151,7 @@ fn a_project_that_was_moved_is_gone_and_can_be_removed() {
     let removed = home.regreen(["remove".as_ref(), root.as_os_str()]).run();
     removed.exits(0).complains("no longer watching");
     let again = home.regreen(["remove".as_ref(), root.as_os_str()]).run();
+    again.exits(2);
     // What is not watched is named by its path, not by an id that nobody knows.
     let other = home.project("other").file("a.txt", "").committed();
     for verb in ["remove", "pause", "resume"] {
