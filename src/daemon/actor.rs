@@ -197,7 +197,11 @@ impl Actor {
     }
 
     async fn open_and_tell(&mut self) {
-        let result = self.open().await;
+        // The hub may not know that it is open: it would stand in its own way.
+        let result = match self.give_back().await {
+            Ok(()) => self.open().await,
+            Err(note) => Err(note),
+        };
         let project = self.project.clone();
         self.shared.tell(Input::Opened { project, result });
     }

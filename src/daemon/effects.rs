@@ -14,6 +14,7 @@ use crate::daemon::statuses::Statuses;
 use crate::daemon::systemd::Systemd;
 use crate::model::ProjectId;
 use crate::model::RunId;
+use crate::model::wire::Problem;
 use crate::telemetry;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -83,21 +84,43 @@ impl Executor {
     }
 
     /// A step that panics has done nothing that was journalled; the hub goes on with the state
-    /// as it is, and says so.
+    /// as it is, says so, and takes in that what it was about has failed: whatever was begun
+    /// comes to an end that is known.
     fn step(&self, state: &mut State, input: Input) -> Vec<Effect> {
+        let asked = match &input {
+            Input::Ask { token, .. } => Some(*token),
+            _ => None,
+        };
+        let instead = input.instead();
+        if let Some(effects) = self.try_step(state, input) {
+            return effects;
+        }
+        if let Some(token) = asked {
+            let problem = Problem::new(500, "internal", "regreen itself panicked over this");
+            let answer = Answer::Refused(problem.remedy("see `regreen logs`; please report it"));
+            return vec![Effect::Reply { token, answer }];
+        }
+        instead
+            .and_then(|input| self.try_step(state, input))
+            .unwrap_or_default()
+    }
+
+    fn try_step(&self, state: &mut State, input: Input) -> Option<Vec<Effect>> {
         let now = crate::run::now();
         let step = AssertUnwindSafe(|| {
             telemetry::provoke("hub");
+            telemetry::provoke(input.place());
             hub::step(state, input, now)
         });
-        std::panic::catch_unwind(step).unwrap_or_else(|_| {
+        let done = std::panic::catch_unwind(step).ok();
+        if done.is_none() {
             let message = telemetry::last_panic().unwrap_or_else(|| "in the hub".to_owned());
             self.shared.tell(Input::Panicked {
                 project: None,
                 message,
             });
-            Vec::new()
-        })
+        }
+        done
     }
 
     fn asked(&mut self, ask: Ask, reply: oneshot::Sender<Answer>) -> Input {

@@ -276,7 +276,8 @@ fn the_slot_is_removed_while_tests_run_in_it() {
     settled(&project, "green");
     project.write("test.sh", script);
     project.status_until("tests run", |status| status["activity"] == "running");
-    std::fs::remove_dir_all(slot(&project)).unwrap();
+    // In one step, also while something is written there.
+    std::fs::rename(slot(&project), home.top().join("away")).unwrap();
     project.status_until("green again, never red", |status| {
         assert_ne!(status["verdict"], "red", "{status:#}");
         status["verdict"] == "green" && status["stale"] == false && status["activity"] == "idle"
@@ -305,6 +306,52 @@ fn after_a_panic_a_project_is_watched_and_tested_as_before() {
                 let said = format!("provoked in the {place}");
                 assert!(log.contains(&said), "{place}: {log}");
                 daemon.terminate().exits(0);
+            });
+        }
+    });
+}
+
+/// Whatever the hub panics over, it is not left waiting for it: the project comes to its
+/// verdicts, what is asked is answered, and the daemon ends when it is told to.
+#[test]
+fn after_a_panic_of_the_hub_nobody_waits_for_what_it_swallowed() {
+    if !require("bwrap") {
+        return;
+    }
+    let places = [
+        "at the start",
+        "over an opened project",
+        "over a synchronisation",
+        "over a change",
+        "over a run's end",
+        "over a commit",
+        "over a question",
+        "over a closed project",
+        "at the end",
+    ];
+    std::thread::scope(|scope| {
+        for place in places {
+            scope.spawn(move || {
+                let home = Home::new();
+                let project = script_project(&home, "p", "exit 0\n");
+                let first = daemon(&home);
+                project.regreen(["add"]).run().exits(0);
+                first.terminate().exits(0);
+                let second = provoked(&home, &format!("hub {place}"));
+                follows(&project);
+                // What is answered with a panic is answered at once, and can be asked again.
+                for verb in ["pause", "resume", "remove"] {
+                    let asked = || project.regreen([verb]).within(Duration::from_secs(8)).run();
+                    let ran = asked();
+                    if ran.code() != Some(0) {
+                        ran.exits(1).complains("regreen itself panicked");
+                        asked().exits(0);
+                    }
+                }
+                second.terminate().exits(0);
+                let log = home.regreen(["logs"]).run().stdout();
+                let said = format!("provoked in the hub {place}");
+                assert!(log.contains(&said), "{place}: {log}");
             });
         }
     });

@@ -2,6 +2,7 @@
 //! answers what is to be done; the time is an argument. Carrying it out is `effects`' business,
 //! and what comes of that comes back as [`Input`].
 
+mod lost;
 mod project;
 mod requests;
 mod runs;
