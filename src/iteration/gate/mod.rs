@@ -227,7 +227,10 @@ fn non_empty_diff(facts: &GateFacts) -> Said {
             vec!["nothing besides white space was changed, yet the tests pass".into()],
         );
     }
-    pass(format!("{count} files were changed"))
+    pass(match count {
+        1 => "1 file was changed".to_owned(),
+        many => format!("{many} files were changed"),
+    })
 }
 
 fn stable(facts: &GateFacts) -> Said {
