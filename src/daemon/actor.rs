@@ -139,7 +139,19 @@ impl Actor {
             pulse: Pulse::new(),
             ears: None,
         };
-        tokio::spawn(actor.work(inbox).instrument(span));
+        let (shared, project) = (Arc::clone(&actor.shared), actor.project.clone());
+        let task = tokio::spawn(actor.work(inbox).instrument(span));
+        tokio::spawn(async move {
+            if task.await.is_err() {
+                let message = telemetry::last_panic().unwrap_or_default();
+                let of = Some(project.clone());
+                shared.tell(Input::Panicked {
+                    project: of,
+                    message,
+                });
+                shared.tell(Input::Died { project });
+            }
+        });
         wishes
     }
 
@@ -159,6 +171,7 @@ impl Actor {
             let Some(wish) = wish else {
                 break;
             };
+            telemetry::provoke("actor");
             match wish {
                 Wish::Open => self.open_and_tell().await,
                 Wish::Sync { paths, rescan } => self.sync(paths, rescan).await,

@@ -143,7 +143,7 @@ impl Executor {
             }
             // One that could not open it is there still, and would say it is closed if it were
             // put aside for another.
-            Effect::Open { project, .. } if self.actors.contains_key(&project) => {
+            Effect::Open { project, .. } if self.has_actor(&project) => {
                 self.wish(&project, Wish::Open);
             }
             Effect::Open { project, path } => {
@@ -193,6 +193,12 @@ impl Executor {
             Effect::Alive { summary } => self.systemd.alive(&summary),
             Effect::Exit => {}
         }
+    }
+
+    /// Whether somebody is there for a project; not one that panicked.
+    fn has_actor(&self, project: &ProjectId) -> bool {
+        let actor = self.actors.get(project);
+        actor.is_some_and(|actor| !actor.is_closed())
     }
 
     fn wish(&self, project: &ProjectId, wish: Wish) {

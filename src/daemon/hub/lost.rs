@@ -65,6 +65,9 @@ impl Input {
             Input::Closed { project } => Input::Closed {
                 project: project.clone(),
             },
+            Input::Died { project } => Input::Died {
+                project: project.clone(),
+            },
             Input::Stop => Input::Stop,
             Input::Tick
             | Input::Ask { .. }

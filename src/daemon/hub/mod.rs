@@ -196,6 +196,12 @@ pub enum Input {
         /// The project.
         project: ProjectId,
     },
+    /// Whoever served a project is no more; watcher and slot are given back, and what it was
+    /// about to say will not come.
+    Died {
+        /// The project.
+        project: ProjectId,
+    },
     /// The daemon is to end in good order.
     Stop,
 }
@@ -657,6 +663,7 @@ pub fn step(state: &mut State, input: Input, now: Timestamp) -> Vec<Effect> {
         Input::Panicked { project, message } => state.panicked(&mut out, now, project, message),
         Input::Uprooted { project } => state.uprooted(&mut out, now, &project),
         Input::Closed { project } => state.closed(&mut out, now, &project),
+        Input::Died { project } => state.died(&mut out, now, &project),
         Input::Stop => state.stop(&mut out),
     }
     state.start_runs(&mut out, now);

@@ -482,6 +482,28 @@ impl State {
         }
     }
 
+    /// What it had begun is lost; all of it is opened and looked at anew.
+    pub(super) fn died(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId) {
+        let running = self.queue.running().iter().find(|run| run.project == *id);
+        if let Some(run) = running.map(|known| known.run.clone()) {
+            self.queue.ended(&run);
+            self.cancelled.remove(&run);
+            // Its tests may go on without anybody who waits for them.
+            out.effects.push(Effect::Cancel { run: run.clone() });
+            self.emit(out, now, id, EventKind::RunLost { run });
+        }
+        let Some(project) = self.projects.get_mut(id) else {
+            return;
+        };
+        if project.phase == Phase::Closing {
+            return self.closed(out, now, id);
+        }
+        project.phase = Phase::Failed(now);
+        project.syncing = false;
+        project.synced = None;
+        project.touch(Vec::new(), true);
+    }
+
     pub(super) fn closed(&mut self, out: &mut Out, now: Timestamp, id: &ProjectId) {
         let Some(project) = self.projects.remove(id) else {
             return;
