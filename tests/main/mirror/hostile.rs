@@ -51,6 +51,50 @@ fn a_planted_link_in_the_slot_leads_nowhere() {
     assert!(victim.join("lib.rs").exists());
 }
 
+/// A directory of the worktree is exchanged for a link to elsewhere, again and again, while it
+/// is synchronised: at no moment is a file behind the link taken.
+#[test]
+fn a_directory_that_becomes_a_link_in_mid_sync_leads_nowhere() {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering;
+    let mut rig = Rig::new(demo());
+    rig.reconcile();
+    let outside = rig.project.home.top().join("outside");
+    fs::create_dir(&outside).expect("ours");
+    fs::write(outside.join("lib.rs"), "secret").expect("ours");
+    let (src, away) = (rig.project.path("src"), rig.project.home.top().join("away"));
+    let link = rig.project.home.top().join("link");
+    symlink(&outside, &link).expect("ours");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                fs::rename(&src, &away).expect("ours");
+                fs::rename(&link, &src).expect("ours");
+                fs::rename(&src, &link).expect("ours");
+                fs::rename(&away, &src).expect("ours");
+            }
+        });
+        for round in 0..300 {
+            let paths = [PathBuf::from("src/lib.rs"), PathBuf::from("src")];
+            let synced = match round % 10 {
+                0 => rig.mirror.reconcile(),
+                _ => rig.mirror.sync(&paths),
+            };
+            let held = rig.in_slot("src/lib.rs").unwrap_or_default();
+            if synced.is_err() || held.contains("secret") {
+                over.store(true, Ordering::Relaxed);
+            }
+            synced.expect("the mirror follows");
+            assert!(!held.contains("secret"), "round {round}");
+            assert!(!rig.slot_path("src").join("lib.rs").is_symlink());
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let synced = rig.reconcile();
+    rig.agrees(&synced);
+}
+
 #[test]
 fn special_and_unreadable_files_are_left_out_with_a_reason() {
     let mut rig = Rig::new(demo());

@@ -198,6 +198,45 @@ async fn reading_the_input_does_not_hang() {
     assert_eq!(lab.run(spec).await.stdout, "the brief");
 }
 
+/// A program that never reads its input keeps nobody waiting, however much there is.
+#[tokio::test]
+async fn input_that_nobody_reads_does_not_hang() {
+    if !require("bwrap") {
+        return;
+    }
+    let lab = Lab::new();
+    for script in ["exec 0<&-; echo end", "echo end", "sleep 0.1; echo end"] {
+        let mut spec = lab.spec(["sh", "-c", script]);
+        spec.stdin = Some(vec![b'x'; 4 << 20]);
+        let seen = lab.run(spec).await;
+        assert_eq!((seen.stdout.as_str(), seen.code()), ("end\n", Some(0)));
+    }
+}
+
+/// Everybody on the machine can read command lines: what a suite's variables hold stands in
+/// none of them.
+#[tokio::test]
+async fn variables_stand_in_no_command_line() {
+    if !require("bwrap") {
+        return;
+    }
+    let lab = Lab::new();
+    let secret = format!("regreen-variable-{}", seconds(8));
+    let script = "echo on; test -n \"$SECRET\" && sleep 60";
+    let mut spec = lab.spec(["sh", "-c", script]);
+    spec.env.push(("SECRET".into(), secret.clone()));
+    let mut running = lab.backend().start(spec).await.expect("it starts");
+    running.output.recv().await.expect("it says `on`");
+    let told = std::fs::read_dir("/proc")
+        .expect("there is a /proc")
+        .flatten()
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .filter(|line| String::from_utf8_lossy(line).contains(&secret))
+        .count();
+    drop(running);
+    assert_eq!(told, 0, "command lines that hold a variable's value");
+}
+
 #[tokio::test]
 async fn a_fork_bomb_meets_its_limit() {
     if !require("bwrap") {
