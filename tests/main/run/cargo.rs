@@ -465,26 +465,6 @@ fn only_test_binaries_see_that_nightly_is_played() {
     assert_eq!(only(&document).counts.passed, 4, "{ran}");
 }
 
-/// A forked child of the test process goes on with the harness's own code and descriptors.
-#[test]
-fn a_test_that_forks_is_one_test() {
-    if !require("bwrap") {
-        return;
-    }
-    let act = "unsafe extern \"C\" { fn fork() -> i32; fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32; }
-        let pid = unsafe { fork() };
-        if pid > 0 { unsafe { waitpid(pid, std::ptr::null_mut(), 0) }; }";
-    let (document, ran) = document(&liar(act), &[]);
-    let report = only(&document);
-    assert_eq!(document.exit_code, 100, "{ran}");
-    assert_eq!(
-        (report.counts.passed, report.counts.failed),
-        (2, 1),
-        "{ran}"
-    );
-    assert!(blames(report, "tests::c_fails"), "{ran}");
-}
-
 /// A test that cannot be repeated alone is neither flaky nor known to fail: the argv that the
 /// report gives selects that test. Rustdoc would take a doctest's id apart; its item's path
 /// remains, of which others may have a part.
