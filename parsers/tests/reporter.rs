@@ -179,6 +179,47 @@ fn a_reporter_that_works_changes_nothing_either() {
     }
 }
 
+/// A child that a test forks goes on with its copy of everything, unless it takes care.
+#[test]
+fn a_forked_child_adds_no_word_of_its_own() {
+    let test = "import os\n\ndef test_a():\n    child = os.fork()\n    if child:\n        \
+                assert os.waitpid(child, 0)[1] == 0\n\ndef test_b():\n    pass\n";
+    let Some(project) = Project::new("forked", &[("test_f.py", test)]) else {
+        return;
+    };
+    let report = project.run(&[]);
+    assert!(report.is_green(), "{report:#?}");
+    assert_eq!((report.counts.passed, report.counts.total), (2, 2));
+    let events = fs::read_to_string(project.dir.join("events.ndjson")).expect("events");
+    assert_eq!(events.matches("\"k\":\"pass\"").count(), 2, "{events}");
+    assert_eq!(events.matches("\"finish\"").count(), 1, "{events}");
+}
+
+/// What the interpreter keeps of the reporter until after its modules are gone makes its end
+/// slower by 5 ms: a callback for forks is such a thing.
+#[test]
+fn the_interpreter_keeps_nothing_of_the_reporter() {
+    let Some(project) = Project::new("kept", &[GREEN]) else {
+        return;
+    };
+    // Loaded by the interpreter itself, before anybody could have registered anything.
+    let witness = "import os, sys\nkeep = os.register_at_fork\ndef register(**what):\n    \
+                   by = sys._getframe(1).f_globals.get('__name__')\n    \
+                   print('registered by', by, file=sys.stderr)\n    \
+                   return keep(**what)\nos.register_at_fork = register\n";
+    fs::write(project.dir.join("inject/sitecustomize.py"), witness).expect("a file");
+    let events = project.dir.join("events.ndjson");
+    let _ = fs::remove_file(&events);
+    let output = project.command(&[], Some(&events));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(events.exists());
+    // The standard library registers some of its own: that is how one sees that it is watched.
+    assert!(said.contains("registered by random"), "{said}");
+    let own = format!("registered by {REPORTER_NAME}");
+    assert!(!said.contains(&own), "{said}");
+}
+
 #[test]
 fn hostile_objects_do_not_break_the_run() {
     let text = r#"
