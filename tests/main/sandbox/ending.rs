@@ -301,6 +301,31 @@ async fn a_giant_file_meets_its_limit() {
 }
 
 #[tokio::test]
+async fn a_glutton_meets_the_limit_on_memory() {
+    if !require("bwrap") {
+        return;
+    }
+    let lab = Lab::new();
+    // Without a line's end, the last line is all of it: it has to be held.
+    let script = "head -c 300M /dev/zero | tail -n 1 | wc -c; echo done";
+    let small = |limits: &mut Limits| limits.memory_bytes = Some(64 << 20);
+    let seen = lab.run(limited(&lab, script, small)).await;
+    assert!(!seen.stdout.contains("314572800"), "{seen:?}");
+    let seen = lab.shell(script).await;
+    assert!(seen.stdout.contains("314572800"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn shared_memory_is_enough_for_a_browser_or_a_database() {
+    if !require("bwrap") {
+        return;
+    }
+    let script = "head -c 200M /dev/zero > /dev/shm/x && stat -c %s /dev/shm/x";
+    let seen = Lab::new().shell(script).await;
+    assert!(seen.stdout.contains("209715200"), "{seen:?}");
+}
+
+#[tokio::test]
 async fn a_crash_is_told_by_its_signal() {
     if !require("bwrap") {
         return;
