@@ -611,6 +611,16 @@ fn links_of_the_documents_lead_somewhere() {
     none_of(found);
 }
 
+/// What a tool left behind for somebody to look at, and nobody did.
+const LEFTOVERS: [&str; 5] = [".snap.new", ".pending-snap", ".orig", ".rej", "~"];
+
+#[test]
+fn no_tools_leftovers_are_tracked() {
+    let left = |path: &String| LEFTOVERS.iter().any(|end| path.ends_with(end));
+    let found: Vec<String> = tracked_files().into_iter().filter(left).collect();
+    assert!(found.is_empty(), "remove {found:?}");
+}
+
 /// What git tracks, or, in a copy without git, what lies there.
 fn tracked_files() -> Vec<String> {
     if let Some(output) = output_of("git", &["ls-files", "-z"]) {

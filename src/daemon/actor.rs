@@ -2,6 +2,8 @@
 //! nothing runs in a slot while it is written to. What blocks is done on a blocking thread.
 
 use crate::config::BackendName;
+use crate::daemon::files::Files;
+use crate::daemon::files::Look;
 use crate::daemon::hub::GreenRun;
 use crate::daemon::hub::Input;
 use crate::daemon::hub::Opened;
@@ -23,6 +25,7 @@ use crate::model::Source;
 use crate::run::Job;
 use crate::run::execute;
 use crate::run::history;
+use crate::run::reuse::newest_change;
 use crate::sandbox::Backend;
 use crate::store::Store;
 use crate::telemetry;
@@ -107,6 +110,8 @@ pub(super) struct Actor {
     measured: Option<Instant>,
     /// How the environments that are carried in looked at the last synchronisation.
     pulse: Pulse,
+    /// Whether their files were changed in place since then.
+    files: Files,
     /// Hands on what the watcher says.
     ears: Option<Ears>,
 }
@@ -137,6 +142,7 @@ impl Actor {
             green: Arc::default(),
             measured: None,
             pulse: Pulse::new(),
+            files: Files::new(),
             ears: None,
         };
         let (shared, project) = (Arc::clone(&actor.shared), actor.project.clone());
@@ -297,13 +303,25 @@ impl Actor {
         self.shared.tell(Input::Synced { project, result });
     }
 
-    /// Looks whether something was installed into an environment that is carried in: nobody
-    /// watches what git ignores.
+    /// Looks whether something was installed into an environment that tests use: nobody watches
+    /// what git ignores. Now and then all files are looked at.
     async fn feel_pulse(&mut self) {
-        let Ok(pulse) = self.at_site(|site| site.pulse()).await else {
+        let files = self.files.clone();
+        let looked = move |site: &mut Site| {
+            let now = std::time::Instant::now();
+            let due = site.environments().into_iter();
+            let looks: Vec<Look> = due.filter(|dir| files.is_due(dir, now)).map(look).collect();
+            (site.pulse(), looks)
+        };
+        let Ok((pulse, looks)) = self.at_site(looked).await else {
             return;
         };
-        if pulse != self.pulse {
+        let now = std::time::Instant::now();
+        let mut edited = false;
+        for look in looks {
+            edited |= self.files.looked(look, now);
+        }
+        if pulse != self.pulse || edited {
             self.pulse = pulse;
             tracing::info!("an environment that is carried in was changed");
             let project = self.project.clone();
@@ -337,6 +355,7 @@ impl Actor {
     ) -> Result<Option<Box<SyncReport>>, Note> {
         let started = Instant::now();
         let green = Arc::clone(&self.green);
+        self.files.synchronised();
         let (report, pulse, other) = self
             .at_site(move |site| {
                 telemetry::provoke("sync");
@@ -400,9 +419,17 @@ impl Actor {
     /// Finds out what else than its snapshot a green run's verdict depends on, after it is out.
     async fn digest(&mut self, run: RunId, suite: &str, snapshot: SnapshotId, counts: Counts) {
         let name = suite.to_owned();
+        let files = self.files.clone();
         let digest = move |site: &mut Site| {
             telemetry::provoke("digest");
-            site.environment(&name)
+            let environment = site.environment(&name)?;
+            // What was changed under the tests is not what they saw.
+            let newest = site
+                .environments()
+                .into_iter()
+                .filter_map(|dir| look(dir).newest);
+            let changed = newest.max().is_some_and(|at| files.is_later(at));
+            (!changed).then_some(environment)
         };
         let Ok(Some(environment)) = self.at_site(digest).await else {
             return;
@@ -550,6 +577,14 @@ fn broken(suite: &str, run: &RunId, note: Note) -> Report {
     report.run.suite = Some(suite.to_owned());
     report.notes.push(note);
     report
+}
+
+/// Looks at all files of an environment.
+fn look(dir: PathBuf) -> Look {
+    let begun = std::time::Instant::now();
+    let newest = newest_change(&dir);
+    let took = begun.elapsed();
+    Look { dir, newest, took }
 }
 
 /// Nobody knows what changed.

@@ -4,6 +4,7 @@
 mod actor;
 mod direct;
 mod effects;
+mod files;
 mod handle;
 mod hub;
 mod instance;

@@ -57,6 +57,8 @@ pub(super) struct Site {
     suites: Vec<Suite>,
     toolchains: Toolchains,
     mounts: Vec<Mount>,
+    /// Where packages are installed that the suites may use, outside of the project.
+    packages: Vec<PathBuf>,
     /// What the slot took on disk when that was last looked at.
     slot_bytes: u64,
     /// What the last synchronisation found.
@@ -115,6 +117,7 @@ impl Site {
             suites: Vec::new(),
             toolchains,
             mounts: Vec::new(),
+            packages: Vec::new(),
             slot_bytes: 0,
             last: None,
         })
@@ -237,6 +240,11 @@ impl Site {
             .toolchains
             .prepare(&self.mirror.place())
             .map_err(|e| note("config", &e))?;
+        let python = self.suites.iter().any(|it| it.framework.may_use_python());
+        self.packages = match python {
+            true => self.toolchains.packages(&self.worktree.root),
+            false => Vec::new(),
+        };
         Ok(())
     }
 
@@ -334,17 +342,25 @@ impl Site {
         })
     }
 
-    /// What shows that an environment which is carried in was changed, as installers change it;
-    /// looked at again and again, so only a handful of names. Empty where nothing is carried.
+    /// What shows that an environment which tests use was changed, as installers change it;
+    /// looked at again and again, so only a handful of names. Empty where there is none.
     pub fn pulse(&self) -> Pulse {
         let carried = self.last.iter().flat_map(|last| &last.synced.carried);
         carried
             .flat_map(|mount| touchstones(&mount.target))
+            .chain(self.packages.iter().cloned())
             .map(|path| {
                 let changed = std::fs::metadata(&path).ok();
                 (path, changed.map(|meta| (meta.mtime(), meta.mtime_nsec())))
             })
             .collect()
+    }
+
+    /// These environments: of them, what is edited in place counts too.
+    pub fn environments(&self) -> Vec<PathBuf> {
+        let carried = self.last.iter().flat_map(|last| &last.synced.carried);
+        let carried = carried.map(|mount| mount.target.clone());
+        carried.chain(self.packages.iter().cloned()).collect()
     }
 
     /// Finds out what the slot takes on disk: a walk over all of it, not for a save's way.

@@ -32,6 +32,14 @@ impl Framework {
             Framework::Generic => "generic",
         }
     }
+
+    /// Whether its tests may import what is installed for Python.
+    pub fn may_use_python(self) -> bool {
+        match self {
+            Framework::Cargo | Framework::Nextest => false,
+            Framework::Pytest | Framework::Generic => true,
+        }
+    }
 }
 
 /// One test command.

@@ -114,11 +114,16 @@ impl Ground<'_> {
             .cloned()
             .chain(self.configured())
             .collect();
+        let packages = match suite.framework.may_use_python() {
+            true => self.toolchains.packages(&self.place.root),
+            false => Vec::new(),
+        };
         reuse::environment_hash(reuse::Surroundings {
             suite,
             programs: &self.toolchains.programs,
             env: &self.toolchains.env,
             carried: &carried,
+            packages: &packages,
             facts: &self.facts(suite, network, self.host),
             network,
             backend: backend.as_str(),

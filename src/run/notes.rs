@@ -217,6 +217,9 @@ fn note(cause: &Cause) -> Note {
 
 /// A path below the home directory, outside the project, that was not found.
 fn outside(text: &str, around: Surroundings<'_>) -> Option<String> {
+    if let Some(manifest) = manifest_outside(text, around) {
+        return Some(manifest);
+    }
     let line = text.lines().find(|line| {
         let lower = line.to_lowercase();
         lower.contains("no such file") || lower.contains("filenotfounderror")
@@ -228,6 +231,15 @@ fn outside(text: &str, around: Surroundings<'_>) -> Option<String> {
             path.starts_with(around.home) && path != around.home && !path.starts_with(around.root)
         })
         .map(str::to_owned)
+}
+
+/// The directory of a path dependency, beside the project, that cargo did not find.
+fn manifest_outside(text: &str, around: Surroundings<'_>) -> Option<String> {
+    let (_, rest) = text.split_once("failed to read `")?;
+    let manifest = Path::new(rest.split('`').next()?);
+    let names_one = manifest.is_absolute() && manifest.ends_with("Cargo.toml");
+    let dir = manifest.parent().filter(|_| names_one)?;
+    (!dir.starts_with(around.root)).then(|| dir.display().to_string())
 }
 
 #[cfg(test)]
@@ -268,6 +280,10 @@ mod tests {
                 "path_outside",
             ),
             (
+                "error: failed to load manifest for dependency `dep`\n\nCaused by:\n  failed to read `/srv/dep/Cargo.toml`\n\nCaused by:\n  No such file or directory (os error 2)",
+                "path_outside",
+            ),
+            (
                 "FileNotFoundError: [Errno 2] No such file or directory: '.env'",
                 "left_out",
             ),
@@ -289,6 +305,7 @@ mod tests {
         for text in [
             "assertion failed: left == right",
             "No such file or directory: '/home/ada/p/data.csv'",
+            "failed to read `/home/ada/p/dep/Cargo.toml`\n\nCaused by:\n  No such file or directory",
             "reads .env and docker.sock",
         ] {
             assert!(codes(text, true).is_empty(), "{text}");

@@ -15,9 +15,13 @@ use regreen_parsers::pytest;
 use serde::Serialize;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 /// Raised whenever the sandbox's policy or this list of what counts changes.
-const POLICY: u32 = 1;
+const POLICY: u32 = 2;
 
 /// Entries of carried directories that are looked at; beyond that nothing is determined.
 const MOST_ENTRIES: usize = 60_000;
@@ -33,6 +37,8 @@ pub struct Surroundings<'a> {
     pub env: &'a [(String, String)],
     /// Directories of the user's that are mounted: carried ones and configured ones.
     pub carried: &'a [Mount],
+    /// Directories of installed packages outside of the project that the suite may use.
+    pub packages: &'a [PathBuf],
     /// What is passed on, and the project's own runners.
     pub facts: &'a Facts,
     /// What the tests may talk to.
@@ -53,6 +59,7 @@ struct Hashed<'a> {
     passed: &'a [(String, String)],
     runners: &'a [(String, Vec<String>)],
     carried: Vec<(String, String, bool)>,
+    packages: Vec<(String, String)>,
     network: &'a str,
     backend: &'a str,
 }
@@ -71,6 +78,11 @@ pub fn environment_hash(around: Surroundings<'_>) -> Option<EnvironmentHash> {
         let target = mount.target.to_string_lossy().into_owned();
         carried.push((target, digest, mount.writable));
     }
+    let mut packages = Vec::new();
+    for dir in around.packages {
+        let digest = stat_digest(dir, &mut left)?;
+        packages.push((dir.to_string_lossy().into_owned(), digest));
+    }
     let programs = around.programs.iter().map(|program| {
         let path = program.path.to_string_lossy().into_owned();
         let modified = program.modified_ns.to_string();
@@ -86,6 +98,7 @@ pub fn environment_hash(around: Surroundings<'_>) -> Option<EnvironmentHash> {
         passed: &around.facts.passed,
         runners: &around.facts.runners,
         carried,
+        packages,
         network: "none",
         backend: around.backend,
     };
@@ -112,6 +125,23 @@ fn stat_digest(path: &Path, left: &mut usize) -> Option<String> {
         }
     }
     Some(hasher.finalize().to_hex().to_string())
+}
+
+/// When anything in or below a directory was last changed, as the kernel tells it and no program
+/// can feign; `None` where nothing is there, or too much.
+pub fn newest_change(dir: &Path) -> Option<SystemTime> {
+    let mut left = MOST_ENTRIES;
+    let mut newest = None;
+    for entry in walk(dir).flatten() {
+        left = left.checked_sub(1)?;
+        let Ok(meta) = entry.path().symlink_metadata() else {
+            continue;
+        };
+        newest = newest.max(Some((meta.ctime(), meta.ctime_nsec())));
+    }
+    let (seconds, nanos) = newest?;
+    let whole = Duration::from_secs(u64::try_from(seconds).ok()?);
+    Some(UNIX_EPOCH + whole + Duration::from_nanos(u64::try_from(nanos).ok()?))
 }
 
 /// Everything below, in a fixed order, without following links and without caches of bytecode.
@@ -175,6 +205,8 @@ mod tests {
     fn every_part_counts() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("a"), "1").expect("write");
+        let packages = [tempfile::tempdir().expect("a directory")];
+        let installed = [packages[0].path().to_owned()];
         let mount = Mount {
             source: dir.path().to_owned(),
             target: "/p/.venv".into(),
@@ -188,6 +220,7 @@ mod tests {
                 programs,
                 env,
                 carried: std::slice::from_ref(&mount),
+                packages: &installed,
                 facts: &facts,
                 network,
                 backend: "bwrap",
@@ -203,6 +236,11 @@ mod tests {
         other.limits.wall_ms += 1;
         assert_ne!(first, hash(&[program(1)], Network::None, &[], &other));
         assert_eq!(hash(&[program(1)], Network::Host, &[], &suite), None);
+        std::fs::write(installed[0].join("helper.py"), "V = 2").expect("write");
+        let other = hash(&[program(1)], Network::None, &[], &suite);
+        assert!(other.is_some() && other != first);
+        std::fs::remove_file(installed[0].join("helper.py")).expect("remove");
+        assert_eq!(first, hash(&[program(1)], Network::None, &[], &suite));
         std::fs::write(dir.path().join("a"), "12").expect("write");
         assert_ne!(first, hash(&[program(1)], Network::None, &[], &suite));
         std::fs::remove_dir_all(dir.path()).expect("remove");

@@ -228,6 +228,48 @@ fn what_is_installed_into_a_carried_environment_is_noticed() {
     daemon.terminate().exits(0);
 }
 
+/// An edit in place touches no directory, and an environment outside of the project is carried
+/// nowhere: noticed within seconds all the same, and no verdict from before answers for it.
+#[test]
+fn what_is_edited_in_an_environment_outside_is_noticed() {
+    if !require("bwrap") {
+        return;
+    }
+    let home = Home::new();
+    let toml = "[[suite]]\nname = \"script\"\nframework = \"generic\"\n\
+                command = [\"python3\", \"check.py\"]\n";
+    let project = home
+        .project("p")
+        .file("regreen.toml", toml)
+        .file("check.py", "import helper\nassert helper.V == 1\n")
+        .committed();
+    let outside = home.path().join("outside");
+    let venv = ["-m", "venv", "--without-pip"].map(std::ffi::OsStr::new);
+    let made = home.program("python3", venv.into_iter().chain([outside.as_os_str()]));
+    made.run().exits(0);
+    let libraries = std::fs::read_dir(outside.join("lib")).expect("it is made");
+    let version = libraries.flatten().next().expect("one version");
+    let helper = version.path().join("site-packages/helper.py");
+    std::fs::write(&helper, "V = 1\n").expect("ours");
+    let daemon = home
+        .regreen(["daemon"])
+        .env("VIRTUAL_ENV", &outside)
+        .start();
+    listens(&home);
+    project.regreen(["add"]).run().exits(0);
+    settled(&project, "green");
+    std::fs::write(&helper, "V = 22\n").expect("ours");
+    settled(&project, "red");
+    // A tree that was green with the helper as it was is not known to be.
+    project.write("check.py", "import helper\nassert helper.V == 22\n");
+    settled(&project, "green");
+    project.write("check.py", "import helper\nassert helper.V == 1\n");
+    settled(&project, "red");
+    std::fs::write(&helper, "V = 1\n").expect("ours");
+    settled(&project, "green");
+    daemon.terminate().exits(0);
+}
+
 /// A change while a run goes on makes its verdict stale and does not end it (docs/contract.md);
 /// what stands there at its end is tested next, and nothing in between.
 #[test]

@@ -103,6 +103,26 @@ pub fn discover(host: &HostEnv, root: &Path) -> Toolchains {
 }
 
 impl Toolchains {
+    /// Where Python finds installed packages outside of the project at `root`: git sees nothing
+    /// of them, and verdicts depend on them.
+    pub fn packages(&self, root: &Path) -> Vec<PathBuf> {
+        let interpreters = self.programs.iter().filter(|it| it.name.starts_with("py"));
+        let environments = self
+            .exposed
+            .iter()
+            .map(|it| it.mount.source.join("bin/python"));
+        let mut found: Vec<PathBuf> = interpreters
+            .map(|it| it.path.clone())
+            .chain(environments.filter(|it| python::environment_of(it).is_some()))
+            .flat_map(|it| python::prefixes(&it))
+            .filter(|prefix| !prefix.starts_with(root))
+            .flat_map(|it| python::packages(&it))
+            .collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
     /// All mounts for a sandbox in `place`, after making and seeding what is private to the
     /// slot. Blocking; a few milliseconds the first time, next to nothing later.
     ///

@@ -119,6 +119,46 @@ fn installation(python: &Path) -> Option<PathBuf> {
     whole.then(|| prefix.to_owned())
 }
 
+/// The prefixes whose packages an interpreter, or a program beside one, sees.
+pub(super) fn prefixes(program: &Path) -> Vec<PathBuf> {
+    let own = environment_of(program);
+    let mut found: Vec<PathBuf> = own.iter().cloned().collect();
+    if own.is_none_or(|environment| sees_system(&environment)) {
+        let real = program.canonicalize().ok();
+        let prefix = real
+            .as_deref()
+            .and_then(Path::parent)
+            .and_then(Path::parent);
+        found.extend(prefix.map(Path::to_owned));
+        if prefix == Some(Path::new("/usr")) {
+            found.push("/usr/local".into());
+        }
+    }
+    found
+}
+
+/// Whether an environment lets its installation's packages through.
+fn sees_system(environment: &Path) -> bool {
+    let text = data::text(&environment.join("pyvenv.cfg")).unwrap_or_default();
+    text.lines().any(|line| {
+        line.split_once('=').is_some_and(|(key, value)| {
+            key.trim() == "include-system-site-packages"
+                && value.trim().eq_ignore_ascii_case("true")
+        })
+    })
+}
+
+/// Where packages are installed below a prefix: Debian has two names for it.
+pub(super) fn packages(prefix: &Path) -> Vec<PathBuf> {
+    let libraries = std::fs::read_dir(prefix.join("lib")).into_iter().flatten();
+    libraries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("python"))
+        .flat_map(|entry| ["site-packages", "dist-packages"].map(|name| entry.path().join(name)))
+        .filter(|dir| dir.is_dir())
+        .collect()
+}
+
 /// The environment that a program in a `bin` belongs to.
 pub(super) fn environment_of(program: &Path) -> Option<PathBuf> {
     let environment = program.parent()?.parent()?;

@@ -104,6 +104,15 @@ fn the_right_edit_passes_and_its_commit_says_how() {
 }
 
 #[test]
+fn an_agent_that_deletes_every_test_is_told_once() {
+    let Some((_project, report)) = ends("deletes-all-tests", &[], "gate_failed", 112, 2) else {
+        return;
+    };
+    let detail = report["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("refused"), "{report:#}");
+}
+
+#[test]
 fn an_agent_that_does_nothing_ends_no_edit() {
     ends("does-nothing", &[], "no_edit", 110, 2);
 }
