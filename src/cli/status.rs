@@ -171,7 +171,8 @@ pub fn life(status: &Status, dead: bool, paint: Paint) -> Option<String> {
         None => "no daemon watches this now; what follows is the last word of the one before",
         Some(_) if dead => {
             "the daemon that wrote this is dead; start it again with `regreen daemon`, \
-             `regreen watch`, or `systemctl --user restart regreen`"
+             `regreen watch`, or `systemctl --user restart regreen` (where another one runs, \
+             `regreen add` has it watched)"
         }
         Some(_) => return None,
     };

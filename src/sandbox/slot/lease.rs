@@ -61,6 +61,15 @@ pub struct Slot {
     lock: File,
 }
 
+impl Drop for Slot {
+    /// By its own hand: closing alone leaves the lease to a child that was forked meanwhile and
+    /// has not yet executed its program.
+    fn drop(&mut self) {
+        // A lock that cannot be undone ends with the file.
+        let _ = rustix::fs::flock(&self.lock, FlockOperation::Unlock);
+    }
+}
+
 /// What a listing knows of a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotInfo {

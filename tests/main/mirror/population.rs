@@ -391,3 +391,28 @@ fn many_that_make_the_objects_at_once_make_one_store() {
         });
     }
 }
+
+/// A child that was forked while the slot was held has its lock's descriptor until it executes
+/// its program; another thread's start must not keep a slot from being taken again.
+#[test]
+fn a_slot_that_was_given_back_is_free_whoever_still_has_its_lock_open() {
+    let project = demo();
+    let held = open(&project, Purpose::Watch, MirrorRules::default());
+    let lock = held.slot().dir().join("lock");
+    let ours = std::fs::read_dir("/proc/self/fd").expect("our descriptors");
+    let number = ours
+        .flatten()
+        .find(|entry| fs::read_link(entry.path()).is_ok_and(|path| path == lock))
+        .and_then(|entry| entry.file_name().to_str()?.parse().ok())
+        .expect("it is open");
+    let myself = rustix::process::getpid();
+    let myself = rustix::process::pidfd_open(myself, rustix::process::PidfdFlags::empty());
+    let myself = myself.expect("a handle of this process");
+    // A copy of the same open file, as a fork makes it.
+    let flags = rustix::process::PidfdGetfdFlags::empty();
+    let inherited = rustix::process::pidfd_getfd(myself, number, flags).expect("a copy");
+    drop(held);
+    let again = open(&project, Purpose::Watch, MirrorRules::default());
+    assert_eq!(again.slot().number(), 0);
+    drop(inherited);
+}
