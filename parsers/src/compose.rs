@@ -153,6 +153,7 @@ impl Compose {
         report.diagnostics = self.diagnostics;
         report.notes = self.notes;
         report.run.exit = end.exit;
+        report.group();
         report
     }
 }

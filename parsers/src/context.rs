@@ -1,5 +1,7 @@
 //! Where a run took place: what paths are relative to, and how a test is run again.
 
+use crate::tree::Tree;
+
 /// What a parser has to be told about the run's surroundings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
@@ -11,6 +13,9 @@ pub struct Context {
     /// The argv that starts the tool, without a selection (`["cargo", "test"]`,
     /// `["python", "-m", "pytest"]`). Empty: the tool's usual name.
     pub command: Vec<String>,
+    /// The project's files, if they can be asked about: places that cannot be there are then no
+    /// places.
+    pub tree: Tree,
 }
 
 impl Context {
@@ -20,6 +25,39 @@ impl Context {
             root: Some(root.into()),
             ..Context::default()
         }
+    }
+
+    /// The argv of a rerun: the tool (`usual` where [`Context::command`] is empty) with what
+    /// selects one test, started in the command's own directory.
+    pub(crate) fn rerun<S: Into<String>>(
+        &self,
+        usual: &[&str],
+        selection: impl IntoIterator<Item = S>,
+    ) -> Vec<String> {
+        let mut argv = Vec::new();
+        if !self.dir.is_empty() {
+            argv.extend(["env".to_owned(), format!("--chdir={}", self.dir)]);
+        }
+        match self.command.is_empty() {
+            true => argv.extend(usual.iter().map(|word| (*word).to_owned())),
+            false => argv.extend(self.command.iter().cloned()),
+        }
+        argv.extend(selection.into_iter().map(Into::into));
+        argv
+    }
+
+    /// A path that is relative to the root, as the command in its own directory names it.
+    pub(crate) fn from_dir(&self, path: &str) -> String {
+        if self.dir.is_empty() || path.starts_with('/') {
+            return path.to_owned();
+        }
+        let (mut from, mut to) = (self.dir.split('/').peekable(), path.split('/').peekable());
+        while from.peek().is_some() && from.peek() == to.peek() {
+            from.next();
+            to.next();
+        }
+        let up = from.map(|_| "..");
+        up.chain(to).collect::<Vec<_>>().join("/")
     }
 
     /// `path` relative to the project's root where it lies below it; otherwise as it is.
@@ -125,6 +163,20 @@ mod tests {
         assert_eq!(context.relative("a/b.py"), "tools/a/b.py");
         assert_eq!(context.relative("../b.py"), "b.py");
         assert_eq!(context.relative("<string>"), "<string>");
+    }
+
+    #[test]
+    fn a_rerun_starts_in_the_command_s_directory() {
+        let context = Context {
+            dir: "web/app".into(),
+            ..Context::rooted("/p")
+        };
+        assert_eq!(
+            context.rerun(&["npx", "jest"], [context.from_dir("web/app/a.test.js")]),
+            ["env", "--chdir=web/app", "npx", "jest", "a.test.js"]
+        );
+        assert_eq!(context.from_dir("web/b.js"), "../b.js");
+        assert_eq!(Context::rooted("/p").from_dir("a/b.js"), "a/b.js");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::compose::Compose;
 use crate::context::Context;
 use crate::event::TestEvent;
 use crate::lines::Lines;
+use crate::live::Adapter;
 use crate::live::End;
 use crate::live::Stream;
 use crate::report::Diagnostic;
@@ -257,6 +258,16 @@ impl GenericRun {
             .first()
             .map_or("command", String::as_str);
         program.rsplit('/').next().unwrap_or(program).to_owned()
+    }
+}
+
+impl Adapter for GenericRun {
+    fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        GenericRun::feed(self, stream, bytes)
+    }
+
+    fn finish(self: Box<Self>, end: End) -> Report {
+        GenericRun::finish(*self, end)
     }
 }
 

@@ -8,22 +8,39 @@
 #![doc = ""]
 #![doc = include_str!("../README.md")]
 
+mod auto;
+mod bats;
 pub mod cargo;
 mod compose;
 mod context;
+mod ctest;
 pub mod event;
 pub mod export;
 mod fingerprint;
 pub mod generic;
+mod go;
+mod gtest;
+mod jest;
 pub mod junit;
-
 mod libtest;
 mod lines;
 mod live;
+mod minitest;
+mod mocha;
 pub mod nextest;
+mod node;
+mod phpunit;
+mod prove;
 pub mod pytest;
+mod records;
 pub mod report;
+pub mod request;
+mod rspec;
+mod tap;
 mod text;
+mod tree;
+mod unittest;
+mod vitest;
 
 pub use context::Context;
 pub use event::TestEvent;
@@ -35,4 +52,11 @@ pub use live::ReportFile;
 pub use live::Stream;
 pub use live::parse;
 pub use report::*;
+pub use request::Places;
+pub use request::Refused;
+pub use request::Request;
+pub use request::request;
+pub use request::tool;
 pub use text::clean;
+pub use tree::Files;
+pub use tree::Tree;

@@ -1,7 +1,12 @@
 //! Splits a byte stream into lines with bounded memory.
 
+use crate::text;
+use std::borrow::Cow;
+
 /// The longest line that is kept whole. What a line has beyond it is counted and dropped.
 pub(crate) const LONGEST: usize = 8 * 1024 * 1024;
+/// The most of a line that is text for people.
+const SHOWN: usize = 256 * 1024;
 
 /// One line without its end, as far as it was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +27,7 @@ impl Line {
 
     /// The line as text for people: nothing that is meant for them is as long as this.
     pub fn shown(&self) -> String {
-        const MOST: usize = 256 * 1024;
-        String::from_utf8_lossy(&self.bytes[..self.bytes.len().min(MOST)]).into_owned()
+        String::from_utf8_lossy(&self.bytes[..self.bytes.len().min(SHOWN)]).into_owned()
     }
 
     /// The line as it is if it may hold a record, else as it is shown.
@@ -41,6 +45,39 @@ impl Line {
     }
 }
 
+/// One line that is only looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    /// The line's bytes without its end, at most [`LONGEST`].
+    pub bytes: &'a [u8],
+    /// How many bytes the line had in the stream, its end included.
+    pub length: u64,
+    /// The stream ended without a line end here.
+    pub unfinished: bool,
+}
+
+impl<'a> Seen<'a> {
+    /// The line as it is shown to people: without control sequences, at most [`SHOWN`] bytes of
+    /// it. Where a carriage return stands in it, what follows the last one, as on a terminal.
+    pub fn shown(&self) -> Cow<'a, str> {
+        text::shown(&self.bytes[..self.bytes.len().min(SHOWN)])
+    }
+
+    /// The line on its own.
+    pub fn to_line(self) -> Line {
+        Line {
+            bytes: self.bytes.to_vec(),
+            length: self.length,
+            unfinished: self.unfinished,
+        }
+    }
+
+    /// Whether the line was too long to be kept whole.
+    pub fn cut(&self) -> bool {
+        self.length > self.bytes.len() as u64 + 2
+    }
+}
+
 /// Collects bytes until a line is whole.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
@@ -50,16 +87,36 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Takes more bytes, returns the lines that are whole now.
-    pub fn feed(&mut self, mut bytes: &[u8]) -> Vec<Line> {
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Line> {
         let mut whole = Vec::new();
+        self.each(bytes, |line| whole.push(line.to_line()));
+        whole
+    }
+
+    /// Takes more bytes, shows each line that is whole now. Nothing is copied but what a line
+    /// has in several pieces: most lines of a log are looked at and forgotten.
+    pub fn each(&mut self, mut bytes: &[u8], mut look: impl FnMut(Seen<'_>)) {
         while let Some(at) = memchr::memchr(b'\n', bytes) {
-            self.keep(&bytes[..at]);
-            self.length += 1;
-            whole.push(self.take(false));
-            bytes = &bytes[at + 1..];
+            let (line, rest) = bytes.split_at(at);
+            if self.length == 0 && line.len() <= LONGEST {
+                look(Seen {
+                    bytes: line.strip_suffix(b"\r").unwrap_or(line),
+                    length: line.len() as u64 + 1,
+                    unfinished: false,
+                });
+            } else {
+                self.keep(line);
+                self.length += 1;
+                let line = self.take(false);
+                look(Seen {
+                    bytes: &line.bytes,
+                    length: line.length,
+                    unfinished: false,
+                });
+            }
+            bytes = &rest[1..];
         }
         self.keep(bytes);
-        whole
     }
 
     /// The rest that had no line end, if there is one.

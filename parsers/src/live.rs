@@ -1,14 +1,32 @@
 //! The two doors of the crate: everything at once ([`parse`]) and bytes as they come ([`Live`]).
 
+use crate::auto;
+use crate::bats;
 use crate::cargo::CargoRun;
 use crate::context::Context;
+use crate::ctest;
 use crate::event::TestEvent;
 use crate::generic::GenericRun;
+use crate::go;
+use crate::gtest;
+use crate::jest;
+use crate::junit;
 use crate::junit::JunitRun;
+use crate::minitest;
+use crate::mocha;
 use crate::nextest::NextestRun;
+use crate::node;
+use crate::phpunit;
+use crate::prove;
 use crate::pytest::PytestRun;
 use crate::report::Exit;
 use crate::report::Report;
+use crate::request::Asked;
+use crate::request::Request;
+use crate::rspec;
+use crate::tap;
+use crate::unittest;
+use crate::vitest;
 use std::fmt;
 use std::str::FromStr;
 
@@ -24,32 +42,102 @@ pub enum Format {
     Nextest,
     /// pytest: text, regreen's reporter, JUnit file.
     Pytest,
-    /// JUnit XML of any origin.
+    /// Python's unittest: text, regreen's reporter.
+    Unittest,
+    /// `go test`: text, `-json`.
+    GoTest,
+    /// Jest: text, `--json`, regreen's reporter.
+    Jest,
+    /// Vitest: text, its JSON and JUnit files, regreen's reporter.
+    Vitest,
+    /// Mocha: text, its JSON and xunit output, regreen's reporter.
+    Mocha,
+    /// `node --test`: spec, TAP, JUnit, regreen's reporter.
+    NodeTest,
+    /// CTest: text, its JUnit file, GoogleTest's files of its tests.
+    Ctest,
+    /// GoogleTest: text, its JSON and XML files.
+    Gtest,
+    /// RSpec: text, JSON, regreen's reporter.
+    Rspec,
+    /// minitest: text, regreen's reporter.
+    Minitest,
+    /// PHPUnit: text, JUnit and TeamCity files.
+    Phpunit,
+    /// bats: pretty text, TAP, JUnit file.
+    Bats,
+    /// `prove`: text, and the TAP of its tests.
+    Prove,
+    /// TAP 13 and 14 of any origin.
+    Tap,
+    /// JUnit XML of any origin, and the console launcher's text.
     Junit,
     /// Anything else: `file:line: error` lines and the exit status.
     Generic,
+    /// Whichever of the others it looks like.
+    Auto,
 }
 
 impl Format {
     /// Every format, in the order in which they are offered.
-    pub const ALL: [Format; 6] = [
+    pub const ALL: [Format; 21] = [
         Format::Cargo,
         Format::Libtest,
         Format::Nextest,
         Format::Pytest,
+        Format::Unittest,
+        Format::GoTest,
+        Format::Jest,
+        Format::Vitest,
+        Format::Mocha,
+        Format::NodeTest,
+        Format::Ctest,
+        Format::Gtest,
+        Format::Rspec,
+        Format::Minitest,
+        Format::Phpunit,
+        Format::Bats,
+        Format::Prove,
+        Format::Tap,
         Format::Junit,
         Format::Generic,
+        Format::Auto,
     ];
 
     /// The format's name.
     pub fn as_str(self) -> &'static str {
         match self {
-            Format::Cargo => "cargo",
+            Format::Cargo => "cargo-test",
             Format::Libtest => "libtest",
             Format::Nextest => "nextest",
             Format::Pytest => "pytest",
+            Format::Unittest => "unittest",
+            Format::GoTest => "go-test",
+            Format::Jest => "jest",
+            Format::Vitest => "vitest",
+            Format::Mocha => "mocha",
+            Format::NodeTest => "node-test",
+            Format::Ctest => "ctest",
+            Format::Gtest => "gtest",
+            Format::Rspec => "rspec",
+            Format::Minitest => "minitest",
+            Format::Phpunit => "phpunit",
+            Format::Bats => "bats",
+            Format::Prove => "prove",
+            Format::Tap => "tap",
             Format::Junit => "junit",
             Format::Generic => "generic",
+            Format::Auto => "auto",
+        }
+    }
+
+    /// A name that means the same.
+    fn short(self) -> Option<&'static str> {
+        match self {
+            Format::Cargo => Some("cargo"),
+            Format::GoTest => Some("go"),
+            Format::NodeTest => Some("node"),
+            _ => None,
         }
     }
 }
@@ -82,7 +170,7 @@ impl FromStr for Format {
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
         Format::ALL
             .into_iter()
-            .find(|format| format.as_str() == name)
+            .find(|format| format.as_str() == name || format.short() == Some(name))
             .ok_or_else(|| UnknownFormat(name.to_owned()))
     }
 }
@@ -156,55 +244,109 @@ impl End {
     }
 }
 
+/// What reads one format.
+pub(crate) trait Adapter: fmt::Debug + Send {
+    /// Takes more bytes of one stream; says what became known by them.
+    fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent>;
+
+    /// The report of the whole run.
+    fn finish(self: Box<Self>, end: End) -> Report;
+}
+
 /// A run whose bytes are read while they come.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum Live {
-    /// See [`CargoRun`].
-    Cargo(Box<CargoRun>),
-    /// See [`NextestRun`].
-    Nextest(Box<NextestRun>),
-    /// See [`PytestRun`].
-    Pytest(Box<PytestRun>),
-    /// See [`JunitRun`].
-    Junit(Box<JunitRun>),
-    /// See [`GenericRun`].
-    Generic(Box<GenericRun>),
-}
+pub struct Live(Box<dyn Adapter>);
 
 impl Live {
     /// Begins to read a run in `format`.
     pub fn new(format: Format, context: Context) -> Self {
-        match format {
-            Format::Cargo => Live::Cargo(Box::new(CargoRun::new(context))),
-            Format::Libtest => Live::Cargo(Box::new(CargoRun::libtest(context))),
-            Format::Nextest => Live::Nextest(Box::new(NextestRun::new(context))),
-            Format::Pytest => Live::Pytest(Box::new(PytestRun::new(context))),
-            Format::Junit => Live::Junit(Box::new(JunitRun::new(context))),
-            Format::Generic => Live::Generic(Box::new(GenericRun::new(context))),
-        }
+        Live(open(format, context))
     }
 
     /// Takes more bytes of one stream; says what became known by them.
     pub fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
-        match self {
-            Live::Cargo(run) => run.feed(stream, bytes),
-            Live::Nextest(run) => run.feed(stream, bytes),
-            Live::Pytest(run) => run.feed(stream, bytes),
-            Live::Junit(run) => run.feed(stream, bytes),
-            Live::Generic(run) => run.feed(stream, bytes),
-        }
+        self.0.feed(stream, bytes)
     }
 
     /// The report of the whole run.
     pub fn finish(self, end: End) -> Report {
-        match self {
-            Live::Cargo(run) => run.finish(end),
-            Live::Nextest(run) => run.finish(end),
-            Live::Pytest(run) => run.finish(end),
-            Live::Junit(run) => run.finish(end),
-            Live::Generic(run) => run.finish(end),
-        }
+        self.0.finish(end)
+    }
+}
+
+fn open(format: Format, context: Context) -> Box<dyn Adapter> {
+    match format {
+        Format::Cargo => Box::new(CargoRun::new(context)),
+        Format::Libtest => Box::new(CargoRun::libtest(context)),
+        Format::Nextest => Box::new(NextestRun::new(context)),
+        Format::Pytest => Box::new(PytestRun::new(context)),
+        Format::Unittest => unittest::open(context),
+        Format::GoTest => go::open(context),
+        Format::Jest => jest::open(context),
+        Format::Vitest => vitest::open(context),
+        Format::Mocha => mocha::open(context),
+        Format::NodeTest => node::open(context),
+        Format::Ctest => ctest::open(context),
+        Format::Gtest => gtest::open(context),
+        Format::Rspec => rspec::open(context),
+        Format::Minitest => minitest::open(context),
+        Format::Phpunit => phpunit::open(context),
+        Format::Bats => bats::open(context),
+        Format::Prove => prove::open(context),
+        Format::Tap => tap::open(context),
+        Format::Junit => Box::new(JunitRun::new(context)),
+        Format::Generic => Box::new(GenericRun::new(context)),
+        Format::Auto => auto::open(context),
+    }
+}
+
+/// Asks the tool of a format for structure.
+pub(crate) fn ask(format: Format, asked: &Asked<'_>) -> Request {
+    match format {
+        Format::Unittest => unittest::request(asked),
+        Format::GoTest => go::request(asked),
+        Format::Jest => jest::request(asked),
+        Format::Vitest => vitest::request(asked),
+        Format::Mocha => mocha::request(asked),
+        Format::NodeTest => node::request(asked),
+        Format::Ctest => ctest::request(asked),
+        Format::Gtest => gtest::request(asked),
+        Format::Rspec => rspec::request(asked),
+        Format::Minitest => minitest::request(asked),
+        Format::Phpunit => phpunit::request(asked),
+        Format::Bats => bats::request(asked),
+        Format::Prove => prove::request(asked),
+        Format::Junit => junit::request(asked),
+        // Cargo's needs a runner shim, pytest's a launcher: regreen itself adds them.
+        Format::Cargo
+        | Format::Libtest
+        | Format::Nextest
+        | Format::Pytest
+        | Format::Tap
+        | Format::Generic
+        | Format::Auto => Request::plain(asked.argv),
+    }
+}
+
+/// What a rerun of a format begins with.
+pub(crate) fn tool(format: Format, argv: &[String]) -> Vec<String> {
+    match format {
+        Format::Unittest => unittest::tool(argv),
+        Format::GoTest => go::tool(argv),
+        Format::Jest => jest::tool(argv),
+        Format::Vitest => vitest::tool(argv),
+        Format::Mocha => mocha::tool(argv),
+        Format::NodeTest => node::tool(argv),
+        Format::Ctest => ctest::tool(argv),
+        Format::Gtest => gtest::tool(argv),
+        Format::Rspec => rspec::tool(argv),
+        Format::Minitest => minitest::tool(argv),
+        Format::Phpunit => phpunit::tool(argv),
+        Format::Bats => bats::tool(argv),
+        Format::Prove => prove::tool(argv),
+        Format::Junit => junit::tool(argv),
+        Format::Generic => argv.to_vec(),
+        _ => Vec::new(),
     }
 }
 
@@ -234,7 +376,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("`cargoo` (known: cargo, libtest")
+                .contains("`cargoo` (known: cargo-test, libtest")
         );
     }
 }

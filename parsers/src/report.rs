@@ -29,6 +29,10 @@ pub struct Report {
     pub counts: Counts,
     /// What failed, in the order in which it was seen.
     pub failures: Vec<Failure>,
+    /// The failures by what seems to be their cause, the most frequent first; only where one
+    /// cause has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
     /// Diagnostics that did not fail the run (warnings of a compiler, say).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diagnostics: Vec<Diagnostic>,
@@ -310,6 +314,25 @@ pub struct Failure {
     pub notes: Vec<Note>,
 }
 
+/// Failures with one fingerprint and one place, and so probably one cause: a message such as
+/// "assertion failed" alone says too little.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cause {
+    /// Their fingerprint.
+    pub fingerprint: String,
+    /// How many of the listed failures have it.
+    pub count: u64,
+    /// Their kind.
+    pub kind: FailureKind,
+    /// The message of the first.
+    pub message: String,
+    /// Where the first happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// The ids of the first few.
+    pub ids: Vec<String>,
+}
+
 /// What kind of failure it is.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -472,10 +495,16 @@ impl Report {
             complete: false,
             counts: Counts::default(),
             failures: Vec::new(),
+            causes: Vec::new(),
             diagnostics: Vec::new(),
             notes: Vec::new(),
             raw_log: None,
         }
+    }
+
+    /// Groups the failures by their fingerprints anew.
+    pub fn group(&mut self) {
+        self.causes = causes(&self.failures);
     }
 
     /// Green is more than an outcome: it needs the complete run.
@@ -485,6 +514,36 @@ impl Report {
             && self.counts.passed > 0
             && self.counts.failed == 0
     }
+}
+
+/// Groups of at least two failures with one fingerprint and place, the largest first.
+fn causes(failures: &[Failure]) -> Vec<Cause> {
+    const MOST: usize = 100;
+    const IDS: usize = 10;
+    let mut found: BTreeMap<_, Cause> = BTreeMap::new();
+    for failure in failures {
+        let place = failure.location.as_ref().map(|at| (&at.file, at.line));
+        let key = (failure.fingerprint.as_str(), place);
+        let cause = found.entry(key).or_insert_with(|| Cause {
+            fingerprint: failure.fingerprint.clone(),
+            count: 0,
+            kind: failure.kind,
+            message: failure.message.clone(),
+            location: failure.location.clone(),
+            ids: Vec::new(),
+        });
+        cause.count += 1;
+        if cause.ids.len() < IDS {
+            cause.ids.push(failure.id.clone());
+        }
+    }
+    let mut causes: Vec<Cause> = found.into_values().filter(|one| one.count > 1).collect();
+    causes.sort_by(|a, b| {
+        let by_size = b.count.cmp(&a.count);
+        by_size.then_with(|| (&a.fingerprint, &a.ids).cmp(&(&b.fingerprint, &b.ids)))
+    });
+    causes.truncate(MOST);
+    causes
 }
 
 /// The JSON Schema of [`Report`], as it is committed in `docs/schemas/report.schema.json`.

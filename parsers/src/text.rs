@@ -1,5 +1,7 @@
 //! Makes other programs' text safe and small enough to be shown.
 
+use std::borrow::Cow;
+
 /// The most that is kept of a message, in bytes.
 pub(crate) const MESSAGE: usize = 600;
 /// The most that is kept of one side of a comparison, in bytes.
@@ -27,6 +29,22 @@ pub fn clean(text: &str) -> String {
         .chars()
         .filter(|c| *c == '\n' || *c == '\t' || !(c.is_control() || reorders(*c)))
         .collect()
+}
+
+/// The bytes of one line as they are shown: what [`clean`] does, without a copy where nothing
+/// is to be done.
+pub(crate) fn shown(line: &[u8]) -> Cow<'_, str> {
+    if line
+        .iter()
+        .all(|byte| *byte == b'\t' || (0x20..0x7f).contains(byte))
+        && let Ok(text) = std::str::from_utf8(line)
+    {
+        return Cow::Borrowed(text);
+    }
+    let text = String::from_utf8_lossy(line);
+    // A progress bar overwrites its own line.
+    let last = text.rsplit('\r').find(|part| !part.is_empty());
+    Cow::Owned(clean(last.unwrap_or("")))
 }
 
 /// Characters that change the order in which a terminal shows other characters.

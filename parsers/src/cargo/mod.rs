@@ -68,10 +68,13 @@ use crate::libtest::text::Section;
 use crate::libtest::text::Word;
 use crate::lines::Line;
 use crate::lines::Lines;
+use crate::live::Adapter;
+use crate::live::End;
 use crate::live::Stream;
 use crate::report::Counts;
 use crate::report::Diagnostic;
 use crate::report::Failure;
+use crate::report::Report;
 use crate::text;
 use crate::text::Tail;
 use cargo_metadata::Message;
@@ -132,7 +135,7 @@ impl CargoRun {
     pub fn new(context: Context) -> Self {
         CargoRun {
             context,
-            framework: "cargo",
+            framework: "cargo-test",
             stdout: Lines::default(),
             stderr: Lines::default(),
             tail: Tail::default(),
@@ -574,4 +577,14 @@ fn died(line: &str) -> Option<(Option<i32>, Option<i32>)> {
     }
     let code = how.strip_prefix("exit status: ")?.trim_end_matches(')');
     Some((code.parse().ok(), None))
+}
+
+impl Adapter for CargoRun {
+    fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        CargoRun::feed(self, stream, bytes)
+    }
+
+    fn finish(self: Box<Self>, end: End) -> Report {
+        CargoRun::finish(*self, end)
+    }
 }

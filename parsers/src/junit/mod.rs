@@ -6,6 +6,26 @@
 
 mod case;
 mod document;
+/// Asks for structure.
+pub(crate) fn request(asked: &Asked<'_>) -> Request {
+    Request::plain(asked.argv)
+}
+
+/// What a rerun begins with.
+pub(crate) fn tool(_argv: &[String]) -> Vec<String> {
+    Vec::new()
+}
+
+impl Adapter for JunitRun {
+    fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        JunitRun::feed(self, stream, bytes)
+    }
+
+    fn finish(self: Box<Self>, end: End) -> Report {
+        JunitRun::finish(*self, end)
+    }
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +38,7 @@ use crate::compose;
 use crate::compose::Compose;
 use crate::context::Context;
 use crate::event::TestEvent;
+use crate::live::Adapter;
 use crate::live::End;
 use crate::live::Stream;
 use crate::report::FailureKind;
@@ -26,6 +47,8 @@ use crate::report::Outcome;
 use crate::report::Phase;
 use crate::report::Report;
 use crate::report::Source;
+use crate::request::Asked;
+use crate::request::Request;
 use crate::text;
 use crate::text::Tail;
 use std::collections::BTreeMap;

@@ -68,6 +68,22 @@ fn pretty(message: &str) -> Option<Diff> {
     })
 }
 
+/// The same where it is known which side is which; `own` is the framework's diff by lines.
+pub(crate) fn expected_actual(
+    expected: Option<&str>,
+    actual: Option<&str>,
+    own: Option<String>,
+) -> Diff {
+    let both = expected.zip(actual);
+    let made = both.and_then(|(expected, actual)| with_unified(expected, actual).unified);
+    Diff {
+        expected: expected.map(|side| text::cap(side, text::SIDE)),
+        actual: actual.map(|side| text::cap(side, text::SIDE)),
+        unified: own.or(made),
+        ..Diff::default()
+    }
+}
+
 /// Both sides, and a diff by lines if one of them has several.
 pub(crate) fn with_unified(left: &str, right: &str) -> Diff {
     let (left, right) = (text::cap(left, text::SIDE), text::cap(right, text::SIDE));

@@ -26,10 +26,13 @@ use crate::junit::Document;
 use crate::junit::without_harness;
 use crate::lines::Line;
 use crate::lines::Lines;
+use crate::live::Adapter;
+use crate::live::End;
 use crate::live::Stream;
 use crate::nextest::status::Reader;
 use crate::report::Counts;
 use crate::report::Failure;
+use crate::report::Report;
 use crate::text::Tail;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -215,4 +218,14 @@ fn split(full: &str) -> (Option<String>, String) {
         .next()
         .filter(|target| !target.is_empty());
     (target.map(str::to_owned), name.to_owned())
+}
+
+impl Adapter for NextestRun {
+    fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        NextestRun::feed(self, stream, bytes)
+    }
+
+    fn finish(self: Box<Self>, end: End) -> Report {
+        NextestRun::finish(*self, end)
+    }
 }

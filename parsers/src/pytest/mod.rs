@@ -35,6 +35,8 @@ use crate::event::TestEvent;
 use crate::junit::Document;
 use crate::lines::Line;
 use crate::lines::Lines;
+use crate::live::Adapter;
+use crate::live::End;
 use crate::live::Stream;
 use crate::pytest::record::Number;
 use crate::pytest::record::PhaseReport;
@@ -46,6 +48,7 @@ use crate::report::Diagnostic;
 use crate::report::Failure;
 use crate::report::Location;
 use crate::report::Phase;
+use crate::report::Report;
 use crate::text::Tail;
 
 /// The reporter plugin's source.
@@ -289,5 +292,15 @@ impl PytestRun {
                 column: None,
             }),
         });
+    }
+}
+
+impl Adapter for PytestRun {
+    fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        PytestRun::feed(self, stream, bytes)
+    }
+
+    fn finish(self: Box<Self>, end: End) -> Report {
+        PytestRun::finish(*self, end)
     }
 }

@@ -21,6 +21,9 @@ pub struct Case {
     /// Both outputs stand in `stdout`, as in a saved log.
     #[serde(default)]
     pub log: bool,
+    /// What was run, for the reruns.
+    #[serde(default)]
+    pub command: Vec<String>,
     /// The exit status is not told to the parser.
     #[serde(default)]
     pub unknown_exit: bool,
@@ -89,7 +92,11 @@ impl Recording {
     /// The same, fed in pieces of so many bytes.
     pub fn report_in_pieces(&self, size: usize) -> Report {
         let format: Format = self.case.format.parse().expect("a known format");
-        let mut live = Live::new(format, Context::rooted(&self.case.root));
+        let context = Context {
+            command: regreen_parsers::tool(format, &self.case.command),
+            ..Context::rooted(&self.case.root)
+        };
+        let mut live = Live::new(format, context);
         let mut feed = |stream: Stream<'_>, bytes: &[u8]| {
             for piece in bytes.chunks(size.min(bytes.len().max(1))) {
                 live.feed(stream, piece);

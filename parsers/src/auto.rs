@@ -1,0 +1,10 @@
+//! Recognises the format of a log.
+
+use crate::context::Context;
+use crate::generic::GenericRun;
+use crate::live::Adapter;
+
+/// Begins to read a run.
+pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
+    Box::new(GenericRun::new(context))
+}
