@@ -27,21 +27,130 @@ pub fn plain_words(text: &str) -> Option<Vec<String>> {
 
 /// Whose tests a command runs, as far as its words say.
 pub fn guess_framework(argv: &[String]) -> Framework {
-    let names: Vec<&str> = argv.iter().map(|word| base(word)).collect();
-    let has = |name: &str| names.contains(&name);
-    match names.first() {
-        Some(&"cargo") if has("nextest") => Framework::Nextest,
-        Some(&"cargo") if has("test") || has("t") => Framework::Cargo,
-        Some(&("pytest" | "py.test")) => Framework::Pytest,
-        Some(python) if python.starts_with("python") && has("pytest") => Framework::Pytest,
-        // They hand on environment, working directory and exit status.
-        Some(&("poetry" | "uv" | "pipenv" | "pdm" | "hatch" | "rye")) if has("pytest") => {
-            match names.get(1) {
-                Some(&"run") => Framework::Pytest,
-                _ => Framework::Generic,
-            }
+    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let words = behind_launchers(&words);
+    let Some((program, rest)) = words.split_first() else {
+        return Framework::Generic;
+    };
+    let has = |name: &str| rest.contains(&name);
+    let program = base(program);
+    match program {
+        "cargo" if has("nextest") => Framework::Nextest,
+        "cargo" if has("test") || has("t") => Framework::Cargo,
+        "pytest" | "py.test" => Framework::Pytest,
+        "jest" => Framework::Jest,
+        "vitest" => Framework::Vitest,
+        "mocha" | "_mocha" => Framework::Mocha,
+        "rspec" => Framework::Rspec,
+        "phpunit" => Framework::Phpunit,
+        "bats" => Framework::Bats,
+        "prove" => Framework::Prove,
+        "ctest" => Framework::Ctest,
+        "cmake" if has("--workflow") || (has("--target") && has("test")) => Framework::Ctest,
+        "go" if has("test") => Framework::GoTest,
+        "rails" if has("test") => Framework::Minitest,
+        "rake" if has("spec") => Framework::Rspec,
+        "rake" if rest.is_empty() || has("test") => Framework::Minitest,
+        "java" if rest.iter().any(|word| is_console_launcher(word)) => Framework::Junit,
+        "mvn" | "mvnw" | "mvnd" | "gradle" | "gradlew" if rest.iter().any(|word| tests(word)) => {
+            Framework::Junit
         }
+        "node" | "nodejs" | "bun" => of_node(rest),
+        "php" => of_script(rest),
+        "ruby" => of_ruby(rest),
+        _ if program.starts_with("python") || program.starts_with("pypy") => of_python(rest),
+        _ if rest.iter().any(|word| word.starts_with("--gtest_")) => Framework::Gtest,
         _ => Framework::Generic,
+    }
+}
+
+/// The command behind programs that hand on arguments, environment, working directory and exit
+/// status: `npx jest`, `bundle exec rspec`, `env --chdir=web yarn jest`.
+fn behind_launchers<'a>(mut words: &'a [&'a str]) -> &'a [&'a str] {
+    for _ in 0..4 {
+        let verb = words.get(1).copied().unwrap_or("");
+        let skip = match words.first().map(|word| base(word)) {
+            Some("poetry" | "uv" | "pipenv" | "pdm" | "hatch" | "rye") if verb == "run" => 2,
+            Some("bundle") if verb == "exec" => 2,
+            Some("npx" | "bunx") => 1,
+            Some("npm") if verb == "exec" || verb == "x" => 2,
+            Some("pnpm") if verb == "exec" || verb == "dlx" => 2,
+            Some("yarn") if matches!(verb, "run" | "exec" | "dlx") => 2,
+            Some("pnpm" | "yarn") => 1,
+            Some("env") if words[1..].first().is_some_and(|word| is_chdir(word)) => {
+                1 + usize::from(matches!(verb, "-C" | "--chdir")) + 1
+            }
+            _ => return words,
+        };
+        let after = words.get(skip..).unwrap_or(&[]);
+        // Their own options (`npx --no jest`, `npm exec -- jest`).
+        let own = after.iter().take_while(|word| word.starts_with('-'));
+        words = &after[own.count()..];
+    }
+    words
+}
+
+fn is_chdir(word: &str) -> bool {
+    word == "-C" || word == "--chdir" || word.starts_with("--chdir=")
+}
+
+fn is_console_launcher(word: &str) -> bool {
+    word.contains("junit-platform-console") || word == "org.junit.platform.console.ConsoleLauncher"
+}
+
+/// Goals and tasks of Maven and Gradle that run tests.
+fn tests(word: &str) -> bool {
+    let task = word.rsplit(':').next().unwrap_or(word);
+    matches!(
+        task,
+        "test" | "verify" | "check" | "install" | "package" | "build" | "integration-test"
+    ) || task.ends_with("Test")
+}
+
+fn of_node(rest: &[&str]) -> Framework {
+    if rest
+        .iter()
+        .any(|word| *word == "--test" || word.starts_with("--test-"))
+    {
+        return Framework::NodeTest;
+    }
+    of_script(rest)
+}
+
+/// The script that an interpreter is given, by its name.
+fn of_script(rest: &[&str]) -> Framework {
+    let script = rest.iter().find(|word| !word.starts_with('-'));
+    match script.map(|word| base(word)) {
+        Some("jest" | "jest.js") => Framework::Jest,
+        Some("vitest" | "vitest.mjs") => Framework::Vitest,
+        Some("mocha" | "_mocha" | "mocha.js") => Framework::Mocha,
+        Some("phpunit" | "phpunit.phar") => Framework::Phpunit,
+        _ => Framework::Generic,
+    }
+}
+
+fn of_ruby(rest: &[&str]) -> Framework {
+    let test = |word: &&str| {
+        let name = base(word);
+        name.ends_with("_test.rb") || (name.starts_with("test_") && name.ends_with(".rb"))
+    };
+    match rest.iter().any(|word| base(word) == "rspec") {
+        true => Framework::Rspec,
+        false if rest.iter().any(test) => Framework::Minitest,
+        false => Framework::Generic,
+    }
+}
+
+fn of_python(rest: &[&str]) -> Framework {
+    let named = |name: &str| rest.iter().any(|word| base(word) == name);
+    if named("pytest") {
+        return Framework::Pytest;
+    }
+    let module = rest.windows(2).any(|pair| pair == ["-m", "unittest"]);
+    let django = named("manage.py") && rest.contains(&"test");
+    match module || django {
+        true => Framework::Unittest,
+        false => Framework::Generic,
     }
 }
 

@@ -112,8 +112,8 @@ impl LoopRecord {
             .iter()
             .filter(|suite| match suite.framework {
                 Framework::Cargo | Framework::Nextest => rust,
-                Framework::Pytest => !rust,
-                Framework::Generic => false,
+                Framework::Pytest | Framework::Unittest => !rust,
+                _ => false,
             })
             .map(|suite| suite.dir.clone())
             .collect();

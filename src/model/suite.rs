@@ -1,5 +1,6 @@
 //! A suite: one test command and what is known of it.
 
+use regreen_parsers::Format;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
@@ -10,14 +11,45 @@ use std::time::Duration;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Framework {
     /// `cargo test`.
+    #[serde(rename = "cargo-test", alias = "cargo")]
     Cargo,
     /// `cargo nextest run`.
     Nextest,
     /// `python -m pytest`.
     Pytest,
+    /// `python -m unittest`.
+    Unittest,
+    /// `go test`.
+    GoTest,
+    /// Jest.
+    Jest,
+    /// Vitest.
+    Vitest,
+    /// Mocha.
+    Mocha,
+    /// `node --test`.
+    NodeTest,
+    /// CTest.
+    Ctest,
+    /// A GoogleTest binary.
+    Gtest,
+    /// RSpec.
+    Rspec,
+    /// minitest.
+    Minitest,
+    /// PHPUnit.
+    Phpunit,
+    /// bats.
+    Bats,
+    /// `prove`.
+    Prove,
+    /// Any command that prints TAP.
+    Tap,
+    /// JUnit: the console launcher, Maven, Gradle; any command that writes its XML.
+    Junit,
     /// Any command, judged by exit status and generic locations.
     Generic,
 }
@@ -25,20 +57,79 @@ pub enum Framework {
 impl Framework {
     /// The word of `parse --format` and of the report.
     pub fn as_str(self) -> &'static str {
+        self.format().as_str()
+    }
+
+    /// The format that its output is read in.
+    pub fn format(self) -> Format {
         match self {
-            Framework::Cargo => "cargo",
-            Framework::Nextest => "nextest",
-            Framework::Pytest => "pytest",
-            Framework::Generic => "generic",
+            Framework::Cargo => Format::Cargo,
+            Framework::Nextest => Format::Nextest,
+            Framework::Pytest => Format::Pytest,
+            Framework::Unittest => Format::Unittest,
+            Framework::GoTest => Format::GoTest,
+            Framework::Jest => Format::Jest,
+            Framework::Vitest => Format::Vitest,
+            Framework::Mocha => Format::Mocha,
+            Framework::NodeTest => Format::NodeTest,
+            Framework::Ctest => Format::Ctest,
+            Framework::Gtest => Format::Gtest,
+            Framework::Rspec => Format::Rspec,
+            Framework::Minitest => Format::Minitest,
+            Framework::Phpunit => Format::Phpunit,
+            Framework::Bats => Format::Bats,
+            Framework::Prove => Format::Prove,
+            Framework::Tap => Format::Tap,
+            Framework::Junit => Format::Junit,
+            Framework::Generic => Format::Generic,
         }
+    }
+
+    /// Every framework, in the order of the formats.
+    pub const ALL: [Framework; 19] = [
+        Framework::Cargo,
+        Framework::Nextest,
+        Framework::Pytest,
+        Framework::Unittest,
+        Framework::GoTest,
+        Framework::Jest,
+        Framework::Vitest,
+        Framework::Mocha,
+        Framework::NodeTest,
+        Framework::Ctest,
+        Framework::Gtest,
+        Framework::Rspec,
+        Framework::Minitest,
+        Framework::Phpunit,
+        Framework::Bats,
+        Framework::Prove,
+        Framework::Tap,
+        Framework::Junit,
+        Framework::Generic,
+    ];
+
+    /// The framework of a name, as a suite or `parse --format` has it.
+    pub fn named(name: &str) -> Option<Self> {
+        let format: Format = name.parse().ok()?;
+        Framework::ALL
+            .into_iter()
+            .find(|framework| framework.format() == format)
     }
 
     /// Whether its tests may import what is installed for Python.
     pub fn may_use_python(self) -> bool {
-        match self {
-            Framework::Cargo | Framework::Nextest => false,
-            Framework::Pytest | Framework::Generic => true,
-        }
+        use Framework::Generic;
+        use Framework::Pytest;
+        use Framework::Unittest;
+        matches!(self, Pytest | Unittest | Generic)
+    }
+
+    /// Whether it compiles the project before it runs a test.
+    pub fn builds(self) -> bool {
+        use Framework::Cargo;
+        use Framework::GoTest;
+        use Framework::Nextest;
+        matches!(self, Cargo | Nextest | GoTest)
     }
 }
 

@@ -5,6 +5,8 @@ use crate::model::Exit;
 use crate::model::Note;
 use crate::model::Report;
 use crate::process::Courtesy;
+use crate::run::collect::Collect;
+use crate::run::collect::Collecting;
 use crate::run::command::Plan;
 use crate::run::tail::Tail;
 use crate::sandbox::Backend;
@@ -72,6 +74,8 @@ pub struct Start<'a> {
     pub plan: &'a Plan,
     /// Where its event files will lie.
     pub events_dir: &'a Path,
+    /// Report files that it writes into the project by itself.
+    pub collect: Collect,
     /// Whether it stands back behind the user's own work until the first test.
     pub stands_back: bool,
 }
@@ -86,6 +90,7 @@ pub async fn attempt(
     let plan = start.plan;
     let tail = Tail::open(start.events_dir).map_err(SandboxError::Start)?;
     let limit = start.spec.limits.wall();
+    let collecting = start.collect.begin();
     let running = backend.start(start.spec).await?;
     let courtesy = start
         .stands_back
@@ -97,6 +102,7 @@ pub async fn attempt(
         printed: Vec::new(),
         seen: BTreeSet::new(),
         courtesy: courtesy.flatten(),
+        collecting,
     };
     Ok(reader.read(running, stop).await)
 }
@@ -109,6 +115,7 @@ struct Reader<'a> {
     seen: BTreeSet<Key>,
     /// Until the first test begins.
     courtesy: Option<Courtesy>,
+    collecting: Collecting,
 }
 
 impl Reader<'_> {
@@ -143,6 +150,12 @@ impl Reader<'_> {
             self.printed(chunk).await;
         }
         self.look().await;
+        let (files, refused) = self.collecting.end();
+        self.tail.refused.extend(refused);
+        for (name, bytes) in files {
+            let events = self.live.feed(Source::File(&name), &bytes);
+            self.tell(events).await;
+        }
         self.finish(ended.ok(), asked)
     }
 

@@ -6,7 +6,11 @@ use crate::model::Suite;
 use crate::run::shim;
 use regreen_parsers::Context;
 use regreen_parsers::Format;
+use regreen_parsers::Places;
+use regreen_parsers::Refused;
+use regreen_parsers::Request;
 use regreen_parsers::pytest;
+use regreen_parsers::request;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -64,6 +68,12 @@ pub struct Plan {
     pub format: Format,
     /// What the parser has to know.
     pub context: Context,
+    /// Reporters: name and content of each file to be injected.
+    pub files: Vec<(&'static str, &'static str)>,
+    /// Report files that the tool writes into the project, as patterns from `cwd`.
+    pub collect: Vec<String>,
+    /// Why the command is not started.
+    pub refused: Option<Refused>,
 }
 
 /// Facts about the machine and the project that a plan depends on.
@@ -89,6 +99,7 @@ pub fn plan(suite: &Suite, inside: &Inside, facts: &Facts, part: Part<'_>) -> Pl
         _ => suite.dir.clone(),
     };
     let mut env = base(facts);
+    let mut asked = Request::default();
     let argv = match suite.framework {
         Framework::Cargo => {
             env.extend(cargo_env(inside, facts));
@@ -111,35 +122,55 @@ pub fn plan(suite: &Suite, inside: &Inside, facts: &Facts, part: Part<'_>) -> Pl
             env.extend(pytest_env(suite, inside));
             pytest(argv, inside)
         }
-        Framework::Generic => argv,
+        framework => {
+            let (inject, events) = (
+                inside.inject.to_string_lossy(),
+                inside.events.to_string_lossy(),
+            );
+            let places = Places {
+                inject: &inject,
+                events: &events,
+            };
+            asked = request(framework.format(), &argv, &suite.env, places);
+            env.extend(asked.env.iter().cloned());
+            std::mem::take(&mut asked.argv)
+        }
     };
     let mut own = suite.env.clone();
     own.retain(|(name, _)| {
         // These were merged with what the reporter needs.
-        suite.framework != Framework::Pytest
-            || !matches!(name.as_str(), "PYTHONPATH" | "PYTEST_ADDOPTS")
+        let pytest = suite.framework == Framework::Pytest
+            && matches!(name.as_str(), "PYTHONPATH" | "PYTEST_ADDOPTS");
+        !pytest && !asked.env.iter().any(|(known, _)| known == name)
     });
     env.extend(own);
     Plan {
         argv,
         env,
         cwd: inside.root.join(&dir),
-        format: format_of(suite.framework),
+        format: suite.framework.format(),
         context: Context {
             root: Some(inside.root.to_string_lossy().into_owned()),
-            dir: dir.to_string_lossy().into_owned(),
+            dir: context_dir(suite, part),
             command: tool(suite),
+            ..Context::default()
         },
+        files: asked.files,
+        collect: asked.collect,
+        refused: asked.refused,
     }
 }
 
-/// The format that a framework's output is read in.
-pub fn format_of(framework: Framework) -> Format {
-    match framework {
-        Framework::Cargo => Format::Cargo,
-        Framework::Nextest => Format::Nextest,
-        Framework::Pytest => Format::Pytest,
-        Framework::Generic => Format::Generic,
+/// Cargo and pytest name what they run from the root; others are started in their directory,
+/// which the rerun's own words (`env --chdir`) say.
+fn context_dir(suite: &Suite, part: Part<'_>) -> String {
+    let from_root = matches!(
+        suite.framework,
+        Framework::Cargo | Framework::Nextest | Framework::Pytest | Framework::Generic
+    );
+    match part {
+        Part::Rerun(_) if from_root => String::new(),
+        _ => suite.dir.to_string_lossy().into_owned(),
     }
 }
 
@@ -346,7 +377,7 @@ pub fn tool(suite: &Suite) -> Vec<String> {
             }
             tool
         }
-        Framework::Generic => argv.clone(),
+        framework => regreen_parsers::tool(framework.format(), argv),
     }
 }
 

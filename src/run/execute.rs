@@ -17,6 +17,7 @@ use crate::run::attempt::Sinks;
 use crate::run::attempt::Start;
 use crate::run::attempt::attempt;
 use crate::run::build;
+use crate::run::collect::Collect;
 use crate::run::command;
 use crate::run::command::Facts;
 use crate::run::command::Inside;
@@ -25,6 +26,7 @@ use crate::run::flaky;
 use crate::run::notes;
 use crate::run::rundir::RunDir;
 use crate::run::select::Early;
+use crate::run::sources::Sources;
 use crate::sandbox::Backend;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
@@ -124,6 +126,8 @@ pub async fn execute(
     if dir.raw_log().exists() {
         report.raw_log = Some(dir.raw_log().to_string_lossy().into_owned());
     }
+    // What was acquitted, sharpened or added since is grouped with the rest.
+    report.group();
     if let Err(error) = dir.write_report(&report) {
         let message = format!(
             "the report could not be written to `{}`: {error}",
@@ -206,6 +210,15 @@ impl<'a> Execution<'a> {
     }
 
     async fn whole(&mut self) -> Result<Report, SandboxError> {
+        let inside = Inside::usual(&self.job.place.root);
+        let plan = command::plan(&self.job.suite, &inside, &self.job.facts, Part::Whole);
+        if let Some(refused) = plan.refused {
+            let note = Note::new("refused", refused.why).remedy(refused.remedy);
+            let mut report = broken(&self.job.suite, "");
+            report.outcome = Outcome::UsageError;
+            report.notes = vec![note];
+            return Ok(report);
+        }
         let wall = self.job.suite.limits.wall();
         let first = self.attempt(Part::Whole, Tell::All, wall).await?;
         let contradicted = first
@@ -246,7 +259,8 @@ impl<'a> Execution<'a> {
     ) -> Result<Attempted, SandboxError> {
         if self.job.suite.framework != Framework::Pytest {
             // Cargo's shim knows the list of each binary and takes it apart itself; nextest has
-            // a process for each test anyway.
+            // a process for each test anyway. The others' ids do not say how one is run alone:
+            // the whole is repeated, and has to be consistent then.
             return self.attempt(Part::Isolated, Tell::All, wall).await;
         }
         let mut sum = self.attempt(Part::Whole, Tell::All, wall).await?;
@@ -331,6 +345,12 @@ impl<'a> Execution<'a> {
             .inject_file(command::NEXTEST_CONFIG, &config)
             .map_err(SandboxError::Start)?;
         let mut plan = command::plan(&self.job.suite, &inside, &self.job.facts, part);
+        for (name, text) in &plan.files {
+            self.dir
+                .inject_file(name, text)
+                .map_err(SandboxError::Start)?;
+        }
+        plan.context.tree = Sources::tree(&self.job.place.tree);
         if !self.sandboxed() {
             // What the tests print are then the paths of the copy.
             let tree = self.job.place.tree.to_string_lossy();
@@ -344,15 +364,17 @@ impl<'a> Execution<'a> {
             only_failures: tell == Tell::Failures,
         };
         // What builds bears to be stopped; the early look is what a person waits for first.
-        let builds = matches!(
-            self.job.suite.framework,
-            Framework::Cargo | Framework::Nextest
-        );
+        let builds = self.job.suite.framework.builds();
         let stands_back = self.job.stands_back && builds && part == Part::Whole;
         let start = Start {
             spec,
             plan: &plan,
             events_dir: &events_dir,
+            collect: Collect {
+                tree: self.job.place.tree.clone(),
+                dir: self.job.suite.dir.clone(),
+                patterns: plan.collect.clone(),
+            },
             stands_back,
         };
         let mut attempted = attempt(self.backend, start, sinks, self.stop).await?;
@@ -477,26 +499,62 @@ fn not_started(reason: &str, suite: &Suite, code: &str) -> Note {
         "`{}` could not be started: {reason}",
         suite.command.join(" ")
     );
-    let remedy = match suite.framework {
-        Framework::Cargo | Framework::Nextest => {
-            "install Rust with rustup (https://rustup.rs), or check `regreen doctor`".to_owned()
-        }
-        Framework::Pytest => format!(
-            "make a virtual environment with pytest in `.venv` (`{program}` was looked for), or set \
-             `command` of the suite in regreen.toml"
-        ),
-        Framework::Generic => format!("check that `{program}` exists and is executable"),
+    let remedy = match install(suite.framework) {
+        Some(how) => format!("{how}; or set `command` of the suite in regreen.toml"),
+        None => format!("check that `{program}` exists and is executable"),
     };
     Note::new(code, message).remedy(remedy)
 }
 
-/// What to do where a framework found no test at all.
-fn nothing_ran(suite: &Suite) -> Option<Note> {
-    let wanted = match suite.framework {
+/// How a framework comes to be where a suite looks for it.
+fn install(framework: Framework) -> Option<&'static str> {
+    Some(match framework {
+        Framework::Cargo => {
+            "install Rust with rustup (https://rustup.rs), or check `regreen doctor`"
+        }
+        Framework::Nextest => "install it with `cargo install cargo-nextest --locked`",
+        Framework::Pytest => "make a virtual environment with pytest in `.venv`",
+        Framework::Unittest => "install Python 3",
+        Framework::GoTest => "install Go (https://go.dev/dl)",
+        Framework::Jest | Framework::Vitest | Framework::Mocha => {
+            "run `npm install` (or your package manager's) in the suite's directory"
+        }
+        Framework::NodeTest => "install Node.js 18 or newer",
+        Framework::Ctest | Framework::Gtest => "install CMake, and configure and build the project",
+        Framework::Rspec | Framework::Minitest => "run `bundle install`, or install the gem",
+        Framework::Phpunit => "run `composer install`, or install PHPUnit",
+        Framework::Bats => "install bats-core",
+        Framework::Prove => "install Perl, which brings `prove`",
+        Framework::Junit => "install a JDK and the build tool that the suite names",
+        Framework::Tap | Framework::Generic => return None,
+    })
+}
+
+/// What a framework takes for a test.
+fn example(framework: Framework) -> Option<&'static str> {
+    Some(match framework {
         Framework::Cargo | Framework::Nextest => "a function with `#[test]`",
         Framework::Pytest => "a function `test_…` in a file `test_….py`",
-        Framework::Generic => return None,
-    };
+        Framework::Unittest => "a method `test_…` of a `unittest.TestCase` in a file `test….py`",
+        Framework::GoTest => "a function `TestXxx(t *testing.T)` in a file `…_test.go`",
+        Framework::Jest | Framework::Vitest => "a `test(…)` in a file `….test.js`",
+        Framework::Mocha => "an `it(…)` in a file below `test/`",
+        Framework::NodeTest => "a `test(…)` of `node:test` in a file `….test.js`",
+        Framework::Ctest => "an `add_test(…)` after `enable_testing()` in CMakeLists.txt",
+        Framework::Gtest => "a `TEST(…)`",
+        Framework::Rspec => "an `it` in a file `spec/…_spec.rb`",
+        Framework::Minitest => "a method `test_…` in a file `test/…_test.rb`",
+        Framework::Phpunit => "a method `test…` in a file `…Test.php`",
+        Framework::Bats => "a `@test \"…\" { … }` in a file `….bats`",
+        Framework::Prove => "a file `t/….t`",
+        Framework::Junit => "a method with `@Test`",
+        Framework::Tap | Framework::Generic => return None,
+    })
+}
+
+/// What to do where a framework found no test at all.
+fn nothing_ran(suite: &Suite) -> Option<Note> {
+    let wanted = example(suite.framework)?;
     let message = format!("`{}` ran no test", suite.command.join(" "));
     let remedy = format!(
         "add {wanted}; or say in regreen.toml how the suite runs: `[[suite]]` with `name = \"{}\"` \

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod build;
+mod collect;
 pub mod command;
 mod execute;
 pub mod flaky;
@@ -16,6 +17,7 @@ pub mod rundir;
 pub mod runners;
 pub mod select;
 pub mod shim;
+mod sources;
 mod tail;
 
 pub use attempt::Key;

@@ -11,7 +11,9 @@ use crate::run::command::Facts;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
 use crate::sandbox::toolchain::Program;
+use regreen_parsers::Places;
 use regreen_parsers::pytest;
+use regreen_parsers::request;
 use serde::Serialize;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -91,7 +93,7 @@ pub fn environment_hash(around: Surroundings<'_>) -> Option<EnvironmentHash> {
     let hashed = Hashed {
         policy: POLICY,
         regreen: env!("CARGO_PKG_VERSION"),
-        reporter: blake3::hash(pytest::REPORTER.as_bytes()).to_string(),
+        reporter: reporter(around.suite),
         suite: around.suite,
         programs: programs.collect(),
         env: around.env,
@@ -104,6 +106,19 @@ pub fn environment_hash(around: Surroundings<'_>) -> Option<EnvironmentHash> {
     };
     let text = serde_json::to_vec(&hashed).ok()?;
     Some(EnvironmentHash::new(&blake3::hash(&text).to_hex()[..32]))
+}
+
+/// What tells one version of the request for structure, reporters included, from another.
+fn reporter(suite: &Suite) -> String {
+    let places = Places {
+        inject: "inject",
+        events: "events",
+    };
+    let asked = request(suite.framework.format(), &suite.command, &suite.env, places);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(pytest::REPORTER.as_bytes());
+    hasher.update(format!("{asked:?}").as_bytes());
+    hasher.finalize().to_hex().to_string()
 }
 
 /// A digest over names, sizes and times of everything below a path.

@@ -99,7 +99,7 @@ fn together(framework: Framework, reruns: &[Vec<String>]) -> Vec<Vec<String>> {
                 .nth(1)
                 .is_some_and(|word| word == "--exact"),
             Framework::Pytest => argv.len() > 1,
-            Framework::Nextest | Framework::Generic => false,
+            _ => false,
         };
         let split = argv.len() - usize::from(joins);
         let (prefix, test) = argv.split_at(split);

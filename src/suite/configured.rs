@@ -26,11 +26,13 @@ pub enum SuiteError {
         /// The suite's name.
         name: String,
     },
-    /// A suite of framework `generic` has no command.
-    #[error("suite `{name}` has framework `generic`, so it needs a `command` in regreen.toml")]
+    /// A suite whose framework has no usual command has none.
+    #[error("suite `{name}` has framework `{}`, so it needs a `command` in regreen.toml", framework.as_str())]
     NoCommand {
         /// The suite's name.
         name: String,
+        /// Its framework.
+        framework: Framework,
     },
     /// A suite is switched off that nobody switched on.
     #[error(
@@ -169,12 +171,7 @@ fn change(suite: &mut Suite, table: &SuiteTable) {
 
 fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, SuiteError> {
     let dir = table.dir.clone().unwrap_or_default();
-    let by_name = match table.name.split('@').next() {
-        Some("cargo") => Some(Framework::Cargo),
-        Some("nextest") => Some(Framework::Nextest),
-        Some("pytest") => Some(Framework::Pytest),
-        _ => None,
-    };
+    let by_name = table.name.split('@').next().and_then(Framework::named);
     let by_command = table
         .command
         .as_ref()
@@ -190,13 +187,15 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
     let (command, venv) = match (&table.command, framework) {
         (Some(command), _) => (assignments(&command.0).1, None),
         (None, Framework::Pytest) => python::default_command(listing, &dir),
-        (None, Framework::Cargo) => (words("cargo test"), None),
-        (None, Framework::Nextest) => (words("cargo nextest run"), None),
-        (None, Framework::Generic) => {
-            return Err(SuiteError::NoCommand {
-                name: table.name.clone(),
-            });
-        }
+        (None, framework) => match usual(framework) {
+            Some(command) => (words(command), None),
+            None => {
+                return Err(SuiteError::NoCommand {
+                    name: table.name.clone(),
+                    framework,
+                });
+            }
+        },
     };
     let mut suite = Suite {
         name: table.name.clone(),
@@ -213,6 +212,28 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
     suite.framework = framework;
     suite.why = "named by `[[suite]]` in the configuration".to_owned();
     Ok(suite)
+}
+
+/// The command that runs all tests of a framework where nobody says how.
+fn usual(framework: Framework) -> Option<&'static str> {
+    Some(match framework {
+        Framework::Cargo => "cargo test",
+        Framework::Nextest => "cargo nextest run",
+        Framework::Pytest => "python3 -m pytest",
+        Framework::Unittest => "python3 -m unittest",
+        Framework::GoTest => "go test ./...",
+        Framework::Jest => "npx jest",
+        Framework::Vitest => "npx vitest run",
+        Framework::Mocha => "npx mocha",
+        Framework::NodeTest => "node --test",
+        Framework::Ctest => "ctest --test-dir build",
+        Framework::Rspec => "rspec",
+        Framework::Minitest => "rake test",
+        Framework::Phpunit => "phpunit",
+        Framework::Bats => "bats test",
+        Framework::Prove => "prove -r",
+        Framework::Gtest | Framework::Tap | Framework::Junit | Framework::Generic => return None,
+    })
 }
 
 fn words(text: &str) -> Vec<String> {

@@ -4,6 +4,8 @@
 use crate::support::Home;
 use crate::support::Project;
 use crate::support::fixtures;
+use crate::support::full_tier;
+use crate::support::node_tools;
 use crate::support::require;
 use regreen::model::Failure;
 use regreen::model::FailureKind;
@@ -12,6 +14,7 @@ use regreen::model::Phase;
 use regreen::model::Report;
 use regreen::model::RunDocument;
 use serde::Deserialize;
+use std::path::Path;
 
 /// `expected.toml`. What is left out is not checked, except that no other failures may be.
 #[derive(Debug, Deserialize)]
@@ -50,7 +53,24 @@ struct ExpectedFailure {
     message: String,
     left: Option<String>,
     right: Option<String>,
+    expected: Option<String>,
+    actual: Option<String>,
     flaky: Option<bool>,
+    #[serde(default)]
+    rerun: Rerun,
+}
+
+/// What the failure's own command does when it is run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Rerun {
+    /// It runs this test and no other, and the test fails again.
+    #[default]
+    Exact,
+    /// The runner cannot select so finely: it fails again among others.
+    Coarse,
+    /// It does not fail alone (order, chance), or there is no test to run.
+    Unstable,
 }
 
 /// Runs the fixture once and compares everything.
@@ -59,14 +79,95 @@ fn check(name: &str) {
         true => &["bwrap", "pytest"],
         false => &["bwrap"],
     };
-    if !needed.iter().all(|part| require(part)) {
+    if needed.iter().all(|part| require(part)) {
+        compare_all(name, &Home::new().fixture(name));
+    }
+}
+
+/// Every fixture of a framework, the commands of its failures included.
+fn check_framework(framework: &str, needed: &[&str]) {
+    if !["bwrap"].iter().chain(needed).all(|part| require(part)) {
         return;
     }
+    let names = of(framework);
+    assert!(!names.is_empty(), "there is no fixture of `{framework}`");
+    for name in names {
+        let project = Home::new().fixture(&name);
+        lend_modules(framework, &project);
+        let report = compare_all(&name, &project);
+        check_reruns(&name, &project, &report);
+    }
+}
+
+/// The names of a framework's fixtures.
+fn of(framework: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(fixtures().join("projects")).expect("fixtures");
+    let names = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names
+        .filter(|name| {
+            name.strip_prefix(framework)
+                .is_some_and(|rest| rest.starts_with('-'))
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// What `npm install` would have put there: the runner from where scripts/test installed it.
+fn lend_modules(framework: &str, project: &Project) {
+    if matches!(framework, "jest" | "vitest" | "mocha") {
+        let modules = node_tools().join(framework).join("node_modules");
+        let words = [
+            Path::new("-a"),
+            Path::new("--reflink=auto"),
+            &modules,
+            project.root(),
+        ];
+        project.home.program("cp", words).run().exits(0);
+    }
+}
+
+/// Runs the commands by which failures are run again: each one fails again, and but for what
+/// `expected.toml` excepts nothing else runs.
+fn check_reruns(name: &str, project: &Project, report: &Report) {
     let expected = expected_of(name);
-    let project = Home::new().fixture(name);
+    // Each costs a sandbox: in the fast tier the first few stand for the others.
+    let most = if full_tier() { usize::MAX } else { 4 };
+    let mut checked = 0;
+    for failure in &report.failures {
+        let want = expected.failures.iter().find(|want| want.id == failure.id);
+        let how = want.map_or(Rerun::Exact, |want| want.rerun);
+        if how == Rerun::Unstable || checked == most {
+            continue;
+        }
+        checked += 1;
+        let id = &failure.id;
+        assert!(!failure.rerun.is_empty(), "{name}: `{id}` has no rerun");
+        let args = ["run", "--json", "--"].map(str::to_owned);
+        let ran = project
+            .regreen(args.into_iter().chain(failure.rerun.clone()))
+            .run();
+        let document: RunDocument = serde_json::from_value(ran.json())
+            .unwrap_or_else(|error| panic!("{name}: rerun of `{id}`: {error}\n{ran}"));
+        let again = &document.reports[0];
+        let same = again.failures.iter().filter(|it| it.id == *id);
+        let told = format!("{name}: {:?}: {ran}", failure.rerun);
+        assert!(same.count() >= 1, "`{id}` did not fail again: {told}");
+        if how == Rerun::Exact {
+            let others = again.failures.iter().filter(|it| it.id != *id).count();
+            assert_eq!((others, again.counts.passed), (0, 0), "not alone: {told}");
+        }
+    }
+}
+
+/// Compares everything that `expected.toml` says with what a run says.
+fn compare_all(name: &str, project: &Project) -> Report {
+    let expected = expected_of(name);
     let before = project.fingerprint();
-    let (report, code) = run(&project);
-    before.unchanged_in(&project);
+    let (report, code) = run(project);
+    before.unchanged_in(project);
     let told = format!(
         "{name}: {}",
         serde_json::to_string_pretty(&report).expect("a report is JSON")
@@ -96,8 +197,9 @@ fn check(name: &str) {
     assert_eq!(sorted, wanted, "the failing ids of {told}");
     for want in &expected.failures {
         let have = report.failures.iter().find(|have| have.id == want.id);
-        compare(have.expect("just compared"), want, &project, &told);
+        compare(have.expect("just compared"), want, project, &told);
     }
+    report
 }
 
 fn compare(have: &Failure, want: &ExpectedFailure, project: &Project, told: &str) {
@@ -139,6 +241,12 @@ fn compare(have: &Failure, want: &ExpectedFailure, project: &Project, told: &str
     }
     if want.right.is_some() {
         assert_eq!(diff.right, want.right, "right of `{id}` in {told}");
+    }
+    if want.expected.is_some() {
+        assert_eq!(diff.expected, want.expected, "expected of `{id}` in {told}");
+    }
+    if want.actual.is_some() {
+        assert_eq!(diff.actual, want.actual, "actual of `{id}` in {told}");
     }
     if want.flaky.is_some() {
         assert_eq!(have.flaky, want.flaky, "flaky of `{id}` in {told}");
@@ -190,7 +298,8 @@ macro_rules! each {
             let listed = [$($fixture),*];
             for entry in std::fs::read_dir(fixtures().join("projects")).expect("fixtures").flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                assert!(listed.contains(&name.as_str()), "`{name}` is tested by nobody");
+                let grouped = FRAMEWORKS.iter().any(|it| of(it).contains(&name));
+                assert!(grouped || listed.contains(&name.as_str()), "`{name}` is tested by nobody");
                 expected_of(&name);
             }
         }
@@ -218,4 +327,36 @@ each! {
     pytest_no_tests => "pytest-no-tests",
     pytest_parametrised => "pytest-parametrised",
     pytest_skip_xfail => "pytest-skip-xfail",
+}
+
+macro_rules! frameworks {
+    ($($test:ident => $framework:literal needs $needed:expr,)*) => {
+        /// Whose fixtures are tested together, a test a framework.
+        const FRAMEWORKS: &[&str] = &[$($framework),*];
+
+        $(
+            #[test]
+            fn $test() {
+                check_framework($framework, &$needed);
+            }
+        )*
+    };
+}
+
+frameworks! {
+    framework_unittest => "unittest" needs ["pytest"],
+    framework_go_test => "go-test" needs ["go"],
+    framework_jest => "jest" needs ["node", "node-tools"],
+    framework_vitest => "vitest" needs ["node", "node-tools"],
+    framework_mocha => "mocha" needs ["node", "node-tools"],
+    framework_node_test => "node-test" needs ["node"],
+    framework_ctest => "ctest" needs ["cmake"],
+    framework_gtest => "gtest" needs ["cmake"],
+    framework_rspec => "rspec" needs ["rspec"],
+    framework_minitest => "minitest" needs ["rspec"],
+    framework_phpunit => "phpunit" needs ["phpunit"],
+    framework_bats => "bats" needs ["bats"],
+    framework_prove => "prove" needs ["perl"],
+    framework_junit => "junit" needs ["java"],
+    framework_nextest => "nextest" needs ["nextest"],
 }

@@ -41,6 +41,7 @@ pub use require::is_root;
 pub use require::require;
 pub use require::say;
 pub use toolchain::as_ordinary_user;
+pub use toolchain::node_tools;
 pub use toolchain::pytest_venv;
 pub use toolchain::repository;
 pub use wait::for_end_of;

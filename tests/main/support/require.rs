@@ -1,6 +1,7 @@
 //! What a test needs of the machine. Nothing is skipped in silence.
 
 use crate::support::command;
+use crate::support::node_tools;
 use crate::support::pytest_venv;
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +11,8 @@ use std::process::Stdio;
 /// says so past the test harness's capture.
 ///
 /// The words are those of docs/contract.md: bwrap pytest systemd fuse docker podman node go
-/// chromium agents.
+/// chromium agents; and those of test frameworks: node-tools cmake rspec phpunit bats perl java
+/// nextest.
 #[track_caller]
 pub fn require(part: &str) -> bool {
     let Err(reason) = probe(part) else {
@@ -43,6 +45,9 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// JUnit's console launcher, as Debian has it.
+const CONSOLE_LAUNCHER: &str = "/usr/share/java/junit-platform-console-standalone.jar";
+
 fn probe(part: &str) -> Result<(), String> {
     match part {
         "bwrap" => runs(&[
@@ -70,6 +75,27 @@ fn probe(part: &str) -> Result<(), String> {
         "podman" => runs(&["podman", "info"]),
         "node" => runs(&["node", "--version"]),
         "go" => runs(&["go", "version"]),
+        "node-tools" => ["jest", "vitest", "mocha"]
+            .into_iter()
+            .try_for_each(|name| {
+                exists(
+                    &node_tools()
+                        .join(name)
+                        .join("node_modules")
+                        .to_string_lossy(),
+                )
+            }),
+        "cmake" => runs(&["cmake", "--version"])
+            .and_then(|()| runs(&["c++", "--version"]))
+            .and_then(|()| exists("/usr/include/gtest/gtest.h")),
+        "rspec" => {
+            runs(&["rspec", "--version"]).and_then(|()| runs(&["ruby", "-e", "require 'minitest'"]))
+        }
+        "phpunit" => runs(&["phpunit", "--version"]),
+        "bats" => runs(&["bats", "--version"]),
+        "perl" => runs(&["prove", "--version"]),
+        "java" => runs(&["javac", "-version"]).and_then(|()| exists(CONSOLE_LAUNCHER)),
+        "nextest" => runs(&["cargo-nextest", "nextest", "--version"]),
         "chromium" => runs(&["chromium", "--version"]),
         "agents" => runs(&["claude", "--version"]).and_then(|()| runs(&["codex", "--version"])),
         other => panic!("`{other}` is no word of REGREEN_REQUIRE"),

@@ -19,6 +19,13 @@ pub fn pytest_venv() -> Option<PathBuf> {
     venv.join("bin/python").exists().then_some(venv)
 }
 
+/// Where scripts/test installed the test runners of npm, each in a directory of its own:
+/// `REGREEN_TEST_NODE`, else `target/test-tools/node`.
+pub fn node_tools() -> PathBuf {
+    let named = std::env::var_os("REGREEN_TEST_NODE").map(PathBuf::from);
+    named.unwrap_or_else(|| repository().join("target/test-tools/node"))
+}
+
 /// The words to put before a command so that it runs as an ordinary user: none where this is
 /// one already, else `scripts/as-user`, which makes the toolchains readable to that user in a
 /// mount namespace of its own.

@@ -1,0 +1,191 @@
+//! Report files that a tool writes into the project by itself (Maven's and Gradle's XML): found
+//! after the run by their pattern, opened confined, regular files only, so many and so large.
+//!
+//! What lay there before the run is no word about it: only files that changed since count. The
+//! inode's own time is asked, which no program can set.
+
+use crate::git::Confined;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+/// Files of one run, at most.
+const MOST_FILES: usize = 5_000;
+/// Their bytes in all.
+const MOST_BYTES: u64 = 256 << 20;
+/// Entries of directories that are looked at.
+const MOST_ENTRIES: usize = 200_000;
+/// Directories that hold other people's files.
+const FOREIGN: [&str; 3] = ["node_modules", ".git", ".gradle"];
+
+/// Which files are to be read after a run.
+#[derive(Debug, Clone, Default)]
+pub struct Collect {
+    /// The slot's copy of the worktree.
+    pub tree: PathBuf,
+    /// The directory in it that the patterns start from.
+    pub dir: PathBuf,
+    /// `*` stands for a part of a name, `**` for any directories.
+    pub patterns: Vec<String>,
+}
+
+/// The same while the run goes on.
+#[derive(Debug)]
+pub struct Collecting {
+    wanted: Collect,
+    since: SystemTime,
+}
+
+impl Collect {
+    /// The run begins.
+    pub fn begin(self) -> Collecting {
+        Collecting {
+            wanted: self,
+            // File systems stamp with a coarse clock.
+            since: SystemTime::now() - Duration::from_millis(20),
+        }
+    }
+}
+
+impl Collecting {
+    /// The run is over: name and content of each file, and the names of what was no regular
+    /// file.
+    pub fn end(&self) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
+        let mut found = Found::default();
+        if self.wanted.patterns.is_empty() {
+            return (found.files, found.refused);
+        }
+        let Ok(tree) = Confined::open(&self.wanted.tree) else {
+            return (found.files, found.refused);
+        };
+        for pattern in &self.wanted.patterns {
+            let parts: Vec<&str> = pattern.split('/').collect();
+            let mut left = MOST_ENTRIES;
+            self.walk(&tree, &self.wanted.dir, &parts, &mut left, &mut found);
+        }
+        (found.files, found.refused)
+    }
+
+    fn walk(
+        &self,
+        tree: &Confined,
+        dir: &Path,
+        pattern: &[&str],
+        left: &mut usize,
+        found: &mut Found,
+    ) {
+        let Some((first, rest)) = pattern.split_first() else {
+            return;
+        };
+        if *first == "**" {
+            self.walk(tree, dir, rest, left, found);
+        }
+        // Without following a link, whatever a test made of a directory.
+        let Ok(fd) = tree.open_dir(dir) else { return };
+        let Ok(entries) = rustix::fs::Dir::new(fd) else {
+            return;
+        };
+        let mut names: Vec<(String, bool)> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().to_str().ok()?.to_owned();
+                let dir = entry.file_type() == rustix::fs::FileType::Directory;
+                (name != "." && name != "..").then_some((name, dir))
+            })
+            .collect();
+        names.sort();
+        for (name, is_dir) in names {
+            if *left == 0 || found.files.len() >= MOST_FILES {
+                return;
+            }
+            *left -= 1;
+            let path = dir.join(&name);
+            if *first == "**" {
+                if is_dir && !FOREIGN.contains(&name.as_str()) {
+                    self.walk(tree, &path, pattern, left, found);
+                }
+            } else if matches(first, &name) {
+                match rest.is_empty() {
+                    true if !is_dir => self.take(tree, &path, found),
+                    true => {}
+                    false if is_dir => self.walk(tree, &path, rest, left, found),
+                    false => {}
+                }
+            }
+        }
+    }
+
+    fn take(&self, tree: &Confined, path: &Path, found: &mut Found) {
+        let shown = path.to_string_lossy().into_owned();
+        let Ok(file) = tree.open_file(path) else {
+            found.refused.push(shown);
+            return;
+        };
+        let Ok(meta) = file.metadata() else { return };
+        let seconds = Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(0));
+        let nanos = Duration::from_nanos(u64::try_from(meta.ctime_nsec()).unwrap_or(0));
+        if UNIX_EPOCH + seconds + nanos < self.since {
+            return;
+        }
+        let room = MOST_BYTES.saturating_sub(found.bytes);
+        if let Ok(bytes) = tree.read(path, room) {
+            found.bytes += bytes.len() as u64;
+            found.files.push((shown, bytes));
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    files: Vec<(String, Vec<u8>)>,
+    refused: Vec<String>,
+    bytes: u64,
+}
+
+/// Whether a name fits a pattern with `*`.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|left| {
+            (0..=left.len()).any(|at| left.is_char_boundary(at) && matches(rest, &left[at..]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_run_wrote_is_read_and_nothing_through_a_link() {
+        let temp = tempfile::tempdir().expect("a directory");
+        let reports = temp.path().join("app/target/surefire-reports");
+        std::fs::create_dir_all(&reports).expect("made");
+        std::fs::write(reports.join("TEST-old.xml"), "old").expect("written");
+        std::fs::write(temp.path().join("secret"), "secret").expect("written");
+        std::thread::sleep(Duration::from_millis(60));
+        let collecting = Collect {
+            tree: temp.path().to_owned(),
+            dir: PathBuf::new(),
+            patterns: vec!["**/target/surefire-reports/TEST-*.xml".to_owned()],
+        }
+        .begin();
+        std::fs::write(reports.join("TEST-new.xml"), "new").expect("written");
+        std::fs::write(reports.join("other.txt"), "other").expect("written");
+        std::os::unix::fs::symlink(temp.path().join("secret"), reports.join("TEST-link.xml"))
+            .expect("linked");
+        let (files, refused) = collecting.end();
+        let new = "app/target/surefire-reports/TEST-new.xml";
+        assert_eq!(files, [(new.to_owned(), b"new".to_vec())]);
+        assert_eq!(refused, ["app/target/surefire-reports/TEST-link.xml"]);
+    }
+
+    #[test]
+    fn a_star_is_a_part_of_a_name() {
+        assert!(matches("TEST-*.xml", "TEST-a.b.xml"));
+        assert!(!matches("TEST-*.xml", "TEST-a.xml.bak"));
+    }
+}
