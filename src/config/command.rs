@@ -201,11 +201,11 @@ pub fn in_shell(argv: &[String]) -> Vec<Vec<String>> {
 
 /// The tests of a known framework that a shell would start, so that only the shell's exit
 /// status tells what became of them.
-pub fn hidden_tests(argv: &[String]) -> Option<String> {
+pub fn hidden_tests(argv: &[String]) -> Option<(String, Framework)> {
     in_shell(argv)
         .into_iter()
-        .find(|words| guess_framework(words) != Framework::Generic)
-        .map(|words| words.join(" "))
+        .map(|words| (words.join(" "), guess_framework(&words)))
+        .find(|(_, framework)| *framework != Framework::Generic)
 }
 
 /// Tests that regreen cannot see one by one, because something else starts them.
@@ -265,19 +265,23 @@ const RUNNERS: [&str; 17] = [
 
 /// Why a command is judged by its exit status only, where its words tell.
 pub fn unseen_tests(argv: &[String]) -> Option<Unseen> {
-    if let Some(tests) = hidden_tests(argv) {
+    if let Some((tests, framework)) = hidden_tests(argv) {
         return Some(Unseen {
             why: format!("`{tests}` runs behind a shell"),
-            remedy: "give the test command itself, without `sh`".to_owned(),
+            remedy: match framework.is_asked_by_environment() {
+                true => set(framework),
+                false => "give the test command itself, without `sh`".to_owned(),
+            },
         });
     }
     let program = base(argv.first()?);
     if RUNNERS.contains(&program) {
         return Some(Unseen {
             why: format!("what `{}` starts cannot be seen", argv.join(" ")),
-            remedy: "give the test command that it starts (such as `cargo test` or `pytest`) as \
-                     `command` of the suite"
-                .to_owned(),
+            remedy:
+                "give the test command that it starts (such as `cargo test`) as `command` of the \
+                     suite, or name whose tests they are (`framework = \"jest\"`, say)"
+                    .to_owned(),
         });
     }
     if !STARTERS.contains(&program) {
@@ -290,13 +294,17 @@ pub fn unseen_tests(argv: &[String]) -> Option<Unseen> {
             "put the variables into `env` of the suite, and the rest into its `command`".to_owned()
         }
         // The reporter is named by the environment, which goes through.
-        (_, Framework::Pytest) => "set `framework = \"pytest\"` for the suite".to_owned(),
+        (_, framework) if framework.is_asked_by_environment() => set(framework),
         _ => format!("give the test command itself, without `{program}`"),
     };
     Some(Unseen {
         why: format!("`{}` runs behind `{program}`", inner.join(" ")),
         remedy,
     })
+}
+
+fn set(framework: Framework) -> String {
+    format!("set `framework = \"{}\"` for the suite", framework.as_str())
 }
 
 /// Whether a word before a command sets a variable.
@@ -394,7 +402,7 @@ mod tests {
     fn tests_behind_a_shell_are_found() {
         let shell = |script: &str| {
             let argv = ["/bin/bash", "-ec", script].map(str::to_owned);
-            hidden_tests(&argv)
+            hidden_tests(&argv).map(|(tests, _)| tests)
         };
         for (script, expected) in [
             ("cargo test", "cargo test"),
@@ -411,6 +419,50 @@ mod tests {
         }
         assert_eq!(hidden_tests(&words("cargo test")), None);
         assert_eq!(hidden_tests(&words("sh test.sh")), None);
+    }
+
+    #[test]
+    fn whose_tests_a_command_runs() {
+        for (command, expected) in [
+            ("npx --no jest --ci", "jest"),
+            ("yarn vitest run", "vitest"),
+            ("pnpm exec mocha", "mocha"),
+            ("node_modules/.bin/jest", "jest"),
+            ("node --test", "node-test"),
+            ("node node_modules/vitest/vitest.mjs run", "vitest"),
+            ("env --chdir=web npx jest a.js -t ^x$", "jest"),
+            ("env -C web node --test", "node-test"),
+            ("bundle exec rspec", "rspec"),
+            ("bundle exec rake test", "minitest"),
+            ("bin/rails test", "minitest"),
+            ("ruby -Itest test/a_test.rb", "minitest"),
+            ("vendor/bin/phpunit -c x.xml", "phpunit"),
+            ("php vendor/bin/phpunit", "phpunit"),
+            ("go test ./...", "go-test"),
+            ("go build ./...", "generic"),
+            ("ctest --test-dir build", "ctest"),
+            ("build/unit --gtest_filter=A.B", "gtest"),
+            ("./mvnw -q verify", "junit"),
+            ("./gradlew :app:test", "junit"),
+            (
+                "java -jar junit-platform-console-standalone.jar --scan-classpath",
+                "junit",
+            ),
+            ("python3 -m unittest discover", "unittest"),
+            ("python manage.py test app", "unittest"),
+            ("poetry run python -m pytest", "pytest"),
+            ("uv pip install pytest", "generic"),
+            ("prove -r t", "prove"),
+            ("bats test", "bats"),
+            ("npm test", "generic"),
+            ("npx", "generic"),
+        ] {
+            assert_eq!(
+                guess_framework(&words(command)).as_str(),
+                expected,
+                "{command}"
+            );
+        }
     }
 
     #[test]
@@ -445,7 +497,7 @@ mod tests {
             (
                 "sh -c pytest",
                 "`pytest` runs behind a shell",
-                "without `sh`",
+                "framework = \"pytest\"",
             ),
         ] {
             let unseen = unseen_tests(&words(command)).expect(command);

@@ -123,10 +123,11 @@ fn check_command(argv: &[String], suite: &SuiteTable) -> Result<(), String> {
         ));
     }
     match command::hidden_tests(argv) {
-        Some(tests) if suite.framework.is_none() => Err(format!(
+        Some((tests, _)) if suite.framework.is_none() => Err(format!(
             "`{tests}` behind a shell could be judged by its exit status only; write the command \
              without a shell, as a list of arguments (variables belong in `env`, the directory in \
-             `dir`), or say `framework = \"generic\"` if the exit status is enough"
+             `dir`), or say whose tests they are with `framework` (`generic` if the exit status is \
+             enough)"
         )),
         _ => Ok(()),
     }

@@ -14,6 +14,7 @@ mod units;
 
 pub use command::assignments;
 pub use command::guess_framework;
+pub use command::plain_words;
 pub use command::unseen_tests;
 pub use error::ConfigError;
 pub use layer::AgentTable;

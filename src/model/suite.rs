@@ -124,6 +124,16 @@ impl Framework {
         matches!(self, Pytest | Unittest | Generic)
     }
 
+    /// Whether it is asked for structure by the environment alone, so that it does not matter what
+    /// starts it.
+    pub fn is_asked_by_environment(self) -> bool {
+        use Framework::Cargo;
+        use Framework::Generic;
+        use Framework::Nextest;
+        use Framework::Tap;
+        !matches!(self, Cargo | Nextest | Generic | Tap)
+    }
+
     /// Whether it compiles the project before it runs a test.
     pub fn builds(self) -> bool {
         use Framework::Cargo;

@@ -1,11 +1,9 @@
 //! Cargo: one suite a workspace, and one for each crate that stands alone.
 
 use crate::model::Framework;
-use crate::model::Limits;
 use crate::model::Suite;
 use crate::suite::CrateGraph;
 use crate::suite::Listing;
-use crate::suite::name;
 use crate::suite::spoken;
 use std::path::Path;
 
@@ -63,14 +61,6 @@ fn suite(listing: &Listing, dir: &Path, why: String, workspace: bool) -> Suite {
     } else {
         why
     };
-    Suite {
-        name: name(framework.as_str(), dir),
-        framework,
-        dir: dir.to_owned(),
-        command: words.iter().map(|word| (*word).to_owned()).collect(),
-        env: Vec::new(),
-        carry: Vec::new(),
-        limits: Limits::default(),
-        why,
-    }
+    let command = words.iter().map(|word| (*word).to_owned()).collect();
+    crate::suite::suite(framework, dir, command, why)
 }

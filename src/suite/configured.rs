@@ -139,8 +139,9 @@ pub fn why_none(config: &Config) -> &'static str {
              that out, or name one with `[[suite]]` in regreen.toml"
         }
         (true, _) => {
-            "there is no Cargo.toml, no pytest configuration, no Python tests; name one with \
-             `[[suite]]` in regreen.toml"
+            "nothing that says how to test was found (Cargo.toml, pytest, package.json, go.mod, \
+             CMake, Gemfile, PHPUnit, Maven, Gradle, bats, prove, a `test` target of a Makefile); \
+             name one with `[[suite]]` in regreen.toml"
         }
     }
 }

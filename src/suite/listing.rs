@@ -17,6 +17,20 @@ const MAX_CONTENT: u64 = 1 << 20;
 /// Python test files whose contents are looked at; one with evidence is enough.
 const MAX_TESTS: usize = 64;
 
+/// What tells that something is installed in a directory that git mostly ignores.
+const INSTALLED: [&str; 10] = [
+    ".venv/pyvenv.cfg",
+    "venv/pyvenv.cfg",
+    "env/pyvenv.cfg",
+    "node_modules/.bin/jest",
+    "node_modules/.bin/vitest",
+    "node_modules/.bin/mocha",
+    "node_modules/.bin/react-scripts",
+    "vendor/bin/phpunit",
+    "bin/rails",
+    "bin/rspec",
+];
+
 /// Directories whose crates and tests belong to somebody else, or are meant to fail.
 const FOREIGN: [&str; 11] = [
     "fixtures",
@@ -51,7 +65,7 @@ impl Listing {
             if !wanted(&name) {
                 continue;
             }
-            let is_test = is_python_test(&name);
+            let is_test = is_evidence(&name);
             tests += usize::from(is_test);
             if (!is_test || tests <= MAX_TESTS)
                 && let Some(content) = read(&name)
@@ -87,8 +101,7 @@ impl Listing {
             .chain([PathBuf::new()])
             .collect();
         for dir in dirs {
-            for name in [".venv", "venv", "env"] {
-                let mark = dir.join(name).join("pyvenv.cfg");
+            for mark in INSTALLED.iter().map(|mark| dir.join(mark)) {
                 if root.join(&mark).is_file() {
                     names.insert(mark);
                 }
@@ -122,6 +135,9 @@ impl Listing {
 
 /// Whether a name can matter for detection.
 fn wanted(name: &Path) -> bool {
+    if INSTALLED.iter().any(|mark| name.ends_with(mark)) {
+        return true;
+    }
     if name.iter().any(is_foreign) {
         return false;
     }
@@ -131,6 +147,39 @@ fn wanted(name: &Path) -> bool {
     matches!(
         file,
         "Cargo.toml"
+            | "package.json"
+            | "pnpm-workspace.yaml"
+            | "go.mod"
+            | "go.work"
+            | "CMakeLists.txt"
+            | "CMakePresets.json"
+            | "Gemfile"
+            | "Gemfile.lock"
+            | "Rakefile"
+            | ".rspec"
+            | "composer.json"
+            | "phpunit.xml"
+            | "phpunit.xml.dist"
+            | "phpunit.dist.xml"
+            | "pom.xml"
+            | "mvnw"
+            | "gradlew"
+            | "build.gradle"
+            | "build.gradle.kts"
+            | "settings.gradle"
+            | "settings.gradle.kts"
+            | "Makefile"
+            | "GNUmakefile"
+            | "makefile"
+            | "justfile"
+            | "Justfile"
+            | ".justfile"
+            | "manage.py"
+            | "noxfile.py"
+            | "Makefile.PL"
+            | "Build.PL"
+            | "cpanfile"
+            | "dist.ini"
             | "pyproject.toml"
             | "pytest.ini"
             | ".pytest.ini"
@@ -142,7 +191,47 @@ fn wanted(name: &Path) -> bool {
             | "pyvenv.cfg"
     ) || name.ends_with(".config/nextest.toml")
         || name.ends_with(".cargo/config.toml")
-        || is_python_test(name)
+        || is_config_of(
+            file,
+            &[
+                "jest.config.",
+                "vitest.config.",
+                "vitest.workspace.",
+                ".mocharc.",
+            ],
+        )
+        || is_evidence(name)
+}
+
+fn is_config_of(file: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| file.starts_with(start))
+}
+
+/// Whether a file's name says that it is a test, so that its content may prove whose.
+fn is_evidence(name: &Path) -> bool {
+    let Some(file) = name.file_name().and_then(OsStr::to_str) else {
+        return false;
+    };
+    let ends = [
+        "_test.go", "_spec.rb", "_test.rb", ".bats", ".t", "Test.php",
+    ];
+    let ruby = file.starts_with("test_") && file.ends_with(".rb");
+    is_python_test(name)
+        || ruby
+        || ends.iter().any(|end| file.ends_with(end))
+        || is_javascript_test(file)
+}
+
+/// `a.test.js`, `a.spec.ts`: what Jest, Vitest and Node's own runner look for.
+pub fn is_javascript_test(file: &str) -> bool {
+    let Some((stem, kind)) = file.rsplit_once('.') else {
+        return false;
+    };
+    let language = matches!(
+        kind,
+        "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx"
+    );
+    language && (stem.ends_with(".test") || stem.ends_with(".spec") || stem.ends_with("_test"))
 }
 
 fn is_foreign(name: &OsStr) -> bool {

@@ -1,11 +1,9 @@
 //! pytest: one suite where it is configured, or where test files give evidence of it.
 
 use crate::model::Framework;
-use crate::model::Limits;
 use crate::model::Suite;
 use crate::suite::Listing;
 use crate::suite::listing::is_python_test;
-use crate::suite::name;
 use crate::suite::spoken;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +21,14 @@ pub fn detect(listing: &Listing) -> Vec<Suite> {
     // A configured directory tests all that lies below it.
     let outer: Vec<PathBuf> = found.keys().cloned().collect();
     found.retain(|dir, _| !outer.iter().any(|up| up != dir && dir.starts_with(up)));
+    let django: Vec<&Path> = listing
+        .dirs_with("manage.py")
+        .filter(|dir| is_django(listing, dir))
+        .collect();
     for name in listing.names().filter(|name| evident(listing, name)) {
+        if django.iter().any(|dir| name.starts_with(dir)) {
+            continue;
+        }
         if !found.keys().any(|dir| name.starts_with(dir)) {
             let dir = home(listing, name);
             let why = format!("`{}` holds tests that pytest collects", name.display());
@@ -31,10 +36,29 @@ pub fn detect(listing: &Listing) -> Vec<Suite> {
             found.insert(dir, why);
         }
     }
-    found
-        .into_iter()
-        .map(|(dir, why)| suite(listing, dir, why))
-        .collect()
+    let suites = found.into_iter().map(|(dir, why)| suite(listing, dir, why));
+    let django = django.into_iter().map(|dir| of_django(listing, dir));
+    suites.chain(django).collect()
+}
+
+/// Whether a directory's tests want Django's own runner: nothing configures pytest there.
+fn is_django(listing: &Listing, dir: &Path) -> bool {
+    let configured = listing
+        .names()
+        .any(|name| name.parent() == Some(dir) && configured(listing, name).is_some());
+    !configured && listing.has(&dir.join("manage.py"))
+}
+
+/// The suite of a `manage.py`.
+fn of_django(listing: &Listing, dir: &Path) -> Suite {
+    let (mut command, venv) = default_command(listing, dir);
+    command.truncate(1);
+    command.extend(["manage.py".to_owned(), "test".to_owned()]);
+    let why = format!("there is Django's `manage.py` in {}", spoken(dir));
+    Suite {
+        carry: venv.into_iter().collect(),
+        ..crate::suite::suite(Framework::Unittest, dir, command, why)
+    }
 }
 
 /// Why a file configures pytest.
@@ -119,13 +143,7 @@ fn suite(listing: &Listing, dir: PathBuf, why: String) -> Suite {
         None => why,
     };
     Suite {
-        name: name("pytest", &dir),
-        framework: Framework::Pytest,
-        dir,
-        command,
-        env: Vec::new(),
         carry: venv.into_iter().collect(),
-        limits: Limits::default(),
-        why,
+        ..crate::suite::suite(Framework::Pytest, &dir, command, why)
     }
 }

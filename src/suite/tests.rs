@@ -184,3 +184,134 @@ fn links_and_fifos_are_not_read() {
     let names: Vec<&Path> = listing.names().collect();
     assert_eq!(names, [Path::new("pytest.ini")]);
 }
+
+/// A small package of npm with this `test` script.
+fn package(script: &str) -> String {
+    format!("{{\"name\": \"a\", \"scripts\": {{\"test\": {script:?}}}}}")
+}
+
+#[test]
+fn a_script_that_wraps_a_runner_is_seen_through() {
+    for (script, expected) in [
+        ("jest --ci", "jest: npx jest --ci"),
+        ("jest --watchAll", "jest: npx jest ("),
+        ("vitest", "vitest: npx vitest run ("),
+        ("NODE_ENV=test mocha -r x", "jest"),
+        ("cross-env NODE_ENV=test mocha", "mocha: npx mocha ("),
+        ("node --test", "node-test: node --test ("),
+        ("tsc && vitest run", "vitest: npm test ("),
+        ("react-scripts test", "jest: npm test -- --watchAll=false"),
+        ("echo \"Error: no test specified\" && exit 1", ""),
+        ("eslint .", ""),
+    ] {
+        let text = package(script);
+        let shown = shown(&[("package.json", &text)]);
+        let fits = match script.starts_with("NODE_ENV") {
+            true => shown.starts_with("mocha: npm test ("),
+            false => shown.starts_with(expected) && shown.is_empty() == expected.is_empty(),
+        };
+        assert!(fits, "{script}: {shown}");
+    }
+    let watch = package("jest --watchAll");
+    assert!(shown(&[("package.json", &watch)]).contains("`--watchAll` is left out"));
+}
+
+#[test]
+fn a_monorepo_has_a_suite_for_each_part_that_needs_one() {
+    let (turbo, jest, vitest) = (
+        package("turbo run test"),
+        package("jest"),
+        package("vitest"),
+    );
+    let files = [
+        ("package.json", turbo.as_str()),
+        ("packages/a/package.json", jest.as_str()),
+        ("packages/b/package.json", vitest.as_str()),
+        ("node_modules/.bin/jest", ""),
+        ("service/go.mod", "module x\n"),
+        ("service/a_test.go", ""),
+        ("service/tools/go.mod", "module y\n"),
+        ("rust/Cargo.toml", PACKAGE),
+        ("ml/pytest.ini", ""),
+        ("Makefile", "test:\n\tmake -C rust test\n"),
+    ];
+    insta::assert_snapshot!(shown(&files), @r#"
+    cargo@rust: cargo test (there is a `Cargo.toml` in `rust`)
+    pytest@ml: python3 -m pytest (`pytest.ini` in `ml` configures pytest)
+    jest@packages/a: ../../node_modules/.bin/jest (the `test` script of `package.json` in `packages/a` starts it)
+    vitest@packages/b: npx vitest run (the `test` script of `package.json` in `packages/b` starts it)
+    go-test@service: go test ./... (there is a `go.mod` in `service`, with tests)
+    "#);
+    let covered = [
+        ("package.json", jest.as_str()),
+        ("packages/a/package.json", jest.as_str()),
+    ];
+    assert_eq!(detect(&listing(&covered)).len(), 1);
+}
+
+#[test]
+fn other_ecosystems_by_their_manifests() {
+    let files = [
+        (
+            "go.work",
+            "go 1.22\nuse (\n\t./a // first\n\t./b\n)\nuse ./c\n",
+        ),
+        ("a/go.mod", "module a\n"),
+        ("a/x_test.go", ""),
+        ("b/go.mod", "module b\n"),
+        ("c/go.mod", "module c\n"),
+        ("c/y_test.go", ""),
+        ("gem/Gemfile.lock", "GEM\n  specs:\n    rspec (3.12)\n"),
+        ("gem/spec/x_spec.rb", ""),
+        ("gem/test/y_test.rb", ""),
+        ("web/phpunit.xml.dist", ""),
+        ("web/vendor/bin/phpunit", ""),
+        ("java/pom.xml", ""),
+        ("java/core/pom.xml", ""),
+        ("kotlin/settings.gradle.kts", ""),
+        ("kotlin/gradlew", ""),
+        ("kotlin/app/build.gradle.kts", ""),
+        ("native/CMakeLists.txt", "add_subdirectory(test)"),
+        ("native/test/CMakeLists.txt", "add_test(NAME x COMMAND x)"),
+        ("cli/test/a.bats", "@test \"x\" { true; }"),
+        ("perl/t/a.t", "use Test::More;"),
+        ("site/manage.py", ""),
+        ("site/app/test_x.py", "class X(TestCase): pass"),
+    ];
+    insta::assert_snapshot!(shown(&files), @r#"
+    unittest@site: python3 manage.py test (there is Django's `manage.py` in `site`)
+    go-test: go test ./a/... ./c/... (the `go.work` in the project's root uses 2 modules with tests)
+    rspec@gem: bundle exec rspec (`gem/spec/x_spec.rb` is a spec in `gem`)
+    minitest@gem: ruby -Ilib -Itest -e Dir.glob('test/**/{*_test,test_*}.rb').sort.each { |f| require File.expand_path(f) } (`gem/test/y_test.rb` is a test in `gem`)
+    phpunit@web: vendor/bin/phpunit (`phpunit.xml.dist` in `web` configures PHPUnit)
+    junit@java: mvn -o test (there is a `pom.xml` in `java`)
+    junit@kotlin: ./gradlew --offline test (there is a Gradle build in `kotlin`)
+    ctest@native: sh -c cmake -S . -B build && cmake --build build --parallel && ctest --test-dir build (the CMake project in `native` registers tests)
+    bats: bats -r cli/test (`cli/test/a.bats` is a test of bats)
+    prove@perl: prove -lr t (there is a directory `t` with tests of Perl in `perl`)
+    "#);
+}
+
+#[test]
+fn presets_say_how_to_build() {
+    let presets = r#"{"configurePresets": [{"name": "dev", "binaryDir": "${sourceDir}/out/dev"}],
+        "testPresets": [{"name": "dev-tests", "configurePreset": "dev"}]}"#;
+    let files = [
+        ("CMakeLists.txt", "add_test(NAME x COMMAND x)"),
+        ("CMakePresets.json", presets),
+    ];
+    let suites = detect(&listing(&files));
+    assert_eq!(
+        suites[0].command[2],
+        "cmake --preset dev && cmake --build out/dev && ctest --preset dev-tests"
+    );
+}
+
+#[test]
+fn a_makefile_is_the_last_resort() {
+    insta::assert_snapshot!(shown(&[("Makefile", "test := x\ncheck: all\n\t./check\n")]), @"make: make check (`Makefile` has a target `check`, and nothing else says how to test)");
+    insta::assert_snapshot!(shown(&[("Justfile", "test *args:\n  ./t\n")]), @"just: just test (`Justfile` has a recipe `test`, and nothing else says how to test)");
+    assert_eq!(shown(&[("Makefile", "tester:\n")]), "");
+    let with_crate = [("Makefile", "test:\n"), ("Cargo.toml", PACKAGE)];
+    assert!(!shown(&with_crate).contains("make"));
+}
