@@ -124,6 +124,14 @@ impl Framework {
         matches!(self, Pytest | Unittest | Generic)
     }
 
+    /// Whether its tests may load gems of Ruby.
+    pub fn may_use_ruby(self) -> bool {
+        use Framework::Generic;
+        use Framework::Minitest;
+        use Framework::Rspec;
+        matches!(self, Rspec | Minitest | Generic)
+    }
+
     /// Whether it is asked for structure by the environment alone, so that it does not matter what
     /// starts it.
     pub fn is_asked_by_environment(self) -> bool {

@@ -132,6 +132,11 @@ pub fn plan(suite: &Suite, inside: &Inside, facts: &Facts, part: Part<'_>) -> Pl
                 events: &events,
             };
             asked = request(framework.format(), &argv, &suite.env, places);
+            if framework == Framework::GoTest && facts.offline {
+                // So that it fails at once and says why.
+                env.push(("GOPROXY".to_owned(), "off".to_owned()));
+                env.push(("GOTOOLCHAIN".to_owned(), "local".to_owned()));
+            }
             env.extend(asked.env.iter().cloned());
             std::mem::take(&mut asked.argv)
         }

@@ -114,10 +114,13 @@ impl Ground<'_> {
             .cloned()
             .chain(self.configured())
             .collect();
-        let packages = match suite.framework.may_use_python() {
+        let mut packages = match suite.framework.may_use_python() {
             true => self.toolchains.packages(&self.place.root),
             false => Vec::new(),
         };
+        if suite.framework.may_use_ruby() {
+            packages.extend(self.toolchains.gems());
+        }
         reuse::environment_hash(reuse::Surroundings {
             suite,
             programs: &self.toolchains.programs,

@@ -4,6 +4,7 @@
 
 mod cargo_home;
 mod data;
+mod languages;
 mod path;
 mod python;
 mod rust;
@@ -72,6 +73,19 @@ const PROGRAMS: &[&str] = &[
     "node",
     "npm",
     "go",
+    "ruby",
+    "rspec",
+    "bundle",
+    "php",
+    "phpunit",
+    "perl",
+    "prove",
+    "bats",
+    "java",
+    "mvn",
+    "gradle",
+    "cmake",
+    "ctest",
     "make",
     "cc",
     "git",
@@ -86,6 +100,7 @@ pub fn discover(host: &HostEnv, root: &Path) -> Toolchains {
     let mut found = Found::new(host, root);
     let rust = rust::discover(&mut found);
     let python = python::discover(&mut found);
+    languages::discover(&mut found);
     let path = path::search_path(&mut found, &python);
     found.env("PATH", path.to_string_lossy());
     found.env("HOME", host.home.to_string_lossy());
@@ -121,6 +136,15 @@ impl Toolchains {
         found.sort();
         found.dedup();
         found
+    }
+
+    /// Where Ruby finds gems outside of the project.
+    pub fn gems(&self) -> Vec<PathBuf> {
+        let shared = PathBuf::from("/usr/share/rubygems-integration");
+        let gems = self.exposed.iter().filter(|it| it.why == languages::GEMS);
+        gems.map(|it| it.mount.source.clone())
+            .chain(shared.is_dir().then_some(shared))
+            .collect()
     }
 
     /// All mounts for a sandbox in `place`, after making and seeding what is private to the

@@ -484,3 +484,35 @@ fn a_variable_names_the_toolchain_first() {
     let lines = found.describe().join("\n");
     assert!(lines.contains("/.rustup  rustup's toolchains"), "{lines}");
 }
+
+/// Dependencies of other languages are there, and the secrets beside them are not.
+#[test]
+fn modules_gems_and_artefacts_are_shown_without_their_credentials() {
+    let files = Files::new();
+    let home = files.home();
+    write(home, "go/pkg/mod/example.org/a@v1.0.0/a.go", "package a\n");
+    write(home, ".gem/ruby/3.1.0/gems/a/a.rb", "");
+    write(home, ".gem/credentials", "secret");
+    write(home, ".m2/repository/a/a.jar", "");
+    write(home, ".m2/settings.xml", "secret");
+    let shown = toolchain::discover(&files.host, &files.project());
+    let targets: Vec<&Path> = shown
+        .exposed
+        .iter()
+        .map(|it| it.mount.target.as_path())
+        .collect();
+    for dir in ["go/pkg/mod", ".gem/ruby", ".m2/repository"] {
+        assert!(
+            targets.contains(&home.join(dir).as_path()),
+            "{dir}: {targets:?}"
+        );
+    }
+    for secret in [".gem/credentials", ".m2/settings.xml"] {
+        let secret = home.join(secret);
+        assert!(
+            !targets.iter().any(|it| secret.starts_with(it)),
+            "{targets:?}"
+        );
+    }
+    assert!(shown.exposed.iter().all(|it| !it.mount.writable));
+}
