@@ -42,6 +42,18 @@ pub struct Report {
     /// Where the complete output lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_log: Option<String>,
+    /// Only in a part of a report: what comes after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<More>,
+}
+
+/// What a part of a report leaves for the next one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct More {
+    /// How many failures come after this part.
+    pub failures: u64,
+    /// Where the next part begins.
+    pub cursor: String,
 }
 
 /// What was run, where and how. A log that was only parsed knows little of it.
@@ -499,12 +511,55 @@ impl Report {
             diagnostics: Vec::new(),
             notes: Vec::new(),
             raw_log: None,
+            more: None,
         }
     }
 
     /// Groups the failures by their fingerprints anew.
     pub fn group(&mut self) {
         self.causes = causes(&self.failures);
+    }
+
+    /// The part of the report that begins at `cursor` (its beginning where there is none) and is
+    /// about so many bytes of JSON. One failure at least is in every part, what it says at length
+    /// cut to its head and tail if need be; diagnostics stand in the first part only.
+    pub fn part(&self, cursor: Option<&str>, most: usize) -> Result<Report, BadCursor> {
+        let from = match cursor {
+            None => 0,
+            Some(cursor) => cursor
+                .parse::<usize>()
+                .ok()
+                .filter(|from| *from <= self.failures.len())
+                .ok_or_else(|| BadCursor(cursor.to_owned()))?,
+        };
+        let mut part = Report {
+            failures: Vec::new(),
+            more: None,
+            ..self.clone()
+        };
+        if from > 0 {
+            part.diagnostics.clear();
+        }
+        let mut left = most.saturating_sub(size(&part));
+        for failure in &self.failures[from..] {
+            let mut failure = failure.clone();
+            if size(&failure) > left && part.failures.is_empty() {
+                shorten(&mut failure, most / 8);
+            }
+            let size = size(&failure);
+            if size > left && !part.failures.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(size);
+            part.failures.push(failure);
+        }
+        let next = from + part.failures.len();
+        let rest = self.failures.len() - next;
+        part.more = (rest > 0).then(|| More {
+            failures: rest as u64,
+            cursor: next.to_string(),
+        });
+        Ok(part)
     }
 
     /// Green is more than an outcome: it needs the complete run.
@@ -514,6 +569,48 @@ impl Report {
             && self.counts.passed > 0
             && self.counts.failed == 0
     }
+}
+
+/// The error of a cursor that is none of this report's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadCursor(
+    /// What was given.
+    pub String,
+);
+
+impl std::fmt::Display for BadCursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` is no cursor of this report", self.0)
+    }
+}
+
+impl std::error::Error for BadCursor {}
+
+fn size(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |bytes| bytes.len())
+}
+
+/// Cuts everything long to its head and tail.
+fn shorten(failure: &mut Failure, most: usize) {
+    let diff = failure.diff.iter_mut().flat_map(|diff| {
+        [
+            &mut diff.left,
+            &mut diff.right,
+            &mut diff.expected,
+            &mut diff.actual,
+            &mut diff.unified,
+        ]
+    });
+    let long = [
+        &mut failure.details,
+        &mut failure.stdout,
+        &mut failure.stderr,
+        &mut failure.suggestion,
+    ];
+    for text in diff.chain(long) {
+        *text = text.take().map(|text| crate::text::cap(&text, most));
+    }
+    failure.frames.truncate(5);
 }
 
 /// Groups of at least two failures with one fingerprint and place, the largest first.
@@ -552,4 +649,71 @@ pub fn schema() -> String {
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose;
+
+    fn many() -> Report {
+        let mut report = Report::new("pytest", Source::Events, Outcome::Failed);
+        for i in 0..50 {
+            let mut failure = compose::failure(
+                format!("test_{i}"),
+                FailureKind::Panic,
+                Phase::Call,
+                "no connection",
+            );
+            failure.details = Some("x".repeat(1000 + 40 * i));
+            failure.location = Some(Location {
+                file: "helper.py".into(),
+                line: Some(3),
+                column: None,
+            });
+            report.failures.push(compose::seal(failure));
+        }
+        report.group();
+        report
+    }
+
+    #[test]
+    fn parts_make_the_whole_and_none_is_much_too_large() {
+        let report = many();
+        for most in [1, 3_000, 20_000, 1_000_000] {
+            let (mut ids, mut cursor) = (Vec::new(), None);
+            for _ in 0..100 {
+                let part = report
+                    .part(cursor.as_deref(), most)
+                    .expect("its own cursor");
+                assert!(!part.failures.is_empty());
+                if part.failures.len() > 1 {
+                    assert!(size(&part) < most + 500);
+                }
+                ids.extend(part.failures.into_iter().map(|failure| failure.id));
+                cursor = part.more.map(|more| more.cursor);
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(ids.len(), 50, "{most}");
+        }
+        assert!(report.part(Some("51"), 10).is_err());
+        assert!(report.part(Some("x"), 10).is_err());
+    }
+
+    #[test]
+    fn one_cause_is_told_once() {
+        let mut report = many();
+        let causes = &report.causes;
+        assert_eq!((causes.len(), causes[0].count), (1, 50));
+        // The same words at another place are another cause.
+        for (line, failure) in report.failures.iter_mut().enumerate() {
+            if let Some(at) = &mut failure.location {
+                at.line = u32::try_from(line).ok();
+            }
+        }
+        report.group();
+        assert!(report.causes.is_empty());
+    }
 }

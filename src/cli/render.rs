@@ -3,6 +3,7 @@
 use crate::cli::out;
 use crate::cli::out::Paint;
 use crate::cli::out::Style;
+use crate::model::Cause;
 use crate::model::Diff;
 use crate::model::Failure;
 use crate::model::FailureKind;
@@ -24,11 +25,20 @@ const FRAMES: usize = 6;
 /// The whole report.
 pub fn report(report: &Report, paint: Paint) -> String {
     let mut text = String::new();
-    for failure in report.failures.iter().take(WHOLE) {
+    // Of several with one cause the first is shown whole, with the others' names.
+    let (first, same): (Vec<&Failure>, Vec<&Failure>) = report
+        .failures
+        .iter()
+        .partition(|failure| cause(report, failure).is_none_or(|it| it.ids[0] == failure.id));
+    for failure in first.iter().take(WHOLE) {
         text.push_str(&self::failure(failure, paint));
+        if let Some(cause) = cause(report, failure) {
+            text.push_str(&others(cause, paint));
+        }
         text.push('\n');
     }
-    for failure in report.failures.iter().skip(WHOLE) {
+    let known = |failure: &&&Failure| cause(report, failure).is_none();
+    for failure in first.iter().skip(WHOLE).chain(same.iter().filter(known)) {
         let _ = writeln!(
             text,
             "  {} {}",
@@ -48,6 +58,38 @@ pub fn report(report: &Report, paint: Paint) -> String {
         );
     }
     text
+}
+
+/// The cause that a failure shares with others.
+fn cause<'a>(report: &'a Report, failure: &Failure) -> Option<&'a Cause> {
+    let place = |at: &Option<Location>| at.as_ref().map(|at| (at.file.clone(), at.line));
+    report.causes.iter().find(|cause| {
+        cause.fingerprint == failure.fingerprint
+            && place(&cause.location) == place(&failure.location)
+    })
+}
+
+/// Who fails for the same reason.
+fn others(cause: &Cause, paint: Paint) -> String {
+    const NAMED: usize = 4;
+    let more = cause.count - 1;
+    let names: Vec<&str> = cause
+        .ids
+        .iter()
+        .skip(1)
+        .take(NAMED)
+        .map(String::as_str)
+        .collect();
+    let rest = more.saturating_sub(names.len() as u64);
+    let rest = match rest {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
+    };
+    let text = format!(
+        "       and {more} for the same reason: {}{rest}",
+        names.join(", ")
+    );
+    format!("{}\n", paint.style(Style::Warn, text))
 }
 
 /// One line: verdict, suite, counts, time.
@@ -79,7 +121,11 @@ fn counts(report: &Report, paint: Paint) -> String {
     let counts = &report.counts;
     let mut parts = Vec::new();
     if counts.failed > 0 {
-        parts.push(paint.style(Style::Bad, format!("{} failed", counts.failed)));
+        let why = match report.causes.first() {
+            Some(cause) if cause.count >= counts.failed && counts.failed > 2 => " (one cause)",
+            _ => "",
+        };
+        parts.push(paint.style(Style::Bad, format!("{} failed{why}", counts.failed)));
     }
     if counts.passed > 0 || counts.failed > 0 {
         parts.push(format!("{} passed", counts.passed));

@@ -26,6 +26,12 @@ pub struct Args {
     /// Prints the report in another format (only failures are listed one by one)
     #[arg(long, value_enum)]
     format: Option<Export>,
+    /// With `--json`: the part of it that is about so long, in bytes; `more.cursor` names the next
+    #[arg(long, value_name = "BYTES")]
+    max_bytes: Option<usize>,
+    /// With `--json`: the part that begins at this cursor
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<String>,
     /// The worktree that is meant, or a directory in it
     #[arg(short = 'C', long = "dir", value_name = "DIR", default_value = ".")]
     dir: PathBuf,
@@ -46,12 +52,46 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         }
         Err(error) => return Err(error.into()),
     };
+    if args.max_bytes.is_some() || args.after.is_some() {
+        return part(&args, &reports);
+    }
     if args.json {
         reports.iter().try_for_each(|it| out::json(&it.report))?;
     } else {
         show(args.format, &reports)?;
     }
     Ok(EXIT_OK)
+}
+
+/// A part of a report, for readers whose room is small.
+fn part(args: &Args, reports: &[Reported]) -> anyhow::Result<u8> {
+    const MOST: usize = 32 * 1024;
+    if !args.json {
+        out::tell("regreen: `--max-bytes` and `--after` are parts of `--json`: add it");
+        return Ok(EXIT_USAGE);
+    }
+    let [reported] = reports else {
+        let ids: Vec<&str> = reports
+            .iter()
+            .filter_map(|it| it.report.run.id.as_deref())
+            .collect();
+        out::tell(format!(
+            "regreen: a part is of one run: name it (`regreen report {}`)",
+            ids.join("` or `regreen report ")
+        ));
+        return Ok(EXIT_USAGE);
+    };
+    let most = args.max_bytes.unwrap_or(MOST);
+    match reported.report.part(args.after.as_deref(), most) {
+        Ok(part) => {
+            out::json(&part)?;
+            Ok(EXIT_OK)
+        }
+        Err(error) => {
+            out::tell(format!("regreen: {error}"));
+            Ok(EXIT_USAGE)
+        }
+    }
 }
 
 fn show(format: Option<Export>, reports: &[Reported]) -> anyhow::Result<()> {

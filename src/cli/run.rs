@@ -66,6 +66,10 @@ pub enum Export {
     Ctrf,
     /// JUnit XML
     Junit,
+    /// Annotations of GitHub Actions, a line each
+    Github,
+    /// `file:line:column: error: message`, for the quickfix list of an editor
+    Quickfix,
 }
 
 impl Export {
@@ -74,6 +78,8 @@ impl Export {
         match self {
             Export::Ctrf => export::ctrf(exported),
             Export::Junit => export::junit(exported),
+            Export::Github => export::github(exported),
+            Export::Quickfix => export::quickfix(exported),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Reports in the formats of other tools. Native facts that a format has no place for go under
 //! a key of regreen's own, or are left out.
 
+mod annotations;
 mod ctrf;
 mod junit;
 
+pub use annotations::github;
+pub use annotations::quickfix;
 pub use ctrf::ctrf;
 pub use junit::junit;
 

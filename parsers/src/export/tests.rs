@@ -90,3 +90,26 @@ fn ctrf_lists_every_test_with_what_it_requires() {
     assert_eq!(tests[0]["line"], 7);
     assert_eq!(tests[0]["extra"]["regreen"]["kind"], "assertion");
 }
+
+#[test]
+fn annotations_are_one_line_each_whatever_tests_say() {
+    let mut report = sample();
+    report.failures[0].message = "50% of\nit: a,b".into();
+    report.failures[0].diff = Some(crate::Diff {
+        left: Some("1".into()),
+        ..crate::Diff::default()
+    });
+    let exported = [Exported {
+        report: &report,
+        others: &[],
+    }];
+    assert_eq!(
+        github(&exported),
+        "::error file=tests/test_a.py,line=7,title=pytest@app%3A \
+         tests/test_a.py%3A%3Atest_x[a<b\u{1b}]::50%25 of%0Ait: a,b%0Aleft: 1\n"
+    );
+    assert_eq!(
+        quickfix(&exported),
+        "tests/test_a.py:7:1: error: 50% of it: a,b [tests/test_a.py::test_x[a<b\u{1b}]]\n"
+    );
+}
