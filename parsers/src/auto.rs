@@ -1,10 +1,540 @@
-//! Recognises the format of a log.
+//! Recognises the format of a log by what only its framework prints.
+//!
+//! A log may hold the output of several tools, and tests may print what imitates another one.
+//! So it is weighed: a line that opens or closes a whole run counts much, a line that looks like
+//! a result little, and whoever is mentioned most is it. Where nothing is known for sure, the
+//! generic reader takes it.
 
 use crate::context::Context;
-use crate::generic::GenericRun;
+use crate::event::TestEvent;
+use crate::lines::Lines;
 use crate::live::Adapter;
+use crate::live::End;
+use crate::live::Format;
+use crate::live::Live;
+use crate::live::Stream;
+use crate::report::Note;
+use crate::report::Report;
+use std::collections::BTreeMap;
+
+/// So much is looked at before it is decided; what comes after goes straight to the reader.
+const MOST: usize = 8 << 20;
+/// Lines that open or close a run.
+const SURE: u64 = 100;
+/// Lines that show a result, in a form that is one framework's own.
+const RESULT: u64 = 4;
+/// Lines that several tools print, or that tests like to imitate.
+const HINT: u64 = 1;
 
 /// Begins to read a run.
 pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
-    Box::new(GenericRun::new(context))
+    Box::new(AutoRun::new(context))
+}
+
+/// A run whose format is not known yet.
+#[derive(Debug)]
+pub(crate) struct AutoRun {
+    context: Context,
+    kept: Vec<(Owned, Vec<u8>)>,
+    bytes: usize,
+    decided: Option<(Format, Live)>,
+}
+
+/// A stream by a name of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Owned {
+    Stdout,
+    Stderr,
+    Log,
+    File(String),
+}
+
+impl Owned {
+    fn of(stream: Stream<'_>) -> Self {
+        match stream {
+            Stream::Stdout => Owned::Stdout,
+            Stream::Stderr => Owned::Stderr,
+            Stream::Log => Owned::Log,
+            Stream::File(name) => Owned::File(name.to_owned()),
+        }
+    }
+
+    fn stream(&self) -> Stream<'_> {
+        match self {
+            Owned::Stdout => Stream::Stdout,
+            Owned::Stderr => Stream::Stderr,
+            Owned::Log => Stream::Log,
+            Owned::File(name) => Stream::File(name),
+        }
+    }
+}
+
+impl AutoRun {
+    /// Begins to read a run.
+    pub fn new(context: Context) -> Self {
+        AutoRun {
+            context,
+            kept: Vec::new(),
+            bytes: 0,
+            decided: None,
+        }
+    }
+
+    /// Decides by what has come so far, and hands it all over.
+    fn decide(&mut self) -> &mut (Format, Live) {
+        let kept = std::mem::take(&mut self.kept);
+        let context = self.context.clone();
+        self.decided.get_or_insert_with(|| {
+            let format = recognise(&kept);
+            let mut live = Live::new(format, context);
+            for (stream, bytes) in &kept {
+                live.feed(stream.stream(), bytes);
+            }
+            (format, live)
+        })
+    }
+}
+
+impl Adapter for AutoRun {
+    fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        if let Some((_, live)) = &mut self.decided {
+            return live.feed(stream, bytes);
+        }
+        // Decided after so many bytes, in however many pieces they come.
+        let (looked_at, rest) = bytes.split_at(bytes.len().min(MOST - self.bytes));
+        self.bytes += looked_at.len();
+        let name = Owned::of(stream);
+        match self.kept.last_mut() {
+            Some((last, kept)) if *last == name => kept.extend_from_slice(looked_at),
+            _ => self.kept.push((name, looked_at.to_vec())),
+        }
+        if self.bytes < MOST {
+            return Vec::new();
+        }
+        self.decide().1.feed(stream, rest)
+    }
+
+    fn finish(mut self: Box<Self>, end: End) -> Report {
+        self.decide();
+        let Some((format, live)) = self.decided.take() else {
+            return Live::new(Format::Generic, self.context).finish(end);
+        };
+        let mut report = live.finish(end);
+        if format == Format::Generic {
+            let message = "no test framework was recognised in it";
+            report.notes.push(
+                Note::new("format_unknown", message).remedy("name the format with `--format`"),
+            );
+        }
+        report
+    }
+}
+
+/// The format that a log and its files speak for most.
+fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
+    let mut weights: BTreeMap<usize, u64> = BTreeMap::new();
+    let mut unfinished: Vec<(&Owned, Lines)> = Vec::new();
+    for (stream, bytes) in kept {
+        let mut add = |format: Format, weight: u64| {
+            let at = Format::ALL.iter().position(|known| *known == format);
+            *weights.entry(at.unwrap_or(0)).or_default() += weight;
+        };
+        let start = bytes.trim_ascii_start();
+        if start.starts_with(b"{") || start.starts_with(b"[") || start.starts_with(b"<") {
+            whole(start, &mut add);
+        }
+        if let Owned::File(name) = stream
+            && (name.ends_with(".events") || name.ends_with(".list"))
+        {
+            add(Format::Cargo, SURE);
+        }
+        let known = unfinished.iter().position(|(name, _)| *name == stream);
+        let at = known.unwrap_or_else(|| {
+            unfinished.push((stream, Lines::default()));
+            unfinished.len() - 1
+        });
+        unfinished[at]
+            .1
+            .each(bytes, |line| weigh(&line.shown(), &mut add));
+    }
+    for (_, mut lines) in unfinished {
+        if let Some(line) = lines.finish() {
+            weigh(&crate::text::clean(&line.shown()), &mut |format, weight| {
+                let at = Format::ALL.iter().position(|known| *known == format);
+                *weights.entry(at.unwrap_or(0)).or_default() += weight;
+            });
+        }
+    }
+    // Of equals the first in the list: the wrappers stand behind what they wrap.
+    let best = weights
+        .into_iter()
+        .max_by_key(|(at, weight)| (*weight, std::cmp::Reverse(*at)));
+    best.map_or(Format::Generic, |(at, _)| Format::ALL[at])
+}
+
+/// A document that is a report as a whole.
+fn whole(bytes: &[u8], add: &mut impl FnMut(Format, u64)) {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(64 * 1024)]);
+    if bytes.starts_with(b"<") {
+        if head.contains("<testsuite") || head.contains("<testrun") {
+            add(dialect(&head), SURE);
+        }
+        return;
+    }
+    let has = |words: &[&str]| words.iter().all(|word| head.contains(word));
+    if has(&["\"numTotalTests\""]) {
+        let jest = has(&["\"openHandles\""]) || has(&["\"wasInterrupted\""]);
+        add(if jest { Format::Jest } else { Format::Vitest }, SURE);
+    } else if has(&["\"stats\"", "\"suites\"", "\"passes\""]) {
+        add(Format::Mocha, SURE);
+    } else if has(&["\"examples\"", "\"summary_line\""])
+        || has(&["\"examples\"", "\"full_description\""])
+    {
+        add(Format::Rspec, SURE);
+    } else if has(&["\"testsuites\"", "\"disabled\""]) {
+        add(Format::Gtest, SURE);
+    }
+}
+
+/// JUnit XML of a framework that its own reader knows best.
+fn dialect(head: &str) -> Format {
+    if head.contains("name=\"nextest-run\"") {
+        Format::Nextest
+    } else if head.contains("<testsuite name=\"pytest\"") {
+        Format::Pytest
+    } else {
+        Format::Junit
+    }
+}
+
+/// What one line says for whom.
+fn weigh(line: &str, add: &mut impl FnMut(Format, u64)) {
+    let Some(first) = line.trim_start().bytes().next() else {
+        return;
+    };
+    match first {
+        b'{' => json(line, add),
+        b'=' | b'-' | b'[' | b'#' | b'*' | b'<' | b'%' => ruled(line, add),
+        b'0'..=b'9' => numbered(line, add),
+        _ if first.is_ascii() => words(line, add),
+        _ => signs(line, add),
+    }
+}
+
+/// A record of a stream.
+fn json(line: &str, add: &mut impl FnMut(Format, u64)) {
+    let line = line.trim_start();
+    let has = |word: &str| line.contains(word);
+    if has("\"Action\":") && has("\"Package\":") || has("\"Action\":\"build-") {
+        add(Format::GoTest, SURE / 4);
+    } else if has("\"reason\":\"compiler-") || has("\"reason\":\"build-finished\"") {
+        add(Format::Cargo, SURE / 4);
+    } else if has("\"type\": \"suite\"") || has("\"type\":\"suite\"") {
+        match has("\"nextest\"") {
+            true => add(Format::Nextest, SURE),
+            false => add(Format::Libtest, SURE / 4),
+        }
+    } else if has("\"$report_type\"") {
+        add(Format::Pytest, SURE / 4);
+    } else if has("\"k\":\"session\"") || has("\"k\": \"session\"") {
+        records(line, add);
+    }
+}
+
+/// The first record of one of our own reporters names its runner.
+fn records(line: &str, add: &mut impl FnMut(Format, u64)) {
+    let Ok(record) = serde_json::from_str::<serde_json::Value>(line) else {
+        return;
+    };
+    if record["pytest"].is_string() {
+        add(Format::Pytest, 10 * SURE);
+    }
+    let runner = record["runner"].as_str().unwrap_or("");
+    let name = runner.split([' ', '/']).next().unwrap_or("");
+    if let Ok(format) = name.parse::<Format>() {
+        add(format, 10 * SURE);
+    }
+}
+
+fn ruled(line: &str, add: &mut impl FnMut(Format, u64)) {
+    let starts = |start: &str| line.starts_with(start);
+    if starts("===") && line.contains(" test session starts ") {
+        add(Format::Pytest, SURE);
+    } else if starts("===") && (line.contains(" short test summary info ") || pytest_end(line)) {
+        add(Format::Pytest, SURE / 2);
+    } else if starts("=== RUN ") || starts("--- FAIL: ") || starts("--- PASS: ") {
+        add(Format::GoTest, RESULT);
+    } else if starts("[==========] ") {
+        add(Format::Gtest, SURE / 2);
+    } else if starts("[ RUN      ]") || starts("[  FAILED  ]") || starts("[       OK ]") {
+        add(Format::Gtest, RESULT);
+    } else if starts("# Subtest: ") || starts("    # Subtest: ") {
+        add(Format::NodeTest, HINT);
+    } else if starts("# duration_ms ") {
+        add(Format::NodeTest, SURE);
+    } else if starts("# Running:") || starts("# Run options:") {
+        add(Format::Minitest, SURE / 2);
+    } else if starts("[ERROR] Tests run:") || starts("[INFO] Tests run:") {
+        add(Format::Junit, SURE);
+    } else if starts("[INFO] BUILD ") || starts("[ERROR] Failed to execute goal") {
+        add(Format::Junit, RESULT);
+    } else if starts("[         ") && line.ends_with(" tests found           ]") {
+        add(Format::Junit, SURE);
+    }
+}
+
+fn pytest_end(line: &str) -> bool {
+    line.ends_with("==")
+        && line.contains(" in ")
+        && line.contains('s')
+        && ["passed", "failed", "error", "no tests ran", "skipped"]
+            .iter()
+            .any(|word| line.contains(word))
+}
+
+fn numbered(line: &str, add: &mut impl FnMut(Format, u64)) {
+    let digits = line
+        .trim_start()
+        .bytes()
+        .take_while(u8::is_ascii_digit)
+        .count();
+    let rest = &line.trim_start()[digits..];
+    if rest.starts_with("..") && rest[2..].bytes().take_while(u8::is_ascii_digit).count() > 0 {
+        add(Format::Tap, RESULT);
+    } else if rest.starts_with(" passing (") || rest.starts_with(" failing") && rest.len() < 12 {
+        add(Format::Mocha, SURE);
+    } else if rest.starts_with(" examples, ") || rest.starts_with(" example, ") {
+        add(Format::Rspec, SURE);
+    } else if rest.starts_with(" runs, ") && rest.contains(" assertions, ") {
+        add(Format::Minitest, SURE);
+    } else if rest.starts_with("% tests passed, ") {
+        add(Format::Ctest, SURE);
+    } else if rest.starts_with(" tests completed, ") || rest.starts_with(" test completed, ") {
+        add(Format::Junit, SURE);
+    } else if rest.starts_with(" tests, ") && rest.contains(" failure") {
+        add(Format::Bats, SURE / 2);
+    } else if rest.starts_with('/') && rest.contains(" Test #") && rest.contains(" sec") {
+        add(Format::Ctest, RESULT);
+    } else if rest.starts_with(" passed in ")
+        || rest.starts_with(" failed in ")
+        || rest.starts_with(" failed, ") && rest.contains(" in ")
+    {
+        add(Format::Pytest, SURE / 4);
+    }
+}
+
+fn words(line: &str, add: &mut impl FnMut(Format, u64)) {
+    let text = line.trim_start();
+    let starts = |start: &str| text.starts_with(start);
+    match text.as_bytes()[0] {
+        b't' if starts("test result: ") => add(Format::Cargo, SURE / 2),
+        b't' if starts("test ") && (text.ends_with("... ok") || text.ends_with("... FAILED")) => {
+            add(Format::Cargo, RESULT);
+        }
+        b't' if starts("t/") && text.contains(" .") => add(Format::Prove, RESULT),
+        b'r' if starts("running ") && (text.ends_with(" tests") || text.ends_with(" test")) => {
+            add(Format::Cargo, RESULT);
+        }
+        b'r' if starts("rspec ./spec/") || starts("rspec './spec/") => add(Format::Rspec, RESULT),
+        b'e' if starts("error: test failed, to rerun pass") => add(Format::Cargo, SURE),
+        b'e' if starts("error: test run failed") => add(Format::Nextest, SURE),
+        b'e' if starts("error: could not compile `") => add(Format::Cargo, SURE / 4),
+        b'C' if starts("Compiling ") && text.contains(" v") => add(Format::Cargo, RESULT),
+        b'D' if starts("Doc-tests ") => add(Format::Cargo, SURE / 4),
+        b'N' if starts("Nextest run ID ") => add(Format::Nextest, 2 * SURE),
+        b'S' if starts("Summary [") && text.contains(" tests run: ") => {
+            add(Format::Nextest, 2 * SURE)
+        }
+        b'S' if starts("Starting ") && text.contains(" tests across ") => {
+            add(Format::Nextest, 2 * SURE)
+        }
+        b'S' if starts("Snapshots:   ") => add(Format::Jest, SURE / 4),
+        b'T' => capital_t(text, add),
+        b'R' if starts("Ran all test suites") => add(Format::Jest, SURE / 4),
+        b'R' if starts("Ran ") && text.contains(" test") && text.contains(" in ") => {
+            add(Format::Unittest, SURE);
+        }
+        b'R' if starts("Run options: --seed ") => add(Format::Minitest, SURE),
+        b'R' if starts("Result: ") => add(Format::Prove, RESULT),
+        b'R' if starts("RUN  v") => add(Format::Vitest, SURE),
+        b'R' if starts("Randomized with seed ") => add(Format::Rspec, RESULT),
+        b'P' if starts("PHPUnit ") && text.contains(" by Sebastian Bergmann") => {
+            add(Format::Phpunit, 2 * SURE);
+        }
+        b'P' | b'F' => results(text, add),
+        b'o' if starts("ok  \t") => add(Format::GoTest, SURE / 4),
+        b'o' if starts("ok ") => add(Format::Tap, HINT),
+        b'n' if starts("not ok ") => add(Format::Tap, HINT + 1),
+        b'?' if starts("?   \t") => add(Format::GoTest, SURE / 4),
+        b'B' if starts("BUILD FAILED in ") || starts("BUILD SUCCESSFUL in ") => {
+            add(Format::Junit, RESULT)
+        }
+        b'l' if starts("location: '") && text.ends_with('\'') => add(Format::NodeTest, HINT),
+        _ => {}
+    }
+}
+
+fn capital_t(text: &str, add: &mut impl FnMut(Format, u64)) {
+    let starts = |start: &str| text.starts_with(start);
+    if starts("TAP version 1") {
+        add(Format::Tap, SURE / 2);
+    } else if starts("Test Suites: ") {
+        add(Format::Jest, SURE);
+    } else if starts("Test Files  ") {
+        add(Format::Vitest, SURE);
+    } else if starts("Test Summary Report") {
+        add(Format::Prove, SURE / 2);
+    } else if starts("Test project /") || starts("Total Test time (real) = ") {
+        add(Format::Ctest, SURE);
+    } else if starts("Thanks for using JUnit!") || starts("Test run finished after ") {
+        add(Format::Junit, SURE);
+    }
+}
+
+fn results(text: &str, add: &mut impl FnMut(Format, u64)) {
+    let script = |name: &str| {
+        let end = name.split_whitespace().next().unwrap_or("");
+        [".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".mts"]
+            .iter()
+            .any(|kind| end.ends_with(kind))
+    };
+    if text == "FAIL" || text == "PASS" || text.starts_with("FAIL\t") {
+        add(Format::GoTest, RESULT);
+    } else if let Some(rest) = text.strip_prefix("PASS ").or(text.strip_prefix("FAIL ")) {
+        if script(rest.trim_start()) {
+            let vitest = text.starts_with("FAIL  ");
+            add(if vitest { Format::Vitest } else { Format::Jest }, RESULT);
+        }
+    } else if text.starts_with("FAILED ") && text.contains(".py") {
+        add(Format::Pytest, RESULT);
+    } else if text.starts_with("FAILED (") || text.starts_with("FAIL: test") {
+        add(Format::Unittest, RESULT);
+    } else if text.starts_with("Files=") && text.contains(", Tests=") {
+        add(Format::Prove, SURE);
+    } else if text.starts_with("FAILURES!") {
+        add(Format::Phpunit, RESULT);
+    }
+}
+
+/// Lines that begin with a sign outside of ASCII.
+fn signs(line: &str, add: &mut impl FnMut(Format, u64)) {
+    let text = line.trim_start();
+    if text.starts_with("ℹ tests ") || text.starts_with("✖ failing tests:") {
+        add(Format::NodeTest, SURE);
+    } else if text.starts_with("ℹ duration_ms ") {
+        add(Format::NodeTest, SURE);
+    } else if text.starts_with("✗ ") || text.starts_with("✓ ") {
+        add(Format::Bats, HINT);
+    } else if text.starts_with("⎯⎯⎯") {
+        add(Format::Vitest, RESULT);
+    } else if text.starts_with("├─ JUnit ") || text.starts_with("└─ JUnit ") {
+        add(Format::Junit, SURE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Format {
+        recognise(&[(Owned::Log, text.as_bytes().to_vec())])
+    }
+
+    #[test]
+    fn each_framework_is_known_by_its_own_lines() {
+        for (text, expected) in [
+            (
+                "running 2 tests\ntest a ... ok\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n",
+                "cargo-test",
+            ),
+            (
+                "    Starting 3 tests across 1 binary\n        PASS [   0.004s] a b\n     Summary [   0.1s] 3 tests run: 3 passed, 0 skipped\n",
+                "nextest",
+            ),
+            (
+                "============================= test session starts ==============================\n",
+                "pytest",
+            ),
+            (".F\n1 failed, 1 passed in 0.02s\n", "pytest"),
+            (
+                "=== RUN   TestA\n--- FAIL: TestA (0.00s)\nFAIL\nFAIL\tx\t0.002s\n",
+                "go-test",
+            ),
+            (
+                "{\"Time\":\"2026\",\"Action\":\"run\",\"Package\":\"x\",\"Test\":\"TestA\"}\n",
+                "go-test",
+            ),
+            (
+                "FAIL ./a.test.js\n  ● x\nTest Suites: 1 failed, 1 total\nSnapshots:   0 total\n",
+                "jest",
+            ),
+            (
+                " RUN  v3.2.4 /p\n FAIL  a.test.js > x\n Test Files  1 failed (1)\n",
+                "vitest",
+            ),
+            ("  3 passing (4ms)\n  1 failing\n", "mocha"),
+            (
+                "TAP version 13\n# Subtest: x\nnot ok 1 - x\n1..1\n# tests 1\n# duration_ms 56.5\n",
+                "node-test",
+            ),
+            (
+                "✖ x (1ms)\nℹ tests 1\nℹ suites 0\n✖ failing tests:\n",
+                "node-test",
+            ),
+            ("TAP version 13\n1..2\nok 1 - a\nnot ok 2 - b\n", "tap"),
+            (
+                "[==========] Running 1 test from 1 test suite.\n[ RUN      ] A.B\n",
+                "gtest",
+            ),
+            (
+                "Test project /p/build\n1/1 Test #1: u ....***Failed    0.00 sec\n0% tests passed, 1 tests failed out of 1\n",
+                "ctest",
+            ),
+            (
+                "Failures:\n\n  1) c d\n\nFinished in 0.01 seconds\n1 example, 1 failure\n",
+                "rspec",
+            ),
+            (
+                "Run options: --seed 1\n\n# Running:\n\n1 runs, 1 assertions, 1 failures, 0 errors, 0 skips\n",
+                "minitest",
+            ),
+            (
+                "PHPUnit 9.6.7 by Sebastian Bergmann and contributors.\n",
+                "phpunit",
+            ),
+            (
+                "a.bats\n ✗ x\n   (in test file a.bats, line 1)\n\n1 test, 1 failure\n",
+                "bats",
+            ),
+            (
+                "t/a.t .. ok\nAll tests successful.\nFiles=1, Tests=1,  0 wallclock secs\nResult: PASS\n",
+                "prove",
+            ),
+            (
+                "F\n======\nFAIL: test_a (m.C.test_a)\n------\nRan 1 test in 0.000s\n\nFAILED (failures=1)\n",
+                "unittest",
+            ),
+            (
+                "<?xml version=\"1.0\"?>\n<testsuites><testsuite name=\"x\"></testsuite></testsuites>",
+                "junit",
+            ),
+            (
+                "[ERROR] Tests run: 1, Failures: 1, Errors: 0, Skipped: 0\n[INFO] BUILD FAILURE\n",
+                "junit",
+            ),
+            ("a.c:3:5: error: expected ';'\n", "generic"),
+            ("", "generic"),
+        ] {
+            assert_eq!(of(text).as_str(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_tests_print_does_not_outweigh_the_run_around_it() {
+        let log = "============================= test session starts ==============================\n\
+            test result: ok. 2 passed; 0 failed; 0 ignored\nTAP version 13\nok 1 - a\nnot ok 2\n\
+            --- FAIL: TestGhost (0.00s)\n\
+            ========================= 1 failed, 1 passed in 0.02s ==========================\n";
+        assert_eq!(of(log), Format::Pytest);
+    }
 }
