@@ -18,6 +18,15 @@ pub fn clean(text: &str) -> String {
     {
         return text.to_owned();
     }
+    let harmless = |c: char| c == '\n' || c == '\t' || !(c.is_control() || reorders(c));
+    if text.chars().all(harmless) {
+        return text.to_owned();
+    }
+    if let Some(rest) = without_colours(text.as_bytes()).and_then(|it| String::from_utf8(it).ok())
+        && rest.chars().all(harmless)
+    {
+        return rest;
+    }
     // The stripper takes tabs for control characters, so it never sees one.
     let lines = text.replace("\r\n", "\n").replace('\r', "\n");
     let pieces: Vec<String> = lines
@@ -34,17 +43,68 @@ pub fn clean(text: &str) -> String {
 /// The bytes of one line as they are shown: what [`clean`] does, without a copy where nothing
 /// is to be done.
 pub(crate) fn shown(line: &[u8]) -> Cow<'_, str> {
-    if line
-        .iter()
-        .all(|byte| *byte == b'\t' || (0x20..0x7f).contains(byte))
-        && let Ok(text) = std::str::from_utf8(line)
-    {
-        return Cow::Borrowed(text);
+    if is_plain(line) {
+        return String::from_utf8_lossy(line);
     }
-    let text = String::from_utf8_lossy(line);
-    // A progress bar overwrites its own line.
+    if let Some(rest) = without_colours(line) {
+        return match is_plain(&rest) {
+            true => Cow::Owned(String::from_utf8_lossy(&rest).into_owned()),
+            false => Cow::Owned(last_part(&String::from_utf8_lossy(&rest))),
+        };
+    }
+    let text = match std::str::from_utf8(line) {
+        Ok(text)
+            if !text
+                .chars()
+                .any(|c| (c.is_control() && c != '\t') || reorders(c)) =>
+        {
+            return Cow::Borrowed(text);
+        }
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(line),
+    };
+    Cow::Owned(last_part(&text))
+}
+
+/// Cleaned; a progress bar overwrites its own line.
+fn last_part(text: &str) -> String {
     let last = text.rsplit('\r').find(|part| !part.is_empty());
-    Cow::Owned(clean(last.unwrap_or("")))
+    clean(last.unwrap_or(""))
+}
+
+/// Whether there is nothing but printable ASCII and tabs. A whole piece is looked at before it
+/// is decided, so that the processor can look at many bytes at once.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.chunks(64).all(|piece| {
+        let special = |byte: &u8| (*byte < 0x20 && *byte != b'\t') | (*byte >= 0x7f);
+        !piece.iter().fold(false, |any, byte| any | special(byte))
+    })
+}
+
+/// The line without control sequences, where it has only those that colours are made of
+/// (`ESC [ … letter`); nothing where it has none or others.
+fn without_colours(line: &[u8]) -> Option<Vec<u8>> {
+    let mut next = memchr::memchr(0x1b, line)?;
+    let mut kept = Vec::with_capacity(line.len());
+    let mut rest = line;
+    loop {
+        kept.extend_from_slice(&rest[..next]);
+        let sequence = rest[next..].strip_prefix(b"\x1b[")?;
+        let end = sequence
+            .iter()
+            .position(|byte| !matches!(byte, 0x20..=0x3f))?;
+        if !matches!(sequence[end], 0x40..=0x7e) {
+            return None;
+        }
+        rest = &sequence[end + 1..];
+        match memchr::memchr(0x1b, rest) {
+            Some(at) => next = at,
+            None => {
+                kept.extend_from_slice(rest);
+                return Some(kept);
+            }
+        }
+    }
 }
 
 /// Characters that change the order in which a terminal shows other characters.
@@ -161,6 +221,28 @@ mod tests {
         );
         assert_eq!(clean("plain\n"), "plain\n");
         assert_eq!(clean("50%\rdone"), "50%\ndone");
+    }
+
+    #[test]
+    fn a_line_is_shown_as_it_would_be_cleaned() {
+        for line in [
+            "plain",
+            "tab\tbed",
+            "\u{2713} sch\u{f6}n",
+            "\x1b[31mred\x1b[0m \u{2717} rest",
+            "\x1b[1;38;5;9mx\x1b[K",
+            "a \u{202e}b \u{85} \x07",
+            "\x1b]0;title\x07x",
+            "\x1b[31",
+            "\x1bcx\x1b[",
+            "\x1b[3\u{e4}mx",
+            "",
+        ] {
+            assert_eq!(shown(line.as_bytes()), clean(line), "{line:?}");
+        }
+        assert_eq!(shown(b" 10%\r100% done"), "100% done");
+        assert_eq!(shown(b"\x1b[2K 10%\r\x1b[2K100%\r"), "100%");
+        assert_eq!(shown(b"a\xffb"), "a\u{fffd}b");
     }
 
     #[test]
