@@ -1,0 +1,9 @@
+//! Text in the format `go-test`.
+#![no_main]
+
+use regreen_parsers::Format;
+use regreen_parsers::Stream;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    regreen_parsers_fuzz::check(Format::GoTest, Stream::Log, data);
+});
