@@ -123,12 +123,20 @@ fn check_command(argv: &[String], suite: &SuiteTable) -> Result<(), String> {
         ));
     }
     match command::hidden_tests(argv) {
-        Some((tests, _)) if suite.framework.is_none() => Err(format!(
-            "`{tests}` behind a shell could be judged by its exit status only; write the command \
-             without a shell, as a list of arguments (variables belong in `env`, the directory in \
-             `dir`), or say whose tests they are with `framework` (`generic` if the exit status is \
-             enough)"
-        )),
+        Some((tests, framework)) if suite.framework.is_none() => {
+            let or = match framework.is_asked_by_environment() {
+                true => format!(
+                    "`framework = \"{}\"`, whose tests they are",
+                    framework.as_str()
+                ),
+                false => "`framework = \"generic\"` if the exit status is enough".to_owned(),
+            };
+            Err(format!(
+                "`{tests}` behind a shell could be judged by its exit status only; write the \
+                 command without a shell, as a list of arguments (variables belong in `env`, the \
+                 directory in `dir`), or say {or}"
+            ))
+        }
         _ => Ok(()),
     }
 }

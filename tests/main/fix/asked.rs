@@ -223,7 +223,7 @@ fn a_suite_that_sets_variables_is_read_by_its_structure_and_a_lost_directory_is_
     let ran = project.regreen(["run", "--json"]).run();
     let run = ran.json();
     let report = &run["reports"][0];
-    assert_eq!(report["run"]["framework"], "cargo", "{report:#}");
+    assert_eq!(report["run"]["framework"], "cargo-test", "{report:#}");
     assert_eq!(report["counts"]["passed"], 1, "{report:#}");
     assert_eq!(report["failures"][0]["id"], "broken", "{report:#}");
     assert_eq!(report["failures"][0]["location"]["line"], 4, "{report:#}");

@@ -347,7 +347,7 @@ fn a_command_in_one_string_keeps_its_framework() {
         )
         .committed();
     let (none, ran) = document(&project, &[]);
-    assert_eq!(only(&none).run.framework, "cargo", "{ran}");
+    assert_eq!(only(&none).run.framework, "cargo-test", "{ran}");
     assert_eq!(only(&none).counts.passed, 0, "{ran}");
     assert_eq!(
         none.exit_code, 102,
