@@ -50,6 +50,13 @@ pub(crate) fn of(id: &str, detail: &Detail, block: Option<&Block>, context: &Con
     failure
 }
 
+/// A failure that only Test::More's words tell of.
+pub(crate) fn explained(id: &str, block: &Block, context: &Context) -> Failure {
+    let mut failure = compose::failure(id, FailureKind::Assertion, Phase::Call, "");
+    perl(&mut failure, block, context);
+    failure
+}
+
 /// What GLib and the kernel's tests put into the name itself.
 fn named(failure: &mut Failure, name: &str) {
     if let Some((before, error)) = name.split_once(" - ERROR:") {

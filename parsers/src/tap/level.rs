@@ -75,6 +75,8 @@ pub(crate) struct Level {
     pub more: u64,
     /// The last number.
     pub last: u32,
+    /// It was printed.
+    pub numbered: bool,
 }
 
 /// What of a level is believed.

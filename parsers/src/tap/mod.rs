@@ -23,11 +23,11 @@ mod sides;
 mod token;
 mod yaml;
 
+pub(crate) use failure::explained;
 pub(crate) use level::Level;
 pub(crate) use perl::Block;
 pub(crate) use perl::Death;
 pub(crate) use perl::Diagnostics;
-pub(crate) use perl::place_at_end;
 pub(crate) use reader::Reader;
 pub(crate) use reader::Step;
 pub(crate) use report::SEPARATOR;

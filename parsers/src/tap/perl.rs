@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 const MOST_BLOCKS: usize = 20_000;
 /// More lines of one block are not kept.
 const MOST_LINES: usize = 400;
+/// More groups of other lines are not kept.
+const MOST_PROSE: usize = 1_000;
 /// More lines before the last word of a test file are not kept.
 const MOST_GROUP: usize = 60;
 
@@ -63,6 +65,8 @@ pub(crate) struct Diagnostics {
     group: Vec<String>,
     /// The last line that was only looked at.
     previous: Vec<u8>,
+    /// Groups of lines that ended without a remark of Test::More's.
+    prose: Vec<Death>,
     /// The ends of test files.
     pub deaths: Vec<Death>,
     /// `Looks like you planned 3 tests but ran 2.`, and its kin.
@@ -132,8 +136,16 @@ impl Diagnostics {
     /// Something that is no part of an explanation came between.
     pub fn cut(&mut self) {
         self.close();
-        self.group.clear();
         self.previous.clear();
+        let group = std::mem::take(&mut self.group);
+        let said = (!group.is_empty())
+            .then(|| death(&group))
+            .filter(|death| death.at.is_some());
+        if let Some(said) = said
+            && self.prose.len() < MOST_PROSE
+        {
+            self.prose.push(said);
+        }
     }
 
     fn remark(&mut self, words: &str) {
@@ -192,7 +204,7 @@ impl Diagnostics {
     pub fn take(&mut self, name: &str, file: Option<&str>) -> Option<Block> {
         let free = |block: &Block| !block.used && block.name == name;
         let of_file = |block: &Block| match (file, &block.at) {
-            (Some(file), Some((at, _))) => at == file || at.ends_with(&format!("/{file}")),
+            (Some(file), Some((at, _))) => same_file(at, file),
             _ => true,
         };
         let own = self.blocks.iter().position(|b| free(b) && of_file(b));
@@ -202,42 +214,46 @@ impl Diagnostics {
         Some(self.blocks[at].clone())
     }
 
-    /// The blocks of the outermost level that belong to nobody, from the first of this file on.
-    pub fn rest(&mut self, file: &str, count: usize) -> Vec<Block> {
-        let own = |block: &Block| {
+    /// The free blocks of a file, at most `count`: those that name it, and those between them
+    /// and after them that name no other test file (assertions in helpers do not).
+    pub fn of_file(&mut self, file: &str, others: &[&str], count: usize) -> Vec<Block> {
+        let names = |block: &Block, file: &str| {
             let at = block.at.as_ref();
-            at.is_some_and(|(at, _)| at == file || at.ends_with(&format!("/{file}")))
+            at.is_some_and(|(at, _)| same_file(at, file))
         };
-        let all = self.blocks.iter_mut().filter(|block| !block.used);
-        let mut own: Vec<&mut Block> = all
-            .filter(|block| own(block) || block.children.iter().any(own))
-            .collect();
-        if own.len() == count {
-            return own
-                .iter_mut()
-                .map(|block| {
-                    block.used = true;
-                    block.clone()
-                })
-                .collect();
-        }
-        Vec::new()
-    }
-
-    /// Takes the next `count` blocks, whatever file they name.
-    pub fn next(&mut self, count: usize) -> Vec<Block> {
-        let free = self.blocks.iter_mut().filter(|block| !block.used);
-        free.take(count)
-            .map(|block| {
+        let foreign = |block: &Block| {
+            let mut others = others.iter().filter(|other| **other != file);
+            others.any(|other| names(block, other))
+        };
+        let own =
+            |block: &Block| names(block, file) || block.children.iter().any(|b| names(b, file));
+        let mut begun = !self.blocks.iter().any(|block| !block.used && own(block));
+        let mut found = Vec::new();
+        for block in &mut self.blocks {
+            if found.len() >= count {
+                break;
+            }
+            if block.used {
+                continue;
+            }
+            begun |= own(block);
+            if own(block) || (begun && !foreign(block)) {
                 block.used = true;
-                block.clone()
-            })
-            .collect()
+                found.push(block.clone());
+            } else if foreign(block) && begun && !found.is_empty() {
+                begun = false;
+            }
+        }
+        found
     }
 
-    /// How many blocks of the outermost level are still nobody's.
-    pub fn free(&self) -> usize {
-        self.blocks.iter().filter(|block| !block.used).count()
+    /// Prose that names a file, and was followed by nothing.
+    pub fn said_by(&mut self, file: &str) -> Option<Death> {
+        let at = self
+            .prose
+            .iter()
+            .position(|death| death.at.as_ref().is_some_and(|(at, _)| same_file(at, file)))?;
+        Some(self.prose.remove(at))
     }
 
     /// The end of a file, by what is known of it.
@@ -263,6 +279,15 @@ impl Diagnostics {
         self.deaths[at].used = true;
         Some(self.deaths[at].clone())
     }
+}
+
+/// Whether a place's file is that test file.
+fn same_file(at: &str, file: &str) -> bool {
+    let (at, file) = (at.trim_start_matches("./"), file.trim_start_matches("./"));
+    at == file
+        || at
+            .strip_suffix(file)
+            .is_some_and(|before| before.ends_with('/'))
 }
 
 /// `Failed test 'name'`, `Failed (TODO) test at t/a.t line 3.`

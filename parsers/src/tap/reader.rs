@@ -274,6 +274,7 @@ impl Reader {
                 ..Detail::default()
             })
         });
+        level.numbered = test.number.is_some();
         level.push(Case {
             number,
             ok: test.ok,
@@ -325,9 +326,10 @@ impl Reader {
         self.below = None;
     }
 
-    /// Whether anything is left open in the middle: the output ends before its end.
-    pub fn open_ended(&self) -> bool {
-        self.levels.len() > 1 || self.yaml.is_some()
+    /// Whether a bare `ok` would not be a result: all tests have numbers, or all are there.
+    pub fn is_over(&self) -> bool {
+        let level = &self.levels[0];
+        level.full() || level.skip_all.is_some() || level.numbered
     }
 
     /// The streams, the one that was read last with what is left open in it.
