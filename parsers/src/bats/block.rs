@@ -97,7 +97,11 @@ fn phase(frames: &[Frame]) -> (FailureKind, Phase) {
 
 /// Any command that fails fails a test: whether it was meant as an assertion is seen from it.
 fn judge(failure: &mut Failure, said: &str) {
+    if said.ends_with("failed due to timeout") {
+        (failure.kind, failure.kind_sure) = (FailureKind::Timeout, true);
+    }
     if failure.kind != FailureKind::Assertion {
+        failure.kind_sure = true;
         return;
     }
     let command = said.trim_start_matches(['`', '\'', '"']);
@@ -106,7 +110,7 @@ fn judge(failure: &mut Failure, said: &str) {
         .rsplit_once("failed with status ")
         .map(|(_, status)| status.trim());
     if first == "exit" {
-        failure.kind = FailureKind::ExitNonzero;
+        (failure.kind, failure.kind_sure) = (FailureKind::ExitNonzero, true);
         return;
     }
     let asserts = [

@@ -63,7 +63,10 @@ impl BatsRun {
             false => std::mem::take(&mut self.text),
         };
         let mut results = reader.results.clone();
-        place(&mut results);
+        let base = base(&results);
+        for file in results.iter_mut().filter_map(|result| result.file.as_mut()) {
+            place(file, base.as_deref());
+        }
         self.results(compose, &results);
         if reader.passed_over > 0 {
             let message = format!(
@@ -79,9 +82,13 @@ impl BatsRun {
         if !reader.told() {
             return;
         }
-        let running = reader.running();
+        let mut running = reader.running();
+        for file in running.iter_mut().filter_map(|(_, file)| file.as_mut()) {
+            place(file, base.as_deref());
+        }
+        let killed = reader.killed.as_ref().or(self.text.killed.as_ref());
         if !running.is_empty() {
-            self.died(compose, end, &running, reader.killed.as_deref());
+            self.died(compose, end, &running, killed.map(String::as_str));
         }
         let ran = results.iter().filter(|result| !result.is_hook()).count() as u64;
         let missing = match reader.summary {
@@ -108,7 +115,7 @@ impl BatsRun {
         if !running.is_empty() || !self.tail_is_whole {
             return;
         }
-        if let Some(words) = &reader.killed {
+        if let Some(words) = killed {
             let mut failure = compose::failure("bats", FailureKind::Crash, Phase::Call, words);
             failure.kind_sure = false;
             compose.failed(compose::seal(failure));
@@ -181,7 +188,10 @@ impl BatsRun {
 
     fn tell_xml(&self, compose: &mut Compose, read: Read, end: &End) {
         let mut results = read.results;
-        place(&mut results);
+        let base = base(&results);
+        for file in results.iter_mut().filter_map(|result| result.file.as_mut()) {
+            place(file, base.as_deref());
+        }
         self.results(compose, &results);
         if let Some(fault) = read.fault {
             compose.incomplete(Note::new("inconsistent_report", fault));
@@ -297,26 +307,27 @@ impl BatsRun {
 
 /// The pretty style and the document name files below the directory that was tested: which one
 /// that is follows from the places of failures.
-fn place(results: &mut [Outcome]) {
-    let base = results.iter().find_map(|result| {
+fn base(results: &[Outcome]) -> Option<String> {
+    let of = |result: &Outcome| {
         let file = result
             .file
             .as_deref()
             .filter(|file| !file.starts_with('/'))?;
-        let line = result
-            .block
-            .iter()
-            .find(|line| line.contains("in test file "))?;
-        let (_, rest) = line.split_once("in test file ")?;
-        let (path, _) = rest.rsplit_once(", line ")?;
-        path.strip_suffix(file).map(str::to_owned)
-    });
-    let Some(base) = base.filter(|base| base.ends_with('/')) else {
-        return;
+        let path = result.block.iter().find_map(|line| {
+            let framed = line
+                .split_once("in test file ")
+                .and_then(|(_, rest)| rest.rsplit_once(", line "));
+            let (path, _) = framed.or_else(|| line.split_once(": line "))?;
+            Some(path)
+        })?;
+        let before = path.strip_suffix(file)?;
+        before.ends_with('/').then(|| before.to_owned())
     };
-    for result in results {
-        if let Some(file) = result.file.as_mut().filter(|file| !file.starts_with('/')) {
-            file.insert_str(0, &base);
-        }
+    results.iter().find_map(of)
+}
+
+fn place(file: &mut String, base: Option<&str>) {
+    if let Some(base) = base.filter(|_| !file.starts_with('/')) {
+        file.insert_str(0, base);
     }
 }

@@ -116,7 +116,8 @@ impl Outcome {
             .iter()
             .any(|line| line.starts_with("bats_load_safe: ") || line.contains(" does not exist"));
         if let Some((at, message)) = placed {
-            if failure.target.is_none() {
+            let target = failure.target.as_deref();
+            if target.is_none_or(|target| at.file.ends_with(&format!("/{target}"))) {
                 failure.target = Some(at.file.clone());
             }
             failure.message = text::one_line(message);
@@ -168,6 +169,7 @@ pub(crate) fn shell_error<'a>(line: &'a str, context: &Context) -> Option<(Locat
 /// Only this test: its name as a pattern for the whole of it, and its file.
 fn rerun(failure: &Failure, hook: bool, context: &Context) -> Vec<String> {
     let file = match failure.kind {
+        FailureKind::CollectionError if is_hook(&failure.id) => None,
         FailureKind::CollectionError => Some(&failure.id),
         _ => failure.target.as_ref(),
     };

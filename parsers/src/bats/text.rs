@@ -123,6 +123,12 @@ impl Reader {
         };
         self.style = Some(Style::Pretty);
         self.plan = Some(total);
+        // After a set-up that failed bats counts differently, and shows its own stream.
+        let shifted = name.strip_prefix("begin ").and_then(|rest| {
+            let (number, name) = rest.split_once(' ')?;
+            Some((number.parse::<u32>().ok()?, name))
+        });
+        let (number, name) = shifted.unwrap_or((number, name));
         self.begun
             .insert(number, (name.to_owned(), self.suite.clone()));
         self.stray(&text::clean(after));
@@ -535,7 +541,7 @@ fn bracket(name: &str) -> (&str, Option<u64>, bool) {
     let number = inside.split(' ').next().and_then(|n| n.parse().ok());
     let limited = inside.contains("timeout: ");
     let known = limited || inside.bytes().all(|byte| byte.is_ascii_digit());
-    match known && !inside.is_empty() {
+    match known {
         true => (before, number, limited),
         false => (name, None, false),
     }

@@ -52,6 +52,8 @@ pub(crate) struct File {
     pub dubious: Option<i32>,
     /// `Failed 2/5 subtests`: of the announced ones.
     pub count: Option<(u32, u32)>,
+    /// How many of its tests were skipped, where it failed.
+    pub skipped: u32,
     pub summary: Option<Summary>,
     /// Its TAP, where that is shown.
     pub tap: Option<Reader>,

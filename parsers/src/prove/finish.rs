@@ -49,7 +49,12 @@ impl ProveRun {
         let mut all_known = !files.is_empty();
         let mut counted = 0;
         for (file, levels) in &files {
-            let ran = self.file(&mut compose, file, levels, &files);
+            let mut ran = self.file(&mut compose, file, levels, &files);
+            // Nothing runs after the file that gave up.
+            let last = std::ptr::eq(file, &files[files.len() - 1].0);
+            if last && ran.bail.is_none() {
+                ran.bail.clone_from(&self.text.stopped);
+            }
             all_known &= ran.known || file.verdict == Some(Verdict::Skipped);
             counted += u64::from(ran.seen);
             self.settle(&mut compose, file, &ran, end);
@@ -65,10 +70,10 @@ impl ProveRun {
     }
 
     fn last_lines(&mut self) {
-        for lines in [&mut self.output, &mut self.errors] {
-            let Some(line) = lines.finish() else {
-                continue;
-            };
+        if let Some(line) = self.errors.finish() {
+            self.diagnostics.line(&text::shown(&line.bytes));
+        }
+        if let Some(line) = self.output.finish() {
             let shown = text::shown(&line.bytes);
             if !shown.trim_start().starts_with(['o', 'n']) {
                 let seen = crate::lines::Seen {
@@ -219,7 +224,15 @@ impl ProveRun {
             (None, Some((failed, _))) => failed as usize,
             (None, None) => 0,
         };
-        let blocks = self.diagnostics.of_file(&file.name, &others, count);
+        let mut blocks = self.diagnostics.of_file(&file.name, &others, count);
+        // What is out of sequence may have been printed by anybody.
+        blocks.retain(|block| {
+            let at = block.at.as_ref();
+            at.is_none_or(|(at, line)| {
+                let at = self.context.relative(at);
+                self.context.tree.may_hold(&at, Some(*line)) && (!disordered || at == name)
+            })
+        });
         ran.seen = summary.tests;
         let before = compose.counts.failed;
         let exact = blocks.len() == numbers.len();
@@ -244,9 +257,10 @@ impl ProveRun {
             self.add(compose, failure, name);
         }
         ran.failed = compose.counts.failed - before;
-        let passed = u64::from(summary.tests).saturating_sub(count as u64);
         if file.summary.is_some() {
-            compose.counts.passed += passed;
+            let rest = u64::from(summary.tests).saturating_sub(count as u64);
+            compose.counts.skipped += u64::from(file.skipped);
+            compose.counts.passed += rest.saturating_sub(u64::from(file.skipped));
         }
     }
 
@@ -276,7 +290,9 @@ impl ProveRun {
 
     fn add(&self, compose: &mut Compose, mut failure: Failure, file: &str) {
         failure.target = (failure.id != file).then(|| file.to_owned());
-        failure.rerun = self.rerun(file);
+        if file != "prove" {
+            failure.rerun = self.rerun(file);
+        }
         compose.failed(compose::seal(failure));
     }
 
@@ -323,9 +339,6 @@ impl ProveRun {
             }
             None => None,
         };
-        let plan_only = errors
-            .iter()
-            .any(|error| error.starts_with("No plan found"));
         if let Some(death) = death {
             self.died(compose, &death, &name, exit, tests);
         } else if let Some(failure) = self.last_words(&name, exit, tests, &errors) {
@@ -337,7 +350,7 @@ impl ProveRun {
                 Phase::Call,
                 self.plan(first),
             );
-            compose.complete &= plan_only || !first.contains("but ran");
+            compose.complete &= self.text.ended();
             self.add(compose, failure, &name);
         } else if let Some(why) = ran
             .mismatch

@@ -102,9 +102,8 @@ impl Adapter for ProveRun {
             }
             Stream::Stderr => {
                 let (text, diagnostics) = (&mut self.text, &mut self.diagnostics);
-                self.errors.each(bytes, |seen| {
-                    text.take(seen, diagnostics);
-                });
+                self.errors
+                    .each(bytes, |seen| text.take_error(seen, diagnostics));
             }
             Stream::Stdout | Stream::Log => {
                 self.tail.feed(bytes);

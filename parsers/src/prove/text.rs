@@ -42,6 +42,7 @@ impl Text {
                 b'D' | b'F' | b'A' | b'N' | b'T' | b'R' | b'B' | b'C' | b'U' | b'o' | b's' | 0x1b,
             ) => true,
             Some(b' ' | b'-') => self.summary.is_some(),
+            Some(b'\t') => self.current.is_some(),
             Some(_) => dots() || (self.summary.is_some() && line.ends_with(b")")),
             None => false,
         }
@@ -61,6 +62,19 @@ impl Text {
         let reader = current.and_then(|at| self.files[at].tap.as_mut());
         let step = crate::tap::look(seen, reader.unwrap_or(&mut none), diagnostics)?;
         Some((current?, step))
+    }
+
+    /// Takes one line of standard error, where the harness itself says little.
+    pub fn take_error(&mut self, seen: Seen<'_>, diagnostics: &mut Diagnostics) {
+        if matches!(seen.bytes.first(), Some(b'F' | b'C' | b'U'))
+            && self.words(seen.shown().trim_end())
+        {
+            return;
+        }
+        match diagnostics.wants(seen.bytes) {
+            true => diagnostics.line(&seen.shown()),
+            false => diagnostics.pass(seen.bytes),
+        }
     }
 
     /// Whether a line is the harness's own.
@@ -122,6 +136,13 @@ impl Text {
         let Some((name, rest)) = header(line) else {
             return false;
         };
+        // A file is closed before the next is named; this one is a line of a test's.
+        let open = self.current.and_then(|at| self.files.get(at));
+        let open = open.is_some_and(|file| file.verdict.is_none() && file.tap.is_some());
+        let odd = !(rest.is_empty() || is_ok(rest) || rest.starts_with("skipped"));
+        if open && odd && !rest.starts_with(|c: char| c.is_ascii_digit()) {
+            return false;
+        }
         let name = name.to_owned();
         let at = self.file(&name);
         let Some(file) = self.files.get_mut(at) else {
@@ -163,6 +184,10 @@ impl Text {
             || (line.starts_with("All ") && line.ends_with(" subtests passed"))
         {
             file.verdict = Some(Verdict::Failed);
+        } else if let Some(rest) = line.trim_start().strip_prefix("(less ")
+            && let Some((skipped, _)) = rest.split_once(" skipped subtest")
+        {
+            file.skipped = skipped.parse().unwrap_or(0);
         } else if is_ok(line)
             && file.verdict.is_none()
             && file.tap.as_ref().is_some_and(Reader::is_over)

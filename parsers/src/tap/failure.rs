@@ -127,7 +127,7 @@ fn yaml(failure: &mut Failure, yaml: &Yaml, context: &Context) {
         block::explain(failure, &lines, context);
         return;
     }
-    failure.message = message.map(text::one_line).unwrap_or_default();
+    failure.message = message.map(first_lines).unwrap_or_default();
     let expected = yaml.printed(&["expected", "wanted", "data.expected", "data.expect"]);
     let actual = yaml.printed(&[
         "actual",
@@ -163,6 +163,19 @@ fn yaml(failure: &mut Failure, yaml: &Yaml, context: &Context) {
         .and_then(|ms| ms.parse::<f64>().ok());
     let millis = millis.filter(|ms| ms.is_finite() && *ms >= 0.0);
     failure.duration_ms = millis.map(|ms| ms as u64).or(failure.duration_ms);
+}
+
+/// A line that ends with a colon says nothing without the next.
+fn first_lines(message: &str) -> String {
+    let clean = text::clean(message);
+    let mut lines = clean.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("");
+    match lines.next().filter(|_| first.ends_with(':')) {
+        Some(next) if !next.starts_with(['+', '-', '{', '[']) => {
+            text::one_line(&format!("{first} {next}"))
+        }
+        _ => text::one_line(first),
+    }
 }
 
 fn kind(yaml: &Yaml, name: &str, message: &str) -> (FailureKind, bool) {

@@ -85,10 +85,15 @@ impl Diagnostics {
     /// Remembers a line that is not wanted, until the next: it may turn out to be the last word
     /// of something that died.
     pub fn pass(&mut self, line: &[u8]) {
-        self.previous.clear();
-        self.previous
-            .extend_from_slice(&line[..line.len().min(400)]);
-        self.group.clear();
+        let line = &line[..line.len().min(400)];
+        if line.is_empty() {
+            self.group.clear();
+        } else if self.group.is_empty() {
+            self.previous.clear();
+            self.previous.extend_from_slice(line);
+        } else if self.group.len() < MOST_GROUP {
+            self.group.push(text::shown(line).into_owned());
+        }
     }
 
     /// Takes a line; blank lines and results of TAP end what was open.
