@@ -190,10 +190,17 @@ fn rerun(failure: &Failure, hook: bool, context: &Context) -> Vec<String> {
 fn escaped(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 8);
     for c in name.chars() {
+        // Some versions look at the name as it stands between double quotes in the shell.
+        if "\"$`".contains(c) {
+            out.push_str("\\\\?");
+        }
         if "\\^$.|?*+()[]{}".contains(c) {
             out.push('\\');
         }
         out.push(c);
+        if c == '\\' {
+            out.push_str("(\\\\)?");
+        }
     }
     out
 }
