@@ -173,6 +173,12 @@ fn usage(block: &Block) -> Option<String> {
         "manifest path `",
         "unrecognized subcommand ",
         "a value is required for ",
+        // The test harness's own.
+        "Option '",
+        "Unrecognized option: ",
+        "Argument to option '",
+        "the option `Z` is only accepted",
+        "argument for --",
     ];
     starts
         .iter()

@@ -317,6 +317,9 @@ impl CargoRun {
         if !self.reader.in_failures() && self.header(line) {
             return;
         }
+        if !self.reader.is_open() {
+            self.hint(line);
+        }
         let before = self.counts;
         match self.reader.line(line) {
             Said::Began(count, section) => {
@@ -328,7 +331,11 @@ impl CargoRun {
                     total: self.planned,
                 });
             }
-            Said::Result(id, word) => self.result(id, word, events),
+            Said::Results(found) => {
+                for (id, word) in found {
+                    self.result(id, word, events);
+                }
+            }
             Said::Ended(section) => self.section(*section, events),
             Said::Inside => {}
             Said::Outside => {
@@ -510,6 +517,39 @@ impl CargoRun {
         }
     }
 
+    /// `error: test failed, to rerun pass `-p demo --test api``: whose the last section was.
+    fn hint(&mut self, line: &str) {
+        let Some(hinted) = rerun::hinted(line) else {
+            return;
+        };
+        let Some((current, section)) = self.sections.last_mut() else {
+            return;
+        };
+        if section.failed.is_empty() && section.ended {
+            return;
+        }
+        let doctests = hinted.kind == "doc";
+        match current {
+            Some(current)
+                if current.target.package.is_empty() && current.target.kind.is_empty() =>
+            {
+                current.target.package = hinted.package;
+                if !doctests {
+                    current.target.kind = hinted.kind;
+                }
+            }
+            Some(_) => {}
+            // `--quiet` names nothing beforehand.
+            None if !hinted.name.is_empty() => {
+                *current = Some(Current {
+                    target: hinted,
+                    doctests,
+                });
+            }
+            None => {}
+        }
+    }
+
     /// A line of cargo's own text.
     fn error_line(&mut self, line: &str) {
         if self.header(line) {
@@ -524,7 +564,11 @@ impl CargoRun {
     /// `Running unittests src/lib.rs (target/debug/deps/demo-8348)`, `Doc-tests demo`: a
     /// section that was open is over.
     fn header(&mut self, line: &str) -> bool {
-        if line.starts_with("error: test failed, to rerun pass") && self.reader.is_open() {
+        let failed = [
+            "error: test failed, to rerun",
+            "error: doctest failed, to rerun",
+        ];
+        if failed.iter().any(|start| line.starts_with(start)) && self.reader.is_open() {
             let section = self.reader.close();
             self.sections
                 .extend(section.map(|section| (self.current.clone(), section)));

@@ -3,6 +3,7 @@
 pub(crate) mod backtrace;
 pub(crate) mod failure;
 pub(crate) mod json;
+mod loose;
 pub(crate) mod panic;
 pub(crate) mod sides;
 pub(crate) mod text;
