@@ -302,9 +302,7 @@ impl CargoRun {
         let line = text::clean(&raw);
         // With one thread the name of the test that crashed has no line end of its own.
         if self.reader.is_open()
-            && let Some(at) = line
-                .find("error: test failed, to rerun pass `")
-                .filter(|at| *at > 0)
+            && let Some(at) = glued(&line)
         {
             self.text_line(&line[..at], events);
             self.text_line(&line[at..], events);
@@ -607,6 +605,20 @@ impl CargoRun {
         self.current = Some(current);
         true
     }
+}
+
+/// Where cargo's own words begin behind the name of a test that never ended.
+fn glued(line: &str) -> Option<usize> {
+    if !line.starts_with("test ") {
+        return None;
+    }
+    let starts = [
+        "error: test failed, to rerun pass `",
+        "     Running ",
+        "   Doc-tests ",
+    ];
+    let at = starts.iter().find_map(|start| line.find(start))?;
+    (line[..at].trim_end().ends_with(" ...")).then_some(at)
 }
 
 /// `process didn't exit successfully: `…` (signal: 11, SIGSEGV: …)`, once tests run.

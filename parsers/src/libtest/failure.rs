@@ -3,6 +3,7 @@
 use crate::cargo::package::Package;
 use crate::compose;
 use crate::libtest::backtrace;
+use crate::libtest::crates;
 use crate::libtest::panic;
 use crate::libtest::panic::Panic;
 use crate::libtest::sides;
@@ -28,7 +29,19 @@ pub(crate) fn of(test: &str, output: &str, verdict: Option<&str>, package: &Pack
             return doctest_place(failure, package);
         }
         (None, None) => match decisive {
-            Some(panic) => panicked(test, panic, &output, package),
+            Some(panic) => {
+                let mut failure = panicked(test, panic, &output, package);
+                // The runtime's own last panic: what led to it is in the user's code.
+                if failure.location.is_none()
+                    && panic.message.starts_with("panic in a ")
+                    && let Some(before) = panics
+                        .iter()
+                        .rfind(|before| before.thread == panic.thread && before.start < panic.start)
+                {
+                    place(&mut failure, before, package);
+                }
+                failure
+            }
             None => silent(test, &output),
         },
     };
@@ -37,6 +50,8 @@ pub(crate) fn of(test: &str, output: &str, verdict: Option<&str>, package: &Pack
     if failure.details.is_none() {
         failure.details = text::block(&output[from..], text::DETAILS);
     }
+    let message = decisive.map_or("", |panic| panic.message.as_str());
+    crates::refine(&mut failure, message, &output, package);
     doctest_place(failure, package)
 }
 

@@ -58,6 +58,29 @@ impl Loose {
         }
     }
 
+    /// The test that ended the process, and how, where the runtime says so.
+    pub fn culprit(&self) -> Option<(String, &'static str)> {
+        let of = |line: &str| {
+            let name = line.strip_prefix("thread '")?.split_once('\'')?.0;
+            (name != "main" && !name.starts_with('<')).then(|| name.to_owned())
+        };
+        for line in self.text.lines().rev() {
+            if line.ends_with(" has overflowed its stack") {
+                return Some((of(line)?, "stack overflow"));
+            }
+        }
+        let aborted = [
+            "thread caused non-unwinding panic. aborting.",
+            "fatal runtime error: ",
+        ];
+        if !aborted.iter().any(|words| self.text.contains(words)) {
+            return None;
+        }
+        let panicked = |line: &str| line.contains(" panicked at ").then(|| of(line)).flatten();
+        let name = self.text.lines().rev().find_map(panicked)?;
+        Some((name, "a panic could not unwind"))
+    }
+
     /// The panics of a test's thread.
     pub fn of(&self, name: &str) -> String {
         let start = format!("thread '{name}'");

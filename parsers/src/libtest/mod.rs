@@ -1,6 +1,7 @@
 //! Rust's own test harness: its JSON stream, its text, and what a panic looks like.
 
 pub(crate) mod backtrace;
+mod crates;
 pub(crate) mod failure;
 pub(crate) mod json;
 mod loose;

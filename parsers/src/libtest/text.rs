@@ -34,6 +34,8 @@ pub(crate) struct Section {
     pub failed: Vec<(String, String)>,
     /// A test that had begun and not ended, where the text shows it.
     pub running: Option<String>,
+    /// The test that ended the process, how, and what its thread said.
+    pub culprit: Option<(String, &'static str, String)>,
     /// Whether the last line was there.
     pub ended: bool,
     /// What contradicts itself; empty if the section is believed.
@@ -429,6 +431,10 @@ impl Open {
             }
             None => faults.push("the last line is missing".to_owned()),
         }
+        let culprit = self.loose.culprit().map(|(name, how)| {
+            let said = self.loose.of(&name);
+            (name, how, said)
+        });
         let ended = !faults.iter().any(|fault| fault.contains("missing"));
         let mut blocks = std::mem::take(&mut self.blocks);
         let silent = |name: &&String| {
@@ -464,6 +470,7 @@ impl Open {
             counts,
             filtered,
             failed,
+            culprit: culprit.filter(|_| !ended),
             running: self.pending.map(|pending| pending.name),
             ended,
             faults,
