@@ -160,7 +160,14 @@ fn silent(test: &str, output: &str) -> Failure {
 
 /// A doctest that does not compile; the compiler's own location is right there.
 fn not_compiled(test: &str, output: &str) -> Failure {
+    // With `--error-format short` the place stands before the level.
+    let short = output.lines().find_map(|line| {
+        let (place, rest) = line.split_once(": error")?;
+        let known = backtrace::file_and_line(place).is_some_and(|(file, _)| file.ends_with(".rs"));
+        known.then_some((place, &line[line.len() - rest.len() - "error".len()..]))
+    });
     let error = output.lines().find(|line| line.starts_with("error"));
+    let error = short.map(|(_, error)| error).or(error);
     let message = error
         .and_then(|line| line.split_once(": "))
         .map_or("does not compile", |(_, m)| m);
@@ -173,6 +180,7 @@ fn not_compiled(test: &str, output: &str) -> Failure {
     let place = output
         .lines()
         .find_map(|line| line.trim_start().strip_prefix("--> "));
+    let place = short.map(|(place, _)| place).or(place);
     failure.location = place.and_then(|place| location(place, &Package::default()));
     failure
 }
