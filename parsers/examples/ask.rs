@@ -143,13 +143,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let log = fs::read(&out)?;
     let errors = fs::read(&err).unwrap_or_default();
     let mut files = Vec::new();
-    for entry in fs::read_dir(&events)? {
-        let path = entry?.path();
-        if path.is_file() {
-            let name = path.file_name().unwrap_or_default();
-            files.push((name.to_string_lossy().into_owned(), fs::read(&path)?));
-        }
-    }
+    written(&events, "", &mut files)?;
     for pattern in &asked.collect {
         let parts: Vec<&str> = pattern.split('/').collect();
         collect(&root, &parts, &mut files)?;
@@ -186,6 +180,26 @@ fn context(args: &Args, root: &Path) -> Context {
         command: tool(args.format, &args.command),
         ..Context::rooted(root.to_string_lossy())
     }
+}
+
+/// Every file below the directory of events, named by its path in it: some tools write one
+/// for each test file.
+fn written(
+    dir: &Path,
+    before: &str,
+    files: &mut Vec<(String, Vec<u8>)>,
+) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{before}{name}");
+        if path.is_file() {
+            files.push((name, fs::read(&path)?));
+        } else if path.is_dir() {
+            written(&path, &format!("{name}/"), files)?;
+        }
+    }
+    Ok(())
 }
 
 /// Files below `dir` that match: `*` in a name, `**` for any directories.
@@ -281,8 +295,9 @@ fn save(
         fs::write(case.join("stderr"), neutral(errors))?;
     }
     for (name, bytes) in files {
-        fs::create_dir_all(case.join("files"))?;
-        fs::write(case.join("files").join(name), neutral(bytes))?;
+        let file = case.join("files").join(name);
+        fs::create_dir_all(file.parent().unwrap_or(&case))?;
+        fs::write(file, neutral(bytes))?;
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 
 use crate::cargo::messages;
 use crate::cargo::package::Package;
+use crate::cargo::rerun;
+use crate::cargo::targets::Target;
 use crate::compose;
 use crate::libtest::panic;
 use crate::report::Diagnostic;
@@ -104,6 +106,23 @@ impl Errors {
 
 /// `error: …`, `error[E0308]: …`, `warning: …`.
 fn heading(line: &str) -> Option<Block> {
+    short(line).or_else(|| long(line))
+}
+
+/// `src/lib.rs:3:5: error[E0432]: …`, with `--message-format=short`.
+fn short(line: &str) -> Option<Block> {
+    let at = line.find(": error").or_else(|| line.find(": warning"))?;
+    let (place, rest) = (&line[..at], &line[at + 2..]);
+    let mut parts = place.rsplitn(3, ':');
+    let (column, row, file) = (parts.next()?, parts.next()?, parts.next()?);
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = number(column) && number(row) && file.ends_with(".rs") && !file.contains(": ");
+    let mut block = long(rest).filter(|_| fits)?;
+    block.lines.push(format!("  --> {place}"));
+    Some(block)
+}
+
+fn long(line: &str) -> Option<Block> {
     let (word, rest) = line.split_once(": ")?;
     let (level, code) = match word.split_once('[') {
         Some((level, code)) => (level, Some(code.strip_suffix(']')?.to_owned())),
@@ -173,6 +192,12 @@ fn usage(block: &Block) -> Option<String> {
         "manifest path `",
         "unrecognized subcommand ",
         "a value is required for ",
+        // The test harness's own.
+        "Option '",
+        "Unrecognized option: ",
+        "Argument to option '",
+        "the option `Z` is only accepted",
+        "argument for --",
     ];
     starts
         .iter()
@@ -193,6 +218,10 @@ fn failure(block: &Block, package: &Package) -> Failure {
     failure.location = location;
     failure.code = block.code.clone();
     failure.details = details(block);
+    if failure.location.is_some() {
+        failure.rerun = rerun::target(&package.context, &Target::default());
+        failure.rerun.push("--no-run".to_owned());
+    }
     compose::seal(failure)
 }
 
@@ -483,6 +512,21 @@ As a reminder, you're using offline mode (--offline) which can sometimes cause s
     fn after_the_build_no_text_is_a_build_error() {
         let found = found("error: printed by a test\n --> src/lib.rs:1:1\n", true);
         assert!(found.failures.is_empty());
+    }
+
+    #[test]
+    fn the_short_format_is_read() {
+        let found = found(
+            "src/lib.rs:3:5: error[E0432]: unresolved import `x`\nsrc/lib.rs:2:5: warning: unused import: `y`\nsrc/a.rs:8:20: error: expected `;`\nwarning: `broken` (lib) generated 1 warning\nerror: could not compile `broken` (lib) due to 2 previous errors; 1 warning emitted\n",
+            false,
+        );
+        let ids: Vec<&str> = found
+            .failures
+            .iter()
+            .map(|failure| failure.id.as_str())
+            .collect();
+        assert_eq!(ids, ["src/lib.rs:3:5 E0432", "src/a.rs:8:20"]);
+        assert_eq!(found.warnings.len(), 1);
     }
 
     #[test]

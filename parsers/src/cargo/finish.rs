@@ -253,10 +253,25 @@ impl CargoRun {
                 "the process ended in the middle of its tests".to_owned(),
             ),
         };
-        let id = section.running.clone().unwrap_or_else(|| label.clone());
+        let (culprit, words, said) = match section.culprit {
+            Some((name, words, said)) => (Some(name), Some(words), said),
+            None => (None, None, String::new()),
+        };
+        let running = section.running.or(culprit);
+        let id = running.clone().unwrap_or_else(|| label.clone());
+        let how = match words.filter(|_| kind == FailureKind::Crash) {
+            Some(words) => format!("{how}: {words}"),
+            None => how,
+        };
         let mut failure = compose::failure(id, kind, Phase::Call, how);
-        failure.kind_sure = section.running.is_some();
-        compose.failed(binary::named(failure, &who, section.running.as_deref()));
+        failure.kind_sure = running.is_some();
+        if let Some(name) = running.as_deref().filter(|_| !said.is_empty()) {
+            let told = self.text_failure(current.as_ref(), name, &said);
+            failure.location = told.location;
+            failure.frames = told.frames;
+            failure.details = told.details;
+        }
+        compose.failed(binary::named(failure, &who, running.as_deref()));
     }
 
     fn settle_inline(&mut self, compose: &mut Compose, inline: Inline, end: &End) {

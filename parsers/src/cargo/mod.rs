@@ -302,9 +302,7 @@ impl CargoRun {
         let line = text::clean(&raw);
         // With one thread the name of the test that crashed has no line end of its own.
         if self.reader.is_open()
-            && let Some(at) = line
-                .find("error: test failed, to rerun pass `")
-                .filter(|at| *at > 0)
+            && let Some(at) = glued(&line)
         {
             self.text_line(&line[..at], events);
             self.text_line(&line[at..], events);
@@ -317,6 +315,9 @@ impl CargoRun {
         if !self.reader.in_failures() && self.header(line) {
             return;
         }
+        if !self.reader.is_open() {
+            self.hint(line);
+        }
         let before = self.counts;
         match self.reader.line(line) {
             Said::Began(count, section) => {
@@ -328,7 +329,11 @@ impl CargoRun {
                     total: self.planned,
                 });
             }
-            Said::Result(id, word) => self.result(id, word, events),
+            Said::Results(found) => {
+                for (id, word) in found {
+                    self.result(id, word, events);
+                }
+            }
             Said::Ended(section) => self.section(*section, events),
             Said::Inside => {}
             Said::Outside => {
@@ -510,6 +515,39 @@ impl CargoRun {
         }
     }
 
+    /// `error: test failed, to rerun pass `-p demo --test api``: whose the last section was.
+    fn hint(&mut self, line: &str) {
+        let Some(hinted) = rerun::hinted(line) else {
+            return;
+        };
+        let Some((current, section)) = self.sections.last_mut() else {
+            return;
+        };
+        if section.failed.is_empty() && section.ended {
+            return;
+        }
+        let doctests = hinted.kind == "doc";
+        match current {
+            Some(current)
+                if current.target.package.is_empty() && current.target.kind.is_empty() =>
+            {
+                current.target.package = hinted.package;
+                if !doctests {
+                    current.target.kind = hinted.kind;
+                }
+            }
+            Some(_) => {}
+            // `--quiet` names nothing beforehand.
+            None if !hinted.name.is_empty() => {
+                *current = Some(Current {
+                    target: hinted,
+                    doctests,
+                });
+            }
+            None => {}
+        }
+    }
+
     /// A line of cargo's own text.
     fn error_line(&mut self, line: &str) {
         if self.header(line) {
@@ -524,7 +562,11 @@ impl CargoRun {
     /// `Running unittests src/lib.rs (target/debug/deps/demo-8348)`, `Doc-tests demo`: a
     /// section that was open is over.
     fn header(&mut self, line: &str) -> bool {
-        if line.starts_with("error: test failed, to rerun pass") && self.reader.is_open() {
+        let failed = [
+            "error: test failed, to rerun",
+            "error: doctest failed, to rerun",
+        ];
+        if failed.iter().any(|start| line.starts_with(start)) && self.reader.is_open() {
             let section = self.reader.close();
             self.sections
                 .extend(section.map(|section| (self.current.clone(), section)));
@@ -563,6 +605,20 @@ impl CargoRun {
         self.current = Some(current);
         true
     }
+}
+
+/// Where cargo's own words begin behind the name of a test that never ended.
+fn glued(line: &str) -> Option<usize> {
+    if !line.starts_with("test ") {
+        return None;
+    }
+    let starts = [
+        "error: test failed, to rerun pass `",
+        "     Running ",
+        "   Doc-tests ",
+    ];
+    let at = starts.iter().find_map(|start| line.find(start))?;
+    (line[..at].trim_end().ends_with(" ...")).then_some(at)
 }
 
 /// `process didn't exit successfully: `…` (signal: 11, SIGSEGV: …)`, once tests run.

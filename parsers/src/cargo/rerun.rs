@@ -86,6 +86,36 @@ pub(crate) fn doctest(context: &Context, library: Option<&Target>, id: &str) -> 
     argv
 }
 
+/// The target in cargo's own words about a failed one: `… to rerun pass `-p demo --lib``.
+pub(crate) fn hinted(line: &str) -> Option<Target> {
+    let rest = line.strip_prefix("error: ")?;
+    let (what, rest) = rest.split_once(" failed, to rerun pass `")?;
+    let arguments = rest.split('`').next()?;
+    let mut target = Target::default();
+    let mut words = arguments.split(' ');
+    while let Some(word) = words.next() {
+        match word {
+            "-p" | "--package" => target.package = words.next()?.to_owned(),
+            "--lib" | "--doc" => target.kind = word[2..].to_owned(),
+            "--test" | "--bin" | "--example" | "--bench" => {
+                target.kind = word[2..].to_owned();
+                target.name = words.next()?.to_owned();
+            }
+            _ => return None,
+        }
+    }
+    // A package may be named by its whole specification.
+    if let Some((_, name)) = target.package.rsplit_once('#') {
+        target.package = name.split('@').next().unwrap_or(name).to_owned();
+    }
+    if target.name.is_empty() {
+        target.name = target.package.replace('-', "_");
+    }
+    ["test", "doctest", "bench"]
+        .contains(&what)
+        .then_some(target)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

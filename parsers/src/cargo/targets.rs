@@ -88,7 +88,7 @@ impl Targets {
     /// The same target by all that is known now: cargo's text and its messages come on two
     /// streams, and the text that names a binary may overtake the message that explains it.
     pub fn settled(&self, target: &Target) -> Target {
-        match target.binary.is_empty() {
+        match target.binary.is_empty() || !target.kind.is_empty() {
             true => target.clone(),
             false => self.of(&target.binary),
         }

@@ -3,6 +3,7 @@
 use crate::cargo::package::Package;
 use crate::compose;
 use crate::libtest::backtrace;
+use crate::libtest::crates;
 use crate::libtest::panic;
 use crate::libtest::panic::Panic;
 use crate::libtest::sides;
@@ -28,7 +29,19 @@ pub(crate) fn of(test: &str, output: &str, verdict: Option<&str>, package: &Pack
             return doctest_place(failure, package);
         }
         (None, None) => match decisive {
-            Some(panic) => panicked(test, panic, &output, package),
+            Some(panic) => {
+                let mut failure = panicked(test, panic, &output, package);
+                // The runtime's own last panic: what led to it is in the user's code.
+                if failure.location.is_none()
+                    && panic.message.starts_with("panic in a ")
+                    && let Some(before) = panics
+                        .iter()
+                        .rfind(|before| before.thread == panic.thread && before.start < panic.start)
+                {
+                    place(&mut failure, before, package);
+                }
+                failure
+            }
             None => silent(test, &output),
         },
     };
@@ -37,6 +50,8 @@ pub(crate) fn of(test: &str, output: &str, verdict: Option<&str>, package: &Pack
     if failure.details.is_none() {
         failure.details = text::block(&output[from..], text::DETAILS);
     }
+    let message = decisive.map_or("", |panic| panic.message.as_str());
+    crates::refine(&mut failure, message, &output, package);
     doctest_place(failure, package)
 }
 
@@ -145,7 +160,14 @@ fn silent(test: &str, output: &str) -> Failure {
 
 /// A doctest that does not compile; the compiler's own location is right there.
 fn not_compiled(test: &str, output: &str) -> Failure {
+    // With `--error-format short` the place stands before the level.
+    let short = output.lines().find_map(|line| {
+        let (place, rest) = line.split_once(": error")?;
+        let known = backtrace::file_and_line(place).is_some_and(|(file, _)| file.ends_with(".rs"));
+        known.then_some((place, &line[line.len() - rest.len() - "error".len()..]))
+    });
     let error = output.lines().find(|line| line.starts_with("error"));
+    let error = short.map(|(_, error)| error).or(error);
     let message = error
         .and_then(|line| line.split_once(": "))
         .map_or("does not compile", |(_, m)| m);
@@ -158,6 +180,7 @@ fn not_compiled(test: &str, output: &str) -> Failure {
     let place = output
         .lines()
         .find_map(|line| line.trim_start().strip_prefix("--> "));
+    let place = short.map(|(place, _)| place).or(place);
     failure.location = place.and_then(|place| location(place, &Package::default()));
     failure
 }

@@ -20,6 +20,10 @@ fn standard(message: &str) -> Option<Diff> {
     let left_at = message[..right_at].rfind("\n  left: ")?;
     let left = message[left_at + 9..right_at].trim_end_matches([',', '\n']);
     let right = message[right_at + 9..].trim_end();
+    // similar-asserts goes on with a diff by lines.
+    let right = right
+        .split_once("\n\nDifferences (")
+        .map_or(right, |(right, _)| right);
     // Before Rust 1.73 the sides stood in backticks, and the message behind them.
     if message.starts_with("assertion failed: `(left") {
         let right = right.rsplit_once("`: ").map_or(right, |(side, _)| side);
@@ -35,6 +39,9 @@ fn standard(message: &str) -> Option<Diff> {
 fn pretty(message: &str) -> Option<Diff> {
     if !message.starts_with("assertion failed: `(left") {
         return None;
+    }
+    if let Some((_, both)) = message.split_once("Both sides:\n") {
+        return Some(with_unified(both.trim_end(), both.trim_end()));
     }
     let marker = "Diff < left / right > :\n";
     let body = &message[message.find(marker)? + marker.len()..];

@@ -4,6 +4,7 @@
 //! being believed: the number of tests is announced, the failed ones are named again at the
 //! end, and the last line counts. Only what agrees with these is reported.
 
+use crate::libtest::loose::Loose;
 use std::collections::BTreeMap;
 
 /// The most that is kept of one test's output.
@@ -33,6 +34,8 @@ pub(crate) struct Section {
     pub failed: Vec<(String, String)>,
     /// A test that had begun and not ended, where the text shows it.
     pub running: Option<String>,
+    /// The test that ended the process, how, and what its thread said.
+    pub culprit: Option<(String, &'static str, String)>,
     /// Whether the last line was there.
     pub ended: bool,
     /// What contradicts itself; empty if the section is believed.
@@ -44,8 +47,8 @@ pub(crate) struct Section {
 pub(crate) enum Said {
     /// A section began with so many tests.
     Began(u64, Option<Box<Section>>),
-    /// One test's result.
-    Result(String, Word),
+    /// Results of tests.
+    Results(Vec<(String, Word)>),
     /// A section is over.
     Ended(Box<Section>),
     /// A line within a section.
@@ -59,13 +62,26 @@ struct Open {
     announced: u64,
     results: BTreeMap<String, Word>,
     order: Vec<String>,
-    pending: Option<String>,
+    pending: Option<Pending>,
     blocks: BTreeMap<String, String>,
     block: Option<String>,
     in_failures: bool,
     names: Option<Vec<String>>,
     candidate: Option<Tally>,
     doubled: bool,
+    /// One character a test (`--quiet`): only the failed ones have names.
+    terse: bool,
+    /// What failed tests printed between their name and their result (`--nocapture`).
+    printed: BTreeMap<String, String>,
+    loose: Loose,
+}
+
+/// A test whose name stands before what it prints, and its result behind.
+#[derive(Debug)]
+struct Pending {
+    name: String,
+    output: String,
+    word: Option<Word>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +119,9 @@ impl Reader {
             self.begin(count);
             return Said::Began(count, before.map(Box::new));
         }
+        if line.starts_with("test result: ") {
+            open.settle_pending();
+        }
         if let Some(tally) = open.tally(line) {
             if open.agrees(&tally) || open.explains(&tally) {
                 open.candidate = Some(tally);
@@ -114,9 +133,10 @@ impl Reader {
             open.candidate = Some(tally);
             return Said::Inside;
         }
-        match open.inside(line) {
-            Some((name, word)) => Said::Result(name, word),
-            None => Said::Inside,
+        let found = open.inside(line);
+        match found.is_empty() {
+            true => Said::Inside,
+            false => Said::Results(found),
         }
     }
 
@@ -134,7 +154,13 @@ impl Reader {
 
     /// Whether the section that is open already shows what its failed tests printed.
     pub fn in_failures(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.in_failures)
+        self.open.as_ref().is_some_and(|open| {
+            let over = open
+                .candidate
+                .as_ref()
+                .is_some_and(|tally| open.trusts(tally));
+            open.in_failures && !over
+        })
     }
 
     /// Ends the section that is open, if there is one: the log is over, or something else
@@ -149,48 +175,114 @@ impl Open {
         self.announced == 0 && self.results.is_empty()
     }
 
-    fn inside(&mut self, line: &str) -> Option<(String, Word)> {
-        if self.in_failures {
+    fn inside(&mut self, line: &str) -> Vec<(String, Word)> {
+        let mut found = Vec::new();
+        if self.in_failures && !self.goes_on(line) {
             self.failure_line(line);
-            return None;
+            return found;
         }
-        if line == "failures:" {
+        if line == "failures:" && self.may_end() {
+            found.extend(self.settle_pending());
             self.in_failures = true;
             self.names = None;
-            return None;
+            return found;
         }
-        self.result_line(line)
+        self.result_line(line, &mut found);
+        found
     }
 
-    fn result_line(&mut self, line: &str) -> Option<(String, Word)> {
+    /// A test printed `failures:`, and results still come.
+    fn goes_on(&mut self, line: &str) -> bool {
+        let missing = (self.results.len() as u64) < self.announced;
+        let new = || {
+            let (name, after) = line.strip_prefix("test ")?.split_once(" ... ")?;
+            let known = self.results.contains_key(&bare(name));
+            (word_of(after).is_some() && !known).then_some(())
+        };
+        let on = missing && !self.terse && self.blocks.is_empty() && new().is_some();
+        if on {
+            self.in_failures = false;
+            self.names = None;
+        }
+        on
+    }
+
+    /// Whether all results may be there.
+    fn may_end(&self) -> bool {
+        let open = self.pending.as_ref().is_some_and(|p| p.word.is_none());
+        !open || self.results.len() as u64 + 1 >= self.announced
+    }
+
+    fn result_line(&mut self, line: &str, found: &mut Vec<(String, Word)>) {
         if let Some(rest) = line.strip_prefix("test ")
-            && let Some((name, word)) = rest.rsplit_once(" ... ")
+            && let Some((name, after)) = rest.split_once(" ...")
+            && (after.is_empty() || after.starts_with(' '))
         {
-            let name = bare(name);
-            self.pending = None;
-            return match word_of(word) {
-                Some(word) => self.result(name, word),
+            found.extend(self.settle_pending());
+            let (name, after) = (bare(name), after.trim_start());
+            match word_of(after) {
+                Some(word) => found.extend(self.result(name, word)),
                 None => {
-                    self.pending = Some(name);
-                    None
+                    self.pending = Some(Pending {
+                        name,
+                        output: String::new(),
+                        word: None,
+                    });
+                    self.print(after);
                 }
-            };
+            }
+            self.loose.mark();
+        } else if self.pending.is_some() {
+            self.print(line);
+        } else if let Some((name, dots)) = terse(line) {
+            self.terse |= self.results.is_empty() || name.is_some() || dots;
+            found.extend(name.and_then(|name| self.result(bare(name), Word::Failed)));
+        } else {
+            self.glued(line, found);
+            self.loose.push(line);
         }
-        if let Some(name) = line
-            .strip_prefix("test ")
-            .and_then(|rest| rest.strip_suffix(" ..."))
+    }
+
+    /// The result of a test that printed something stands at the end of what it printed.
+    fn print(&mut self, line: &str) {
+        let Some(pending) = &mut self.pending else {
+            return;
+        };
+        let words = ["ok", "FAILED", "ignored"];
+        let last = words.into_iter().find(|word| line.ends_with(word));
+        pending.word = last.and_then(word_of).or(pending.word);
+        if pending.output.len() < MOST_OUTPUT {
+            pending.output.push_str(line);
+            pending.output.push('\n');
+        }
+        self.loose.push(line);
+    }
+
+    fn settle_pending(&mut self) -> Option<(String, Word)> {
+        // Without a result the test may be the one that was running at the end.
+        let pending = self.pending.take_if(|pending| pending.word.is_some())?;
+        let word = pending.word?;
+        if word == Word::Failed {
+            let output = pending.output.trim_end();
+            let output = output.strip_suffix("FAILED").unwrap_or(output).to_owned();
+            self.printed.insert(pending.name.clone(), output);
+        }
+        self.result(pending.name, word)
+    }
+
+    /// A result behind something that another test printed without a line end.
+    fn glued(&mut self, line: &str, found: &mut Vec<(String, Word)>) {
+        let Some((before, word)) = line.rsplit_once(" ... ") else {
+            return;
+        };
+        if let Some(word) = word_of(word)
+            && let Some((_, name)) = before.rsplit_once("test ")
+            && !name.contains(' ')
+            && !self.results.contains_key(name)
+            && (self.results.len() as u64) < self.announced
         {
-            self.pending = Some(bare(name));
-            return None;
+            found.extend(self.result(name.to_owned(), word));
         }
-        // The result of a test that printed something stands at the end of what it printed.
-        let pending = self.pending.as_ref()?;
-        let last = ["ok", "FAILED", "ignored"]
-            .into_iter()
-            .find(|word| line.ends_with(word))?;
-        let (name, word) = (pending.clone(), word_of(last)?);
-        self.pending = None;
-        self.result(name, word)
     }
 
     fn result(&mut self, name: String, word: Word) -> Option<(String, Word)> {
@@ -215,7 +307,9 @@ impl Open {
                 .or_else(|| rest.strip_suffix(" ----"))
         });
         if let Some(name) = heading.map(bare)
-            && self.results.get(&name) == Some(&Word::Failed)
+            && (self.results.get(&name) == Some(&Word::Failed)
+                || (self.terse && !self.results.contains_key(&name)))
+            && self.blocks.len() < MOST_TESTS
             && !self.blocks.contains_key(&name)
         {
             self.blocks.insert(name.clone(), String::new());
@@ -280,6 +374,26 @@ impl Open {
             && (seen.0 >= tally.passed && seen.1 >= tally.failed && seen.2 >= tally.ignored)
     }
 
+    /// Whether the last line may be believed although result lines are missing: tests that are
+    /// not captured tear them apart, and `--quiet` has none. Each failed test has to be known by
+    /// something besides.
+    fn trusts(&self, tally: &Tally) -> bool {
+        let known = |name: &String| match self.results.get(name) {
+            Some(word) => *word == Word::Failed,
+            None => {
+                self.terse
+                    || self.blocks.contains_key(name)
+                    || self.printed.contains_key(name)
+                    || self.loose.names(name)
+            }
+        };
+        (self.terse || !tally.ok)
+            && tally.passed + tally.failed + tally.ignored == self.announced
+            && tally.names.len() as u64 == tally.failed
+            && tally.ok == (tally.failed == 0)
+            && tally.names.iter().all(known)
+    }
+
     fn with(&self, word: Word) -> Vec<String> {
         let has = |name: &&String| self.results.get(*name) == Some(&word);
         self.order.iter().filter(has).cloned().collect()
@@ -291,6 +405,7 @@ impl Open {
     }
 
     fn close(mut self) -> Section {
+        self.settle_pending();
         let mut faults = Vec::new();
         let mut counts = self.seen();
         let mut filtered = 0;
@@ -299,7 +414,15 @@ impl Open {
             Some(tally) => {
                 filtered = tally.filtered;
                 if !self.agrees(&tally) {
-                    if !self.explains(&tally) {
+                    if self.explains(&tally) {
+                        // Result lines beyond it were printed.
+                    } else if self.trusts(&tally) {
+                        for name in &tally.names {
+                            if !failed.contains(name) {
+                                failed.push(name.clone());
+                            }
+                        }
+                    } else {
                         faults.push("the result lines disagree with the last line".to_owned());
                     }
                     counts = (tally.passed, tally.failed, tally.ignored);
@@ -308,13 +431,38 @@ impl Open {
             }
             None => faults.push("the last line is missing".to_owned()),
         }
+        let culprit = self.loose.culprit().map(|(name, how)| {
+            let said = self.loose.of(&name);
+            (name, how, said)
+        });
         let ended = !faults.iter().any(|fault| fault.contains("missing"));
         let mut blocks = std::mem::take(&mut self.blocks);
+        let silent = |name: &&String| {
+            !blocks.contains_key(*name)
+                && !self.printed.contains_key(*name)
+                && !self.loose.speaks(name)
+        };
+        // A test that fails without a panic has returned an error.
+        let silent: Vec<String> = failed.iter().filter(silent).cloned().collect();
+        let mut errors = self.loose.errors(silent.len()).into_iter();
         let failed = failed
             .into_iter()
             .map(|name| {
-                let output = blocks.remove(&name).unwrap_or_default();
-                let output = without_names(&output, &self.order);
+                let output = match (blocks.remove(&name), self.printed.remove(&name)) {
+                    (Some(block), None) => {
+                        let block = without_names(&block, &self.order);
+                        match block.contains(" panicked at ") {
+                            true => block,
+                            false => self.loose.of(&name) + &block,
+                        }
+                    }
+                    (Some(block), Some(printed)) => {
+                        format!("{printed}\n{}", without_names(&block, &self.order))
+                    }
+                    (None, Some(printed)) => printed,
+                    (None, None) if silent.contains(&name) => errors.next().unwrap_or_default(),
+                    (None, None) => self.loose.of(&name),
+                };
                 (name, output)
             })
             .collect();
@@ -322,11 +470,28 @@ impl Open {
             counts,
             filtered,
             failed,
-            running: self.pending,
+            culprit: culprit.filter(|_| !ended),
+            running: self.pending.map(|pending| pending.name),
             ended,
             faults,
         }
     }
+}
+
+/// `tests::a --- FAILED`, or a line of dots (`..F.i 5/29`) and `true`.
+fn terse(line: &str) -> Option<(Option<&str>, bool)> {
+    if let Some(name) = line.strip_suffix(" --- FAILED") {
+        return Some((Some(name), false));
+    }
+    let (dots, count) = line.split_once(' ').unwrap_or((line, ""));
+    let counted = count.is_empty()
+        || count.split_once('/').is_some_and(|(done, all)| {
+            [done, all]
+                .iter()
+                .all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+        });
+    let all = !dots.is_empty() && dots.bytes().all(|byte| b".iFtb".contains(&byte));
+    (all && counted).then_some((None, true))
 }
 
 /// The last block runs into the list of names: cuts the list off.

@@ -31,11 +31,14 @@ impl NextestRun {
         }
         let mut compose = Compose::new();
         let tested = self.reader.began || !self.tests.is_empty();
+        let reported = self.xml.is_some() && !tested;
         if tested {
             self.build.is_built();
         }
         self.build.settle_build(&mut compose);
-        let source = if self.tests.is_empty() {
+        let source = if reported {
+            Source::Report
+        } else if self.tests.is_empty() {
             Source::Text
         } else {
             Source::Events
@@ -53,7 +56,7 @@ impl NextestRun {
             compose.failed(compose::seal(failure));
         }
         self.settle_running(&mut compose, &end);
-        self.settle_end(&mut compose, &end, tested);
+        self.settle_end(&mut compose, &end, tested, reported);
         compose.finish("nextest", source, &end)
     }
 
@@ -80,6 +83,11 @@ impl NextestRun {
             failed = failed.max(summary.failed);
             skipped = summary.skipped;
             compose.counts.flaky = summary.flaky;
+        }
+        if let Some(read) = xml.filter(|_| self.reader.summary.is_none() && self.tests.is_empty()) {
+            // The file alone.
+            passed = read.passed;
+            skipped = read.skipped;
         }
         let mut failures = self.failures(xml);
         for (id, target) in xml.map(|read| read.silent.clone()).unwrap_or_default() {
@@ -120,12 +128,8 @@ impl NextestRun {
                 .collect();
         }
         if self.failed.is_empty() {
-            let shown = std::mem::take(&mut self.reader.shown);
-            return shown
-                .into_values()
-                .filter(|shown| !shown.word.is_empty())
-                .map(|shown| self.shown(&shown))
-                .collect();
+            let shown = self.reader.failed();
+            return shown.iter().map(|shown| self.shown(shown)).collect();
         }
         let words = &self.reader.shown;
         let word_of = |failure: &Failure| {
@@ -151,7 +155,13 @@ impl NextestRun {
     }
 
     fn shown(&self, shown: &Shown) -> Failure {
-        let output = junit::without_harness(&shown.output);
+        let mut output = junit::without_harness(&shown.output);
+        if !shown.errors.trim().is_empty() {
+            // What the harness adds stands at the end.
+            let notes = output.find("\nnote: ").unwrap_or(output.len());
+            let errors = shown.errors.trim_end();
+            output.insert_str(notes, &format!("\n{errors}\n"));
+        }
         let failure = failed(&shown.name, target(&shown.binary), &output, &self.context);
         with_word(failure, &shown.word)
     }
@@ -187,7 +197,7 @@ impl NextestRun {
         }
     }
 
-    fn settle_end(&mut self, compose: &mut Compose, end: &End, tested: bool) {
+    fn settle_end(&mut self, compose: &mut Compose, end: &End, tested: bool, reported: bool) {
         if tested && self.reader.summary.is_none() {
             compose.incomplete(Note::new("no_end", "nextest's summary is missing"));
         }
@@ -196,7 +206,7 @@ impl NextestRun {
             compose.outcome(Outcome::NoTests);
             return;
         }
-        if !tested && end.exit.is_none() && !compose.has_fault() {
+        if !tested && !reported && end.exit.is_none() && !compose.has_fault() {
             compose.incomplete(Note::new(
                 "nothing_read",
                 "the log holds no result that is known",

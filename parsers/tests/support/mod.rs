@@ -70,10 +70,8 @@ impl Recording {
                 .into_owned()
         };
         let case = fs::read(dir.join("case.json")).expect("case.json");
-        let files = entries(&dir.join("files"))
-            .into_iter()
-            .map(|path| (last(&path), fs::read(&path).expect("a file")))
-            .collect();
+        let mut files = Vec::new();
+        files_below(&dir.join("files"), "", &mut files);
         Recording {
             name: format!("{}/{}", last(format), last(&dir)),
             case: serde_json::from_slice(&case).expect("a valid case.json"),
@@ -116,6 +114,18 @@ impl Recording {
             exit,
             interrupted: false,
         })
+    }
+}
+
+/// The files below a directory, named by their paths in it.
+fn files_below(dir: &Path, before: &str, files: &mut Vec<(String, Vec<u8>)>) {
+    for path in entries(dir) {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let name = format!("{before}{name}");
+        match path.is_dir() {
+            true => files_below(&path, &format!("{name}/"), files),
+            false => files.push((name, fs::read(&path).expect("a file"))),
+        }
     }
 }
 
