@@ -1,0 +1,2 @@
+//! What gcc, clang, ld, CMake, make and ninja really print.
+

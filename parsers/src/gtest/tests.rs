@@ -1,0 +1,2 @@
+//! What GoogleTest really prints.
+
