@@ -117,7 +117,13 @@ pub(crate) fn of_running(
     places: &Places,
     context: &Context,
 ) -> Failure {
-    let own = [case.output.as_str(), output].join("\n");
+    // What it said last stands below its last failed assertion.
+    let blocks = case.blocks.iter().map(|block| block.text.as_str());
+    let own: Vec<&str> = std::iter::once(case.output.as_str())
+        .chain(blocks)
+        .chain([output])
+        .collect();
+    let own = own.join("\n");
     let words = crash::words(&own, context)
         .filter(|words| kind == FailureKind::Crash && !words.harmless);
     let message = match &words {

@@ -15,10 +15,12 @@ pub(crate) mod failure;
 pub(crate) mod program;
 pub(crate) mod text;
 
-mod ask;
-mod merge;
-mod settle;
+pub(crate) mod merge;
+pub(crate) mod settle;
 
+mod ask;
+
+pub(crate) use ask::environment;
 pub(crate) use ask::request;
 pub(crate) use ask::rerun;
 pub(crate) use ask::tool;

@@ -75,9 +75,14 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// How many tests failed; the ones outside of tests count as one each.
-    pub fn failures(&self) -> u64 {
-        self.failed.len() as u64 + self.more + self.outside.len() as u64
+    /// Whether anything failed in it, or it did not come to its end.
+    pub fn has_failures(&self) -> bool {
+        !self.failed.is_empty() || !self.outside.is_empty() || self.running.is_some()
+    }
+
+    /// Whether there is anything of a run of tests in it.
+    pub fn is_any(&self) -> bool {
+        self.announced.is_some() || self.started > 0 || self.has_failures()
     }
 
     /// The ids of the tests that failed.

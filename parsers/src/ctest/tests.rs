@@ -1,0 +1,2 @@
+//! What CTest really prints.
+
