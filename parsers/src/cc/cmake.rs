@@ -144,12 +144,18 @@ impl Block {
         if !self.first.is_empty() {
             return self.first.clone();
         }
-        let text = self.lines.iter().skip(1).map(|line| line.trim());
-        let text = text.skip_while(|line| line.is_empty());
-        let paragraph: Vec<&str> = text
-            .take_while(|line| !line.is_empty() && !line.starts_with("Call Stack"))
-            .collect();
-        paragraph.join(" ")
+        let mut words: Vec<&str> = Vec::new();
+        for line in self.lines.iter().skip(1).map(|line| line.trim()) {
+            // A paragraph that ends with a colon goes on in the next one.
+            let done = words.last().is_some_and(|last| !last.ends_with(':'));
+            if line.starts_with("Call Stack") || (line.is_empty() && done) {
+                break;
+            }
+            if !line.is_empty() {
+                words.push(line);
+            }
+        }
+        words.join(" ")
     }
 }
 

@@ -94,9 +94,10 @@ impl Link {
         context: &Context,
     ) -> Failure {
         let at = location(place, places, context);
+        let short = message.split("; ").next().unwrap_or(message);
         let id = match &at {
-            Some(at) => format!("{} {message}", super::message::id(at, None)),
-            None => message.to_owned(),
+            Some(at) => format!("{} {short}", super::message::id(at, None)),
+            None => short.to_owned(),
         };
         let id = text::cut(&id, text::MESSAGE);
         let mut failure = compose::failure(id, FailureKind::CompileError, Phase::Build, message);

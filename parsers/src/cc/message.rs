@@ -41,8 +41,10 @@ pub(crate) struct Message {
     code: Option<String>,
     text: String,
     lines: Vec<String>,
-    /// Places that lead to it, innermost first: instantiations, inclusions.
+    /// The templates that want it, innermost first.
     via: Vec<At>,
+    /// The files that include it, innermost first.
+    included: Vec<At>,
     suggestion: Option<String>,
 }
 
@@ -52,6 +54,7 @@ pub(crate) struct Open {
     message: Option<Message>,
     context: Vec<String>,
     via: Vec<At>,
+    included: Vec<At>,
     caret: bool,
 }
 
@@ -69,17 +72,21 @@ impl Open {
             message.lines.append(&mut self.context);
             message.lines.push(line.to_owned());
             message.via.append(&mut self.via);
+            message.included.append(&mut self.included);
             message.suggestion = meant(&message.text);
             self.caret = false;
             self.message = Some(message);
             return before;
         }
-        if let Some(via) = context(line) {
+        if let Some((via, included)) = context(line) {
             // The context of a note stands below its error: a candidate's header, say.
             let before = self.take_message();
             if self.context.len() < MOST_CONTEXT {
                 self.context.push(line.to_owned());
-                self.via.extend(via);
+                match included {
+                    true => self.included.extend(via),
+                    false => self.via.extend(via),
+                }
             }
             return before;
         }
@@ -88,20 +95,23 @@ impl Open {
                 message.take(line, &mut self.caret);
                 return None;
             }
-            self.context.clear();
-            self.via.clear();
+            self.forget();
             return self.take_message();
         }
-        self.context.clear();
-        self.via.clear();
+        self.forget();
         None
     }
 
     /// Whatever is open.
     pub fn take(&mut self) -> Option<Message> {
+        self.forget();
+        self.take_message()
+    }
+
+    fn forget(&mut self) {
         self.context.clear();
         self.via.clear();
-        self.take_message()
+        self.included.clear();
     }
 
     fn take_message(&mut self) -> Option<Message> {
@@ -111,14 +121,14 @@ impl Open {
 }
 
 /// A line that says which file includes, which function holds, or which template instantiates
-/// what comes; the places in it.
-fn context(line: &str) -> Option<Vec<At>> {
+/// what comes; the places in it, and whether they include.
+fn context(line: &str) -> Option<(Vec<At>, bool)> {
     let bare = line.trim_start();
     if let Some(rest) = bare
         .strip_prefix("In file included from ")
         .or_else(|| bare.strip_prefix("from ").filter(|_| line.starts_with("    ")))
     {
-        return Some(at_start(rest).into_iter().collect());
+        return Some((at_start(rest).into_iter().collect(), true));
     }
     if let Some((_, _, _, rest)) = place::split(line) {
         let rest = rest.trim_start();
@@ -128,7 +138,7 @@ fn context(line: &str) -> Option<Vec<At>> {
             || rest.contains("requested here")
             || rest.starts_with("in ‘constexpr’ expansion of")
             || rest.starts_with("in 'constexpr' expansion of");
-        return via.then(|| at_start(line).into_iter().collect());
+        return via.then(|| (at_start_of(line).into_iter().collect(), false));
     }
     let (file, rest) = bare.split_once(": ")?;
     let inside = [
@@ -145,7 +155,7 @@ fn context(line: &str) -> Option<Vec<At>> {
         "At top level:",
     ];
     let holds = line.ends_with(':') && !file.contains(' ');
-    (holds && inside.iter().any(|words| rest.starts_with(words))).then(Vec::new)
+    (holds && inside.iter().any(|words| rest.starts_with(words))).then(|| (Vec::new(), false))
 }
 
 /// `file:line:col` at the start, whatever follows.
@@ -190,6 +200,7 @@ fn head(line: &str) -> Option<Message> {
         text,
         lines: Vec::new(),
         via: Vec::new(),
+        included: Vec::new(),
         suggestion: None,
     })
 }
@@ -352,7 +363,8 @@ impl Message {
         failure.code.clone_from(&self.code);
         failure.suggestion.clone_from(&self.suggestion);
         failure.details = text::block(&self.lines.join("\n"), text::DETAILS);
-        let via = self.via.iter().map(|at| at.location(places, context));
+        let via = self.via.iter().chain(&self.included);
+        let via = via.map(|at| at.location(places, context));
         let all: Vec<Location> = at.iter().cloned().chain(via).collect();
         if all.len() > 1 {
             failure.frames = all.iter().map(|at| frame(at, context)).collect();

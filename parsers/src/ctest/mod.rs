@@ -56,6 +56,7 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
         tail: Tail::default(),
         error_tail: Tail::default(),
         unknown_argument: None,
+        pasted: false,
         required: None,
     })
 }
@@ -77,6 +78,8 @@ struct CtestRun {
     tail: Tail,
     error_tail: Tail,
     unknown_argument: Option<String>,
+    /// A log was given, perhaps an empty one: report files may be all there is.
+    pasted: bool,
     /// What a test could not run for; CTest does not name the test there.
     required: Option<String>,
 }
@@ -151,7 +154,8 @@ impl CtestRun {
     }
 
     fn unknown(&mut self, seen: &Seen<'_>) {
-        let words: [&[u8]; 3] = [
+        let words: [&[u8]; 4] = [
+            b"Failed to change working directory to ",
             b"CMake Error: Unknown argument",
             b"Unknown argument",
             b"CMake Error: Unrecognized",
@@ -199,7 +203,11 @@ impl Adapter for CtestRun {
                 self.errors(bytes);
                 Vec::new()
             }
-            Stream::Stdout | Stream::Log => self.output(bytes),
+            Stream::Stdout => self.output(bytes),
+            Stream::Log => {
+                self.pasted = true;
+                self.output(bytes)
+            }
         }
     }
 

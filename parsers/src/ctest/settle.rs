@@ -94,6 +94,9 @@ pub(crate) fn report(mut run: CtestRun, end: &End) -> Report {
         true => settle.of_text(&mut compose, sessions),
         false => settle.of_files(order),
     };
+    if !text && source == Source::Report && !run.pasted {
+        compose.incomplete(Note::new("no_end", "CTest printed nothing of its tests"));
+    }
     settle.tests(&mut compose, ones);
     settle.exit(&mut compose, began);
     compose.finish("ctest", source, end)

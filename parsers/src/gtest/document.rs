@@ -1,7 +1,7 @@
 //! GoogleTest's report files, JSON and XML.
 //!
 //! GoogleTest 1.12 forgets a comma in its JSON before the environment's failures; it is put
-//! back. A suite's own failures are in neither file: only the text has them.
+//! back, and text that is not ASCII, which it writes byte by byte, is made readable. A suite's own failures are in neither file: only the text has them.
 
 use crate::gtest::block::Block;
 use crate::gtest::program::Case;
@@ -124,6 +124,17 @@ fn json(text: &str) -> Read {
     }
 }
 
+/// GoogleTest writes each byte above 127 as `\u00XX`: the bytes together are UTF-8.
+fn readable(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_owned();
+    }
+    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_else(|| text.to_owned())
+}
+
 /// The text with a comma between each `}` and the `{` after it, outside of strings.
 fn with_commas(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
@@ -168,7 +179,7 @@ fn program(
             .failures
             .iter()
             .take(MOST_BLOCKS)
-            .map(|failed| Block::of_report(&failed.failure))
+            .map(|failed| Block::of_report(&readable(&failed.failure)))
             .collect();
         if test.name.is_empty() {
             outside(&mut program, suite, blocks);

@@ -66,6 +66,8 @@ struct GtestRun {
     error_tail: Tail,
     /// The bytes came live, so the files were asked for.
     live: bool,
+    /// A log was given, perhaps an empty one: report files may be all there is.
+    pasted: bool,
 }
 
 /// A report file that somebody gives as the log.
@@ -120,6 +122,7 @@ impl GtestRun {
             tail: Tail::of(64 * 1024),
             error_tail: Tail::of(64 * 1024),
             live: false,
+            pasted: false,
         }
     }
 
@@ -192,7 +195,10 @@ impl Adapter for GtestRun {
                 self.live = true;
                 self.output(bytes);
             }
-            Stream::Log => self.output(bytes),
+            Stream::Log => {
+                self.pasted = true;
+                self.output(bytes);
+            }
         }
         self.events()
     }

@@ -62,7 +62,7 @@ pub(crate) fn report(mut run: GtestRun, end: &End) -> Report {
     };
     settle.programs(&mut compose, &programs);
     let incomplete_text = text_began && !text_ended;
-    if incomplete_text || (source == Source::Report && run.live && !text_began) {
+    if incomplete_text || (source == Source::Report && !run.pasted && !text_began) {
         compose.complete = false;
     }
     if run.live && tests_began && !asked && text_ended && !settle.refuses_json() {

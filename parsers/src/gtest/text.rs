@@ -520,6 +520,11 @@ impl Told {
         self.in_block = true;
         self.skipping = skipped;
         if skipped {
+            // In a brief run a skipped test has no end; what failed before was its suite's.
+            if self.program.announced.is_none() && self.open.is_none() && !self.loose.is_empty() {
+                let blocks = std::mem::take(&mut self.loose);
+                self.outside(None, false, blocks);
+            }
             return;
         }
         // The place may stand behind what was printed without a line end.
@@ -567,9 +572,13 @@ impl Told {
             Some(_) => self.suite_ran > 0,
             None => self.tear_down || self.program.started > 0,
         };
+        self.outside(self.suite.clone(), after, blocks);
+    }
+
+    fn outside(&mut self, suite: Option<String>, after: bool, blocks: Vec<Block>) {
         if self.program.outside.len() < 1000 {
             self.program.outside.push(Outside {
-                suite: self.suite.clone(),
+                suite,
                 after,
                 blocks,
             });
