@@ -46,7 +46,8 @@ impl Block {
             Some(rest) => (true, rest),
             None => (
                 false,
-                rest.strip_prefix("Warning").or_else(|| rest.strip_prefix("Deprecation Warning"))?,
+                rest.strip_prefix("Warning")
+                    .or_else(|| rest.strip_prefix("Deprecation Warning"))?,
             ),
         };
         let rest = rest.strip_prefix(" (dev)").unwrap_or(rest);
@@ -99,7 +100,10 @@ impl Block {
         if message.is_empty() {
             return Said::Nothing;
         }
-        let at = self.at.as_ref().map(|(file, line)| location(file, *line, context));
+        let at = self
+            .at
+            .as_ref()
+            .map(|(file, line)| location(file, *line, context));
         if !self.error {
             return Said::Warning(Diagnostic {
                 level: "warning".to_owned(),
@@ -109,20 +113,27 @@ impl Block {
             });
         }
         // What CMake says when it gives up because of what it has already said.
-        if message.starts_with("Error processing file") || message.starts_with("Problem processing arguments") {
+        if message.starts_with("Error processing file")
+            || message.starts_with("Problem processing arguments")
+        {
             return Said::Nothing;
         }
-        let stack = self.stack.iter().map(|(file, line, _)| location(file, *line, context));
+        let stack = self
+            .stack
+            .iter()
+            .map(|(file, line, _)| location(file, *line, context));
         let all: Vec<Location> = at.iter().cloned().chain(stack).collect();
         let command = self.command.as_deref();
-        let id = at.as_ref().map_or_else(
-            || "CMake".to_owned(),
-            |at| super::message::id(at, command),
-        );
+        let id = at
+            .as_ref()
+            .map_or_else(|| "CMake".to_owned(), |at| super::message::id(at, command));
         let mut failure = compose::failure(id, FailureKind::CompileError, Phase::Build, &message);
         failure.code = self.command.clone();
-        let functions = std::iter::once(self.command.clone())
-            .chain(self.stack.iter().map(|(_, _, command)| Some(command.clone())));
+        let functions = std::iter::once(self.command.clone()).chain(
+            self.stack
+                .iter()
+                .map(|(_, _, command)| Some(command.clone())),
+        );
         if all.len() > 1 {
             let frames = all.iter().zip(functions).map(|(at, function)| Frame {
                 file: at.file.clone(),
@@ -166,8 +177,7 @@ fn called(text: &str) -> Option<(String, u32, String)> {
     let command = command.strip_suffix(')')?;
     let (file, number) = place.rsplit_once(':')?;
     let (number, rest) = place::digits(number);
-    (rest.is_empty() && !file.is_empty())
-        .then_some((file.to_owned(), number?, command.to_owned()))
+    (rest.is_empty() && !file.is_empty()).then_some((file.to_owned(), number?, command.to_owned()))
 }
 
 fn location(file: &str, line: u32, context: &Context) -> Location {

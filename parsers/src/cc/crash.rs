@@ -7,9 +7,19 @@ use crate::report::Failure;
 use crate::report::Frame;
 use crate::report::Location;
 use crate::text;
+use regex::Regex;
+use std::sync::LazyLock;
 
 /// More frames than this are not kept.
 const MOST_FRAMES: usize = 60;
+
+/// What every such line has: a cheap look before the others.
+static SIGNS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"Sanitizer|runtime error: |Assertion |terminate called |libc\+\+abi|pure virtual method|Check failed: |\*\*\* |free\(\)|double free|munmap_chunk|malloc|realloc|corrupted size|Segmentation fault|Aborted|Bus error|Illegal instruction|Floating point exception",
+    )
+    .expect("a constant pattern")
+});
 
 /// Why a program died, as it says itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,9 +51,15 @@ impl Words {
 /// The first thing in a text that says why its program died; a sanitizer's report says the
 /// most, a remark that lets the program go on the least.
 pub(crate) fn words(text: &str, context: &Context) -> Option<Words> {
+    if !SIGNS.is_match(text) {
+        return None;
+    }
     let lines: Vec<&str> = text.lines().collect();
     let mut found: Option<Words> = None;
     for (at, line) in lines.iter().enumerate() {
+        if !SIGNS.is_match(line) {
+            continue;
+        }
         let words = sanitizer(line, &lines[at + 1..], context)
             .or_else(|| undefined(line, &lines[at + 1..], context))
             .or_else(|| assertion(line, context))
@@ -96,7 +112,10 @@ fn undefined(line: &str, below: &[&str], context: &Context) -> Option<Words> {
     let (file, number, column, rest) = place::split(line)?;
     let message = rest.trim_start().strip_prefix("runtime error: ")?;
     let mut frames = Vec::new();
-    if below.first().is_some_and(|line| line.trim_start().starts_with("#0 ")) {
+    if below
+        .first()
+        .is_some_and(|line| line.trim_start().starts_with("#0 "))
+    {
         frames = stack(below, context);
     }
     Some(Words {
@@ -125,9 +144,8 @@ fn assertion(line: &str, context: &Context) -> Option<Words> {
         .split_once(": ")
         .filter(|(program, _)| place::split(&format!("{program}:")).is_none())
         .map_or(before, |(_, place)| place);
-    let location = place::split(place).and_then(|(file, number, column, _)| {
-        user_place(file.trim(), number, column, context)
-    });
+    let location = place::split(place)
+        .and_then(|(file, number, column, _)| user_place(file.trim(), number, column, context));
     Some(Words {
         message: text::one_line(line[at + 2..].trim()),
         location,
@@ -199,10 +217,17 @@ fn complaint(line: &str) -> Option<Words> {
         "corrupted size vs. prev_size",
         "malloc_consolidate(): ",
     ];
-    let shell = ["Segmentation fault", "Aborted", "Bus error", "Illegal instruction", "Floating point exception"];
-    let dumped = shell
-        .iter()
-        .any(|word| bare == *word || bare == format!("{word} (core dumped)"));
+    let shell = [
+        "Segmentation fault",
+        "Aborted",
+        "Bus error",
+        "Illegal instruction",
+        "Floating point exception",
+    ];
+    let dumped = shell.iter().any(|word| {
+        bare.strip_prefix(word)
+            .is_some_and(|rest| matches!(rest, "" | " (core dumped)"))
+    });
     let found = starts.iter().any(|start| bare.starts_with(start)) || dumped;
     found.then(|| Words {
         message: text::one_line(bare),
@@ -257,7 +282,13 @@ fn frame(line: &str, context: &Context) -> Option<Frame> {
 
 /// A library's own sources are named relative to where it was built.
 fn is_own(file: &str, context: &Context) -> bool {
-    let foreign = ["libsanitizer/", "sysdeps/", "csu/", "googletest/src/", "googlemock/src/"];
+    let foreign = [
+        "libsanitizer/",
+        "sysdeps/",
+        "csu/",
+        "googletest/src/",
+        "googlemock/src/",
+    ];
     context.is_user(file) && !foreign.iter().any(|part| file.contains(part))
 }
 

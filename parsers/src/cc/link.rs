@@ -78,7 +78,8 @@ impl Link {
         let (message, lines) = self.lld.take()?;
         let named = lines.iter().find_map(|line| {
             let rest = line.strip_prefix(">>> referenced by ")?;
-            rest.rsplit_once(" (").map_or(Some(rest), |(_, place)| place.strip_suffix(')'))
+            rest.rsplit_once(" (")
+                .map_or(Some(rest), |(_, place)| place.strip_suffix(')'))
         });
         let mut failure = self.failure(named.unwrap_or(""), &message, "", places, context);
         failure.details = text::block(&lines.join("\n"), text::DETAILS);
@@ -127,7 +128,9 @@ fn without_program(line: &str) -> &str {
 fn lld(line: &str) -> Option<&str> {
     let (program, rest) = line.split_once(": error: ")?;
     let base = program.rsplit('/').next().unwrap_or(program);
-    ["ld.lld", "lld", "mold", "ld64.lld", "wasm-ld"].contains(&base).then_some(rest)
+    ["ld.lld", "lld", "mold", "ld64.lld", "wasm-ld"]
+        .contains(&base)
+        .then_some(rest)
 }
 
 /// The place and the message of one of ld's own problems.
@@ -164,6 +167,8 @@ fn location(place: &str, places: &Places, context: &Context) -> Option<Location>
         return Some(places.location(file, Some(line), column, context));
     }
     let file = place.split(":(").next().unwrap_or("");
-    let source = file.rsplit_once('.').is_some_and(|(_, end)| !matches!(end, "o" | "a" | "so"));
+    let source = file
+        .rsplit_once('.')
+        .is_some_and(|(_, end)| !matches!(end, "o" | "a" | "so"));
     (source && !file.is_empty()).then(|| places.location(file, None, None, context))
 }

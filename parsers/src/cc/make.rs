@@ -61,8 +61,10 @@ fn is_make(line: &str) -> bool {
     let program = line.split(':').next().unwrap_or("");
     let base = program.rsplit('/').next().unwrap_or(program);
     let base = base.split('[').next().unwrap_or(base);
-    matches!(base, "make" | "gmake" | "mingw32-make" | "Makefile" | "GNUmakefile" | "makefile")
-        || base.ends_with(".mk")
+    matches!(
+        base,
+        "make" | "gmake" | "mingw32-make" | "Makefile" | "GNUmakefile" | "makefile"
+    ) || base.ends_with(".mk")
         || base.ends_with(".make")
 }
 
@@ -71,7 +73,9 @@ fn parts(said: &str, context: &Context) -> (Option<Location>, String) {
     let Some((before, message)) = said.split_once("*** ") else {
         return (None, said.to_owned());
     };
-    let place = message.strip_prefix('[').and_then(|rest| rest.split(": ").next());
+    let place = message
+        .strip_prefix('[')
+        .and_then(|rest| rest.split(": ").next());
     for place in [before.trim_end(), place.unwrap_or("")] {
         if let Some((file, line, column, _)) = place::split(&format!("{place}:")) {
             let at = Location {

@@ -124,14 +124,17 @@ impl Open {
 /// what comes; the places in it, and whether they include.
 fn context(line: &str) -> Option<(Vec<At>, bool)> {
     let bare = line.trim_start();
-    if let Some(rest) = bare
-        .strip_prefix("In file included from ")
-        .or_else(|| bare.strip_prefix("from ").filter(|_| line.starts_with("    ")))
-    {
+    if let Some(rest) = bare.strip_prefix("In file included from ").or_else(|| {
+        bare.strip_prefix("from ")
+            .filter(|_| line.starts_with("    "))
+    }) {
         return Some((at_start(rest).into_iter().collect(), true));
     }
     if let Some((_, _, _, rest)) = place::split(line) {
         let rest = rest.trim_start();
+        if rest.starts_with("note: ") {
+            return None;
+        }
         let via = rest.starts_with("required from")
             || rest.starts_with("required by")
             || rest.starts_with("recursively required")
@@ -206,7 +209,10 @@ fn head(line: &str) -> Option<Message> {
 }
 
 fn is_file(file: &str) -> bool {
-    !file.is_empty() && file.len() < 1000 && !file.starts_with([' ', '\t', '[', '('])
+    !file.is_empty()
+        && file.len() < 1000
+        && !file.contains("://")
+        && !file.starts_with([' ', '\t', '[', '('])
 }
 
 /// `cc1plus: all warnings being treated as errors`, `clang: error: no input files`.
@@ -215,9 +221,31 @@ fn tool(line: &str) -> Option<(&str, &str)> {
     let base = tool.rsplit('/').next().unwrap_or(tool);
     let bare = base.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
     let known = [
-        "gcc", "g++", "cc", "c++", "clang", "clang++", "cc1", "cc1plus", "collect2", "cpp", "as",
-        "ld.lld", "lld", "mold", "lto1", "lto-wrapper", "clang-cl", "ar", "c89", "c99", "nvcc",
-        "emcc", "em++", "x86_64-linux-gnu-g++", "x86_64-linux-gnu-gcc",
+        "gcc",
+        "g++",
+        "cc",
+        "c++",
+        "clang",
+        "clang++",
+        "cc1",
+        "cc1plus",
+        "collect2",
+        "cpp",
+        "as",
+        "ld.lld",
+        "lld",
+        "mold",
+        "lto1",
+        "lto-wrapper",
+        "clang-cl",
+        "ar",
+        "c89",
+        "c99",
+        "nvcc",
+        "emcc",
+        "em++",
+        "x86_64-linux-gnu-g++",
+        "x86_64-linux-gnu-gcc",
     ];
     (known.contains(&base) || known.contains(&bare)).then_some((base, rest))
 }
@@ -268,9 +296,28 @@ fn belongs(line: &str) -> bool {
 /// What make, ninja, cmake and the drivers say between messages.
 fn is_ours(line: &str) -> bool {
     let starts = [
-        "make", "gmake", "ninja", "[", "FAILED: ", "-- ", "compilation terminated", "cc1",
-        "collect2", "/usr/bin/", "CMake ", "Test project", "Internal ctest", "Scanning ",
-        "Consolidate ", "Built target", "Running ", "g++", "gcc", "c++ ", "cc ", "clang",
+        "make",
+        "gmake",
+        "ninja",
+        "[",
+        "FAILED: ",
+        "-- ",
+        "compilation terminated",
+        "cc1",
+        "collect2",
+        "/usr/bin/",
+        "CMake ",
+        "Test project",
+        "Internal ctest",
+        "Scanning ",
+        "Consolidate ",
+        "Built target",
+        "Running ",
+        "g++",
+        "gcc",
+        "c++ ",
+        "cc ",
+        "clang",
     ];
     starts.iter().any(|start| line.starts_with(start))
         || line.ends_with(" generated.")
@@ -279,7 +326,9 @@ fn is_ours(line: &str) -> bool {
 
 /// `; did you mean ‘empty’?`
 fn meant(text: &str) -> Option<String> {
-    let at = text.find("did you mean").or_else(|| text.find("did you forget"))?;
+    let at = text
+        .find("did you mean")
+        .or_else(|| text.find("did you forget"))?;
     Some(text::cut(text[at..].trim(), text::MESSAGE))
 }
 
@@ -303,7 +352,8 @@ impl Message {
             return;
         }
         let gutter = line.split_once('|').filter(|(left, _)| {
-            left.chars().all(|c| c.is_ascii_digit() || c == ' ' || c == '+')
+            left.chars()
+                .all(|c| c.is_ascii_digit() || c == ' ' || c == '+')
         });
         let shown = gutter.map_or(line, |(_, shown)| shown);
         // `+++ |+#include <cstdio>` is a whole line to be added.
@@ -314,7 +364,11 @@ impl Message {
         } else if *caret && is_fix(shown) {
             self.fix(shown.trim());
         }
-        *caret = shown.contains('^') && shown.trim().chars().all(|c| matches!(c, '^' | '~' | '-' | ' '));
+        *caret = shown.contains('^')
+            && shown
+                .trim()
+                .chars()
+                .all(|c| matches!(c, '^' | '~' | '-' | ' '));
     }
 
     fn fix(&mut self, fix: &str) {

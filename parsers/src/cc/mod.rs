@@ -85,7 +85,10 @@ impl Reader {
     }
 
     fn text(&mut self, line: &str, context: &Context) {
-        if self.places.line(line) {
+        if Places::is_about(line) {
+            // What was said before was said in the directory before.
+            self.settle(context);
+            self.places.line(line);
             return;
         }
         if let Some(mut block) = self.block.take() {

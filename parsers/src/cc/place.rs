@@ -13,22 +13,20 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Takes a line that says where make or ninja is; whether it was one.
-    pub fn line(&mut self, line: &str) -> bool {
-        if !line.contains("ing directory") {
-            return false;
-        }
+    /// Whether a line says where make or ninja is.
+    pub fn is_about(line: &str) -> bool {
+        line.contains(": Entering directory ") || line.contains(": Leaving directory ")
+    }
+
+    /// Takes such a line.
+    pub fn line(&mut self, line: &str) {
         if let Some(dir) = quoted_after(line, ": Entering directory ") {
             if self.entered.len() < DEEPEST {
                 self.entered.push(dir.to_owned());
             }
-            return true;
-        }
-        if quoted_after(line, ": Leaving directory ").is_some() {
+        } else {
             self.entered.pop();
-            return true;
         }
-        false
     }
 
     /// A file as the project names it.
@@ -39,7 +37,9 @@ impl Places {
         if let Some(dir) = self.entered.last() {
             let base = context.relative(dir);
             let joined = context.relative_from("", &format!("{base}/{file}"));
-            if !joined.starts_with("../") && (joined.starts_with('/') || context.tree.may_hold(&joined, None)) {
+            if !joined.starts_with("../")
+                && (joined.starts_with('/') || context.tree.may_hold(&joined, None))
+            {
                 return joined;
             }
         }

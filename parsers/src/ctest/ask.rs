@@ -63,13 +63,22 @@ pub(crate) fn request(asked: &Asked<'_>) -> Request {
     if is_ctest(&argv) && !asked.has("--build-and-test") && !asked.has("-S") {
         argv.retain(|word| !HIDING.contains(&word.as_str()));
         let mut added = Vec::new();
-        let tells = ["-V", "-VV", "--verbose", "--extra-verbose", "--output-on-failure"];
+        let tells = [
+            "-V",
+            "-VV",
+            "--verbose",
+            "--extra-verbose",
+            "--output-on-failure",
+        ];
         if !tells.iter().any(|option| asked.has(option)) {
             added.push("--output-on-failure".to_owned());
         }
         if !asked.has("--output-junit") {
             added.push("--output-junit".to_owned());
-            added.push(format!("{}/ctest.xml", asked.places.events.trim_end_matches('/')));
+            added.push(format!(
+                "{}/ctest.xml",
+                asked.places.events.trim_end_matches('/')
+            ));
         }
         argv.splice(1..1, added);
     }
@@ -122,7 +131,9 @@ pub(crate) fn rerun(
     }
     if context.command.is_empty() {
         argv.push("ctest".to_owned());
-        let build = dir.map(|dir| context.relative(dir)).filter(|dir| !dir.is_empty());
+        let build = dir
+            .map(|dir| context.relative(dir))
+            .filter(|dir| !dir.is_empty());
         if let Some(build) = build {
             argv.push("--test-dir".to_owned());
             argv.push(context.from_dir(&build));
@@ -139,7 +150,10 @@ pub(crate) fn rerun(
 fn escaped(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 8);
     for c in name.chars() {
-        if matches!(c, '^' | '$' | '.' | '[' | ']' | '*' | '+' | '?' | '|' | '(' | ')' | '\\') {
+        if matches!(
+            c,
+            '^' | '$' | '.' | '[' | ']' | '*' | '+' | '?' | '|' | '(' | ')' | '\\'
+        ) {
             out.push('\\');
         }
         out.push(c);

@@ -81,11 +81,16 @@ fn junit(text: &str) -> Read {
     if !ours {
         return Read::Other;
     }
-    let said = root.attribute("tests").and_then(|n| n.parse::<usize>().ok());
+    let said = root
+        .attribute("tests")
+        .and_then(|n| n.parse::<usize>().ok());
     let seen = cases.len();
     let tests = cases.into_iter().map(case).collect();
     match said.filter(|said| *said != seen) {
-        Some(said) => Read::Broken(format!("{said} tests are announced, {seen} are there"), tests),
+        Some(said) => Read::Broken(
+            format!("{said} tests are announced, {seen} are there"),
+            tests,
+        ),
         None => Read::Tests(tests),
     }
 }
@@ -100,19 +105,30 @@ fn case(node: Node<'_, '_>) -> Told {
         name: node.attribute("name").unwrap_or("").to_owned(),
         ..Told::default()
     };
-    let seconds = node.attribute("time").and_then(|time| time.parse::<f64>().ok());
-    told.ms = seconds.filter(|s| s.is_finite() && *s >= 0.0).map(|s| (s * 1000.0).round() as u64);
+    let seconds = node
+        .attribute("time")
+        .and_then(|time| time.parse::<f64>().ok());
+    told.ms = seconds
+        .filter(|s| s.is_finite() && *s >= 0.0)
+        .map(|s| (s * 1000.0).round() as u64);
     told.status = Some(match node.attribute("status") {
         Some("run") => Status::Passed,
         Some("fail") => match message("failure").as_str() {
             "Failed" => Status::Failed(String::new()),
-            words @ ("Timeout" | "SEGFAULT" | "ILLEGAL" | "NUMERICAL" | "INTERRUPT" | "OTHER_FAULT") => Status::of_list(words),
+            words @ ("Timeout" | "SEGFAULT" | "ILLEGAL" | "NUMERICAL" | "INTERRUPT"
+            | "OTHER_FAULT") => Status::of_list(words),
             words if words.starts_with("Subprocess ") => Status::of_list(words),
             words => Status::Failed(words.to_owned()),
         },
         Some("notrun") => {
             let why = message("skipped");
-            let failed = ["Unable to find", "Fixture dependency", "Required Files", "Unable to ", "Bad"];
+            let failed = [
+                "Unable to find",
+                "Fixture dependency",
+                "Required Files",
+                "Unable to ",
+                "Bad",
+            ];
             match failed.iter().any(|words| why.starts_with(words)) {
                 true => {
                     told.reason = why;
@@ -123,7 +139,9 @@ fn case(node: Node<'_, '_>) -> Told {
         }
         _ => Status::Skipped,
     });
-    let output = child("system-out").and_then(|child| child.text()).unwrap_or("");
+    let output = child("system-out")
+        .and_then(|child| child.text())
+        .unwrap_or("");
     if told.status == Some(Status::NotRun) {
         if !output.trim().is_empty() {
             told.reason = crate::text::one_line(output);
@@ -131,7 +149,8 @@ fn case(node: Node<'_, '_>) -> Told {
     } else {
         let body = output.strip_suffix('\n').unwrap_or(output);
         if !body.is_empty() {
-            body.lines().for_each(|line| told.output.line(line.as_bytes()));
+            body.lines()
+                .for_each(|line| told.output.line(line.as_bytes()));
         }
     }
     told
@@ -192,6 +211,7 @@ fn last_test(text: &str) -> Read {
 fn heading(line: &str) -> Option<&str> {
     let (index, name) = line.split_once(" Testing: ")?;
     let (at, of) = index.split_once('/')?;
-    let number = |text: &str| !text.trim().is_empty() && text.trim().bytes().all(|b| b.is_ascii_digit());
+    let number =
+        |text: &str| !text.trim().is_empty() && text.trim().bytes().all(|b| b.is_ascii_digit());
     (number(at) && number(of)).then_some(name)
 }

@@ -94,7 +94,9 @@ pub(crate) fn ended(line: &str) -> Option<Ended<'_>> {
         _ => return None,
     };
     let rest = rest.trim_start();
-    let rest = rest.strip_prefix("Test ").or_else(|| rest.strip_prefix("MemCheck "))?;
+    let rest = rest
+        .strip_prefix("Test ")
+        .or_else(|| rest.strip_prefix("MemCheck "))?;
     let (number, rest) = numbered(rest.trim_start().strip_prefix('#')?)?;
     Some(Ended {
         index,
@@ -168,12 +170,17 @@ pub(crate) fn summary(line: &str) -> Option<(u64, u64)> {
     let (percent, rest) = line.split_once("% tests passed, ")?;
     let _: u64 = percent.trim().parse().ok()?;
     let (failed, rest) = rest.split_once(' ')?;
-    let rest = rest.strip_prefix("tests failed out of ").or_else(|| rest.strip_prefix("test failed out of "))?;
+    let rest = rest
+        .strip_prefix("tests failed out of ")
+        .or_else(|| rest.strip_prefix("test failed out of "))?;
     Some((failed.parse().ok()?, rest.trim().parse().ok()?))
 }
 
 /// `	  3 - name (Failed)`, with labels behind it in newer versions.
-pub(crate) fn listed<'a>(line: &'a str, name_of: impl Fn(u64) -> Option<&'a str>) -> Option<(u64, &'a str, &'a str)> {
+pub(crate) fn listed<'a>(
+    line: &'a str,
+    name_of: impl Fn(u64) -> Option<&'a str>,
+) -> Option<(u64, &'a str, &'a str)> {
     let bare = line.strip_prefix('\t')?.trim_start();
     let (number, rest) = bare.split_once(" - ")?;
     let number = number.parse().ok()?;

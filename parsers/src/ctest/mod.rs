@@ -14,8 +14,8 @@ mod file;
 mod line;
 mod other;
 mod output;
-mod properties;
 mod pool;
+mod properties;
 mod session;
 mod settle;
 
@@ -160,7 +160,9 @@ impl CtestRun {
             b"Unknown argument",
             b"CMake Error: Unrecognized",
         ];
-        if self.unknown_argument.is_none() && words.iter().any(|words| seen.bytes.starts_with(words)) {
+        if self.unknown_argument.is_none()
+            && words.iter().any(|words| seen.bytes.starts_with(words))
+        {
             self.unknown_argument = Some(crate::text::one_line(&seen.shown()));
         }
     }

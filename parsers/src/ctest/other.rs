@@ -25,6 +25,9 @@ pub(crate) struct Check {
 pub(crate) fn first(text: &str, context: &Context) -> Option<Check> {
     let lines: Vec<&str> = text.lines().collect();
     let harness = lines.iter().enumerate().find_map(|(at, line)| {
+        if !line.contains("FAILED") && !line.contains("ERROR: ") && !line.contains("error: in ") {
+            return None;
+        }
         let below = &lines[at + 1..];
         catch(line, below, context)
             .or_else(|| doctest(line, below, context))
@@ -52,14 +55,21 @@ fn catch(line: &str, below: &[&str], context: &Context) -> Option<Check> {
         .iter()
         .take(60)
         .copied()
-        .take_while(|line| !line.starts_with("----") && !line.starts_with("====") && !line.is_empty())
+        .take_while(|line| {
+            !line.starts_with("----") && !line.starts_with("====") && !line.is_empty()
+        })
         .collect();
-    let exception = block
+    let exception = block.iter().any(|line| {
+        line.starts_with("due to unexpected exception")
+            || line.starts_with("due to a fatal error condition")
+    });
+    let expansion = block
         .iter()
-        .any(|line| line.starts_with("due to unexpected exception") || line.starts_with("due to a fatal error condition"));
-    let expansion = block.iter().position(|line| line.trim_end() == "with expansion:");
+        .position(|line| line.trim_end() == "with expansion:");
     let diff = expansion.and_then(|at| {
-        let lines = block[at + 1..].iter().take_while(|line| line.starts_with("  "));
+        let lines = block[at + 1..]
+            .iter()
+            .take_while(|line| line.starts_with("  "));
         sides(&lines.map(|line| &line[2..]).collect::<Vec<_>>())
     });
     let words: Vec<&str> = block.iter().map(|line| line.trim()).collect();
@@ -78,12 +88,17 @@ fn catch(line: &str, below: &[&str], context: &Context) -> Option<Check> {
 fn sides(lines: &[&str]) -> Option<Diff> {
     const SIGNS: [&str; 8] = ["==", "!=", "<=", ">=", "<", ">", "&&", "||"];
     if let Some(at) = lines.iter().position(|line| SIGNS.contains(&line.trim())) {
-        return Some(left_right(&lines[..at].join("\n"), &lines[at + 1..].join("\n")));
+        return Some(left_right(
+            &lines[..at].join("\n"),
+            &lines[at + 1..].join("\n"),
+        ));
     }
     let [line] = lines else {
         return None;
     };
-    let found = SIGNS.iter().find_map(|sign| line.split_once(&format!(" {sign} ")))?;
+    let found = SIGNS
+        .iter()
+        .find_map(|sign| line.split_once(&format!(" {sign} ")))?;
     Some(left_right(found.0, found.1))
 }
 
@@ -99,7 +114,9 @@ fn left_right(left: &str, right: &str) -> Diff {
 fn doctest(line: &str, below: &[&str], context: &Context) -> Option<Check> {
     let (file, number, _, rest) = cc::split(line)?;
     let rest = rest.trim();
-    let words = rest.strip_prefix("ERROR: ").or_else(|| rest.strip_prefix("FATAL ERROR: "))?;
+    let words = rest
+        .strip_prefix("ERROR: ")
+        .or_else(|| rest.strip_prefix("FATAL ERROR: "))?;
     let values = below
         .iter()
         .take(3)
@@ -113,7 +130,9 @@ fn doctest(line: &str, below: &[&str], context: &Context) -> Option<Check> {
     if !threw && !checked && rest.starts_with("ERROR: ") && !line.contains("CHECK") {
         return None;
     }
-    let values = values.map(|values| format!(" values: {values}")).unwrap_or_default();
+    let values = values
+        .map(|values| format!(" values: {values}"))
+        .unwrap_or_default();
     Some(Check {
         message: text::cut(&format!("{words}{values}"), text::MESSAGE),
         location: location(file, number, context),
@@ -159,7 +178,10 @@ fn plain(line: &str, context: &Context) -> Option<Check> {
     let (file, number, _, rest) = cc::split(line)?;
     let file = file.rsplit([' ', '(']).next().unwrap_or(file);
     let end = file.rsplit_once('.')?.1;
-    let source = end.len() <= 4 && end.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
+    let source = end.len() <= 4
+        && end
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
     let lower = rest.to_ascii_lowercase();
     let bad = ["fail", "assert", "error", "expected", "mismatch", "not ok"]
         .iter()

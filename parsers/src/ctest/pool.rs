@@ -38,7 +38,10 @@ impl Pool {
                     let binary = file.as_ref().and_then(|file| file.binary.as_deref());
                     binary.is_some_and(|binary| name.contains(binary))
                 };
-                let named = self.left.iter().position(|file| of_name(file) && fits(file, &text));
+                let named = self
+                    .left
+                    .iter()
+                    .position(|file| of_name(file) && fits(file, &text));
                 let at = named.or_else(|| self.left.iter().position(|file| fits(file, &text)));
                 match at.and_then(|at| self.left[at].take()) {
                     Some(file) => merge::both(file, text),
@@ -53,7 +56,10 @@ impl Pool {
         let exact = |file: &Program| file.total() == 1 && same(file, name, |id| id == name);
         let parameter = |file: &Program| {
             let stem = |text: &str| text.rsplit_once('/').map(|(stem, _)| stem.to_owned());
-            file.total() == 1 && same(file, name, |id| stem(id).is_some() && stem(id) == stem(name))
+            file.total() == 1
+                && same(file, name, |id| {
+                    stem(id).is_some() && stem(id) == stem(name)
+                })
         };
         let binary = |file: &Program| {
             let of = file.binary.as_deref().unwrap_or("");

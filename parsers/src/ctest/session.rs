@@ -159,11 +159,16 @@ impl Session {
     /// `12: text`, with `-V`.
     fn prefixed(&mut self, seen: &Seen<'_>) -> bool {
         let bytes = seen.bytes;
-        let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = bytes
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         if digits == 0 || digits > 9 || bytes.get(digits) != Some(&b':') {
             return false;
         }
-        let number = std::str::from_utf8(&bytes[..digits]).ok().and_then(|n| n.parse().ok());
+        let number = std::str::from_utf8(&bytes[..digits])
+            .ok()
+            .and_then(|n| n.parse().ok());
         let Some(test) = number.and_then(|n: u64| self.tests.get_mut(&n)) else {
             return false;
         };
@@ -187,6 +192,10 @@ impl Session {
         self.not_the_end();
         self.close();
         let test = self.tests.entry(number).or_default();
+        if test.status.is_some() && test.name != name {
+            // Its end was printed by another test.
+            *test = Test::default();
+        }
         if test.status.is_none() {
             name.clone_into(&mut test.name);
             let id = name.to_owned();
@@ -335,7 +344,9 @@ impl Session {
             "Failed test dependencies: ",
             "Unable to find required file: ",
         ];
-        let of_ctest = words.iter().any(|words| seen.bytes.starts_with(words.as_bytes()));
+        let of_ctest = words
+            .iter()
+            .any(|words| seen.bytes.starts_with(words.as_bytes()));
         if !of_ctest || self.current.is_some() {
             return false;
         }
@@ -373,7 +384,8 @@ impl Session {
         if failed != self.listed.len() as u64 {
             self.ended = false;
             let named = self.listed.len();
-            self.faults.push(format!("{failed} tests failed, {named} are named"));
+            self.faults
+                .push(format!("{failed} tests failed, {named} are named"));
         }
         let listed: BTreeMap<u64, (String, Status)> = std::mem::take(&mut self.listed)
             .into_iter()
@@ -411,7 +423,8 @@ impl Session {
         let fits = (passed + failed..=passed + failed + skipped).contains(&total);
         if !fits {
             let seen = passed + failed + skipped;
-            self.faults.push(format!("{total} tests ran, {seen} came out"));
+            self.faults
+                .push(format!("{total} tests ran, {seen} came out"));
         }
     }
 

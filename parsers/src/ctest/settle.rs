@@ -48,7 +48,7 @@ struct One {
 }
 
 /// The report of everything that was read.
-pub(crate) fn report(mut run: CtestRun, end: &End) -> Report {
+pub(super) fn report(mut run: CtestRun, end: &End) -> Report {
     let mut compose = Compose::new();
     let mut pool = Pool::read(&run.files);
     if run.log.is_file {
@@ -84,6 +84,7 @@ pub(crate) fn report(mut run: CtestRun, end: &End) -> Report {
         told: BTreeMap::new(),
         nothing: run.errors.nothing || sessions.iter().any(|session| session.nothing),
         unfinished: false,
+        later: Vec::new(),
     };
     let text = sessions.iter().any(|session| !session.tests.is_empty());
     let order: Vec<String> = told.iter().map(|one| one.name.clone()).collect();
@@ -98,6 +99,9 @@ pub(crate) fn report(mut run: CtestRun, end: &End) -> Report {
         compose.incomplete(Note::new("no_end", "CTest printed nothing of its tests"));
     }
     settle.tests(&mut compose, ones);
+    for failure in std::mem::take(&mut settle.later) {
+        compose.failed(failure);
+    }
     settle.exit(&mut compose, began);
     compose.finish("ctest", source, end)
 }
@@ -128,8 +132,10 @@ fn told(run: &CtestRun, compose: &mut Compose) -> (Vec<Told>, Vec<String>) {
 
 /// Adds to the tests of one file what another one knows.
 fn complete(found: &mut [Told], others: Vec<Told>) {
-    let mut others: BTreeMap<String, Told> =
-        others.into_iter().map(|one| (one.name.clone(), one)).collect();
+    let mut others: BTreeMap<String, Told> = others
+        .into_iter()
+        .map(|one| (one.name.clone(), one))
+        .collect();
     for one in found {
         let Some(other) = others.remove(&one.name) else {
             continue;
@@ -149,6 +155,8 @@ struct Settle<'a> {
     told: BTreeMap<String, Vec<Told>>,
     nothing: bool,
     unfinished: bool,
+    /// Tests that were running at the end.
+    later: Vec<Failure>,
 }
 
 impl Settle<'_> {
@@ -173,22 +181,28 @@ impl Settle<'_> {
                 self.running(compose, &session);
             }
             let dir = session.dir.clone();
-            let known = dir.as_deref().and_then(|dir| properties::read(dir, self.context()));
+            let known = dir
+                .as_deref()
+                .and_then(|dir| properties::read(dir, self.context()));
             for (_, test) in session.tests {
                 let Some(status) = test.status else {
                     continue;
                 };
-                let told = self.told.get_mut(&test.name).and_then(|all| match all.is_empty() {
-                    true => None,
-                    false => Some(all.remove(0)),
-                });
+                let told = self
+                    .told
+                    .get_mut(&test.name)
+                    .and_then(|all| match all.is_empty() {
+                        true => None,
+                        false => Some(all.remove(0)),
+                    });
                 let told = told.unwrap_or_default();
                 let output = match told.output.is_empty() {
                     true => test.output,
                     false => told.output,
                 };
                 let mut status = status;
-                if let (Status::Failed(reason), Some(Status::Failed(other))) = (&mut status, told.status)
+                if let (Status::Failed(reason), Some(Status::Failed(other))) =
+                    (&mut status, told.status)
                     && reason.is_empty()
                 {
                     *reason = other;
@@ -218,10 +232,14 @@ impl Settle<'_> {
     fn of_files(&mut self, order: Vec<String>) -> Vec<One> {
         let mut ones = Vec::new();
         for name in order {
-            let Some(told) = self.told.get_mut(&name).and_then(|all| match all.is_empty() {
-                true => None,
-                false => Some(all.remove(0)),
-            }) else {
+            let Some(told) = self
+                .told
+                .get_mut(&name)
+                .and_then(|all| match all.is_empty() {
+                    true => None,
+                    false => Some(all.remove(0)),
+                })
+            else {
                 continue;
             };
             let Some(status) = told.status else {
@@ -245,7 +263,7 @@ impl Settle<'_> {
     }
 
     /// CTest ended, or its output does, while tests were running.
-    fn running(&self, compose: &mut Compose, session: &Session) {
+    fn running(&mut self, compose: &mut Compose, session: &Session) {
         let running: Vec<&str> = session.running().map(|test| test.name.as_str()).collect();
         if running.is_empty() {
             return;
@@ -271,7 +289,7 @@ impl Settle<'_> {
             failure.kind_sure = running.len() == 1 && kind != FailureKind::Crash;
             let dir = session.dir.as_deref();
             failure.rerun = ask::rerun(&test.name, dir, None, self.context());
-            compose.failed(compose::seal(failure));
+            self.later.push(compose::seal(failure));
         }
     }
 
@@ -422,8 +440,13 @@ impl Settle<'_> {
         let said = words.map(|words| words.message.clone());
         match &one.status {
             Status::Timeout => {
-                let after = one.ms.map(|ms| format!(" after {:.2} s", ms as f64 / 1000.0));
-                let message = format!("CTest's time limit was reached{}", after.unwrap_or_default());
+                let after = one
+                    .ms
+                    .map(|ms| format!(" after {:.2} s", ms as f64 / 1000.0));
+                let message = format!(
+                    "CTest's time limit was reached{}",
+                    after.unwrap_or_default()
+                );
                 (FailureKind::Timeout, true, message)
             }
             Status::Exception(how) => {
@@ -455,8 +478,14 @@ impl Settle<'_> {
                     let message = "all of its tests passed, and CTest counts it as failed";
                     return (FailureKind::UnexpectedPass, false, message.to_owned());
                 }
-                let last = one.printed.text.lines().rfind(|line| !line.trim().is_empty());
-                let last = last.map(|line| format!(": {}", line.trim())).unwrap_or_default();
+                let last = one
+                    .printed
+                    .text
+                    .lines()
+                    .rfind(|line| !line.trim().is_empty());
+                let last = last
+                    .map(|line| format!(": {}", line.trim()))
+                    .unwrap_or_default();
                 let message = said.unwrap_or_else(|| format!("the test failed{last}"));
                 (FailureKind::ExitNonzero, one.known, message)
             }
@@ -526,8 +555,15 @@ impl Settle<'_> {
     fn unexplained(&self, compose: &mut Compose, exit: Exit) {
         let lines = [self.run.error_tail.lines(20), self.run.tail.lines(20)].concat();
         let last = self.run.error_tail.lines(1);
-        let last = if last.is_empty() { self.run.tail.lines(1) } else { last };
-        let said = last.first().map(|line| format!(": {line}")).unwrap_or_default();
+        let last = if last.is_empty() {
+            self.run.tail.lines(1)
+        } else {
+            last
+        };
+        let said = last
+            .first()
+            .map(|line| format!(": {line}"))
+            .unwrap_or_default();
         if let Some(signal) = exit_signal(exit) {
             let outside = [1, 2, 15].contains(&signal);
             compose.outcome(match outside {
@@ -540,7 +576,8 @@ impl Settle<'_> {
         }
         let code = exit.code.unwrap_or(-1);
         let message = format!("exited with status {code} although no test failed{said}");
-        let mut failure = compose::failure("ctest", FailureKind::ExitNonzero, Phase::Session, message);
+        let mut failure =
+            compose::failure("ctest", FailureKind::ExitNonzero, Phase::Session, message);
         failure.kind_sure = false;
         failure.details = text::block(&lines.join("\n"), text::DETAILS);
         compose.failed(compose::seal(failure));
@@ -570,15 +607,19 @@ fn passed(compose: &mut Compose, programs: &[Program]) {
 
 /// The tests whose failure kept others from running.
 fn broken_fixtures(ones: &[One]) -> BTreeSet<String> {
-    let names = ones.iter().filter_map(|one| one.reason.strip_prefix("Failed test dependencies: "));
+    let names = ones
+        .iter()
+        .filter_map(|one| one.reason.strip_prefix("Failed test dependencies: "));
     names
         .flat_map(|names| names.split_whitespace().map(str::to_owned))
         .collect()
 }
 
 fn not_run(reason: &str) -> (FailureKind, bool, String) {
-    let dependency = reason.starts_with("Failed test dep") || reason.starts_with("Fixture dependency");
-    let required = reason.starts_with("Unable to find required") || reason.starts_with("Required Files");
+    let dependency =
+        reason.starts_with("Failed test dep") || reason.starts_with("Fixture dependency");
+    let required =
+        reason.starts_with("Unable to find required") || reason.starts_with("Required Files");
     let message = match reason.is_empty() {
         true => "the test could not be run".to_owned(),
         false => reason.to_owned(),
@@ -605,12 +646,21 @@ fn failures(
     context: &Context,
     one: Option<&One>,
 ) -> Vec<Failure> {
-    let cases = program.failed.iter().map(|case| failure::of_case(case, places, context));
-    let outside = program.outside.iter().map(|one| failure::of_outside(one, places, context));
+    let cases = program
+        .failed
+        .iter()
+        .map(|case| failure::of_case(case, places, context));
+    let outside = program
+        .outside
+        .iter()
+        .map(|one| failure::of_outside(one, places, context));
     let mut found: Vec<Failure> = cases.chain(outside).collect();
     if let (Some(running), Some(one)) = (&program.running, one) {
         let (kind, how) = match &one.status {
-            Status::Timeout => (FailureKind::Timeout, "CTest's time limit was reached".to_owned()),
+            Status::Timeout => (
+                FailureKind::Timeout,
+                "CTest's time limit was reached".to_owned(),
+            ),
             status => match status.signal() {
                 Some(signal) => (
                     FailureKind::Crash,

@@ -23,13 +23,7 @@ const DROPPED: [&str; 14] = [
     "recreate_environments_when_repeating",
 ];
 /// Flags with which not everything would run or be told.
-const HIDING: [&str; 5] = [
-    "output",
-    "color",
-    "brief",
-    "fail_fast",
-    "break_on_failure",
-];
+const HIDING: [&str; 5] = ["output", "color", "brief", "fail_fast", "break_on_failure"];
 
 /// Asks for the report.
 pub(crate) fn request(asked: &Asked<'_>) -> Request {
@@ -81,7 +75,9 @@ pub(crate) fn tool(argv: &[String]) -> Vec<String> {
     if wraps(argv) {
         return argv.to_vec();
     }
-    let kept = argv.iter().filter(|word| !DROPPED.iter().any(|flag| is_flag(word, flag)));
+    let kept = argv
+        .iter()
+        .filter(|word| !DROPPED.iter().any(|flag| is_flag(word, flag)));
     kept.cloned().collect()
 }
 
@@ -113,9 +109,9 @@ pub(crate) fn wraps(argv: &[String]) -> bool {
     let program = argv.first().map_or("", String::as_str);
     let base = program.rsplit('/').next().unwrap_or(program);
     let known = [
-        "sh", "bash", "dash", "zsh", "ksh", "busybox", "make", "gmake", "ninja", "cmake", "ctest", "bazel",
-        "bazelisk", "meson", "just", "npm", "yarn", "pnpm", "python", "python3", "tox", "nox",
-        "scons", "xmake", "buck2", "nix", "docker", "podman", "task", "rake", "cargo",
+        "sh", "bash", "dash", "zsh", "ksh", "busybox", "make", "gmake", "ninja", "cmake", "ctest",
+        "bazel", "bazelisk", "meson", "just", "npm", "yarn", "pnpm", "python", "python3", "tox",
+        "nox", "scons", "xmake", "buck2", "nix", "docker", "podman", "task", "rake", "cargo",
     ];
     known.contains(&base) || base.ends_with(".sh") || base.ends_with(".py")
 }

@@ -101,7 +101,10 @@ impl Block {
 /// `a.cc:12` or `a.cc(12)`.
 fn place(line: &str) -> Option<(String, u32)> {
     let line = line.trim_end();
-    if let Some((file, number)) = line.strip_suffix(')').and_then(|line| line.rsplit_once('(')) {
+    if let Some((file, number)) = line
+        .strip_suffix(')')
+        .and_then(|line| line.rsplit_once('('))
+    {
         return Some((file.to_owned(), number.parse().ok()?));
     }
     let (file, number) = line.rsplit_once(':')?;
@@ -116,8 +119,15 @@ fn kind(body: &str) -> (FailureKind, bool, Phase) {
     if !exception && !windows {
         return (FailureKind::Assertion, true, Phase::Call);
     }
-    let place = body.rsplit_once(" thrown in ").map_or("", |(_, place)| place);
-    let setup = ["SetUp()", "the test fixture's constructor", "SetUpTestSuite()", "SetUpTestCase()"];
+    let place = body
+        .rsplit_once(" thrown in ")
+        .map_or("", |(_, place)| place);
+    let setup = [
+        "SetUp()",
+        "the test fixture's constructor",
+        "SetUpTestSuite()",
+        "SetUpTestCase()",
+    ];
     let teardown = [
         "TearDown()",
         "the test fixture's destructor",
@@ -139,7 +149,10 @@ fn message(body: &str) -> String {
     if let Some(rest) = body.strip_prefix("Expected equality of these values:\n") {
         let (sides, rest) = two(rest);
         let rest = after(rest);
-        return one(&format!("Expected equality of these values: {}{rest}", sides.join(", ")));
+        return one(&format!(
+            "Expected equality of these values: {}{rest}",
+            sides.join(", ")
+        ));
     }
     // `FAIL() << "words"`.
     if let Some(rest) = body.strip_prefix("Failed\n") {
@@ -275,7 +288,12 @@ fn near(text: &str) -> Option<Diff> {
     let values: Vec<&str> = text
         .lines()
         .filter_map(|line| line.rsplit_once(" evaluates to ").map(|(_, value)| value))
-        .map(|value| value.trim_end_matches('.').trim_end_matches(", and").trim_end_matches(','))
+        .map(|value| {
+            value
+                .trim_end_matches('.')
+                .trim_end_matches(", and")
+                .trim_end_matches(',')
+        })
         .collect();
     let [left, right, ..] = values.as_slice() else {
         return None;
@@ -355,15 +373,20 @@ fn named(body: &str) -> Option<Diff> {
     for line in body.lines() {
         let bare = line.trim_start();
         let indent = line.len() - bare.len();
-        let labelled = [("Expected arg #", 1), ("Expected: ", 1), ("Actual: ", 2), ("Which is: ", 3)]
-            .into_iter()
-            .find_map(|(label, which)| {
-                let rest = bare.strip_prefix(label)?;
-                match label {
-                    "Expected arg #" => Some((rest.split_once(": ")?.1, which)),
-                    _ => Some((rest, which)),
-                }
-            });
+        let labelled = [
+            ("Expected arg #", 1),
+            ("Expected: ", 1),
+            ("Actual: ", 2),
+            ("Which is: ", 3),
+        ]
+        .into_iter()
+        .find_map(|(label, which)| {
+            let rest = bare.strip_prefix(label)?;
+            match label {
+                "Expected arg #" => Some((rest.split_once(": ")?.1, which)),
+                _ => Some((rest, which)),
+            }
+        });
         match labelled {
             Some((value, 1)) if expected.is_none() => {
                 expected = Some(value.to_owned());

@@ -113,7 +113,10 @@ fn json(text: &str) -> Read {
         Ok(root) => {
             let cases = root.testsuites.into_iter().flat_map(|suite| {
                 let name = suite.name;
-                suite.testsuite.into_iter().map(move |test| (name.clone(), test))
+                suite
+                    .testsuite
+                    .into_iter()
+                    .map(move |test| (name.clone(), test))
             });
             Read::Program(Box::new(program(root.tests, root.failures, cases)))
         }
@@ -129,7 +132,10 @@ fn readable(text: &str) -> String {
     if text.is_ascii() {
         return text.to_owned();
     }
-    let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+    let bytes: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| u8::try_from(u32::from(c)).ok())
+        .collect();
     bytes
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .unwrap_or_else(|| text.to_owned())
@@ -163,11 +169,7 @@ fn with_commas(text: &str) -> String {
 }
 
 /// The cases of a file as the program they are of.
-fn program(
-    tests: u64,
-    failures: u64,
-    cases: impl Iterator<Item = (String, Test)>,
-) -> Program {
+fn program(tests: u64, failures: u64, cases: impl Iterator<Item = (String, Test)>) -> Program {
     let mut program = Program {
         announced: Some(tests),
         ended: true,
@@ -261,9 +263,9 @@ fn xml(text: &str) -> Read {
     }
     match roxmltree::Document::parse_with_options(&text, options) {
         Ok(document) => suites(document.root_element()),
-        Err(error) if ours || text.len() < 200 => {
-            Read::Broken(text::one_line(&format!("not a whole XML document: {error}")))
-        }
+        Err(error) if ours || text.len() < 200 => Read::Broken(text::one_line(&format!(
+            "not a whole XML document: {error}"
+        ))),
         Err(_) => Read::Other,
     }
 }
@@ -281,7 +283,9 @@ fn suites(root: Node<'_, '_>) -> Read {
         return Read::Other;
     };
     let cases = cases.into_iter().map(|case| {
-        let suite = case.parent_element().and_then(|suite| suite.attribute("name"));
+        let suite = case
+            .parent_element()
+            .and_then(|suite| suite.attribute("name"));
         (suite.unwrap_or("").to_owned(), test(case))
     });
     Read::Program(Box::new(program(tests, failures, cases)))
@@ -289,7 +293,9 @@ fn suites(root: Node<'_, '_>) -> Read {
 
 fn test(case: Node<'_, '_>) -> Test {
     let text = |name: &str| case.attribute(name).unwrap_or("").to_owned();
-    let failures = case.children().filter(|child| child.has_tag_name("failure"));
+    let failures = case
+        .children()
+        .filter(|child| child.has_tag_name("failure"));
     Test {
         name: text("name"),
         file: case.attribute("file").map(str::to_owned),

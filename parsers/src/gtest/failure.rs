@@ -124,8 +124,8 @@ pub(crate) fn of_running(
         .chain([output])
         .collect();
     let own = own.join("\n");
-    let words = crash::words(&own, context)
-        .filter(|words| kind == FailureKind::Crash && !words.harmless);
+    let words =
+        crash::words(&own, context).filter(|words| kind == FailureKind::Crash && !words.harmless);
     let message = match &words {
         Some(words) => words.message.clone(),
         None => how.to_owned(),
@@ -171,7 +171,11 @@ fn of_blocks(id: &str, blocks: &[Block], places: &Places, context: &Context) -> 
     });
     failure.location = own;
     // An exception has no place; another assertion's place is not its own.
-    if matches!(meaning.kind, FailureKind::Panic | FailureKind::SetupError | FailureKind::TeardownError) && first.place.is_none() {
+    if matches!(
+        meaning.kind,
+        FailureKind::Panic | FailureKind::SetupError | FailureKind::TeardownError
+    ) && first.place.is_none()
+    {
         failure.location = None;
     }
     let trace = first.trace();

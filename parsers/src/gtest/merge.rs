@@ -54,7 +54,9 @@ pub(crate) fn fits(file: &Program, text: &Program) -> bool {
         return false;
     }
     text.ended
-        && text.announced.is_some_and(|tests| tests + text.disabled >= file.total())
+        && text
+            .announced
+            .is_some_and(|tests| tests + text.disabled >= file.total())
         && (file.passed, file.skipped) == (text.passed, text.skipped)
 }
 

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 /// The report of everything that was read.
-pub(crate) fn report(mut run: GtestRun, end: &End) -> Report {
+pub(super) fn report(mut run: GtestRun, end: &End) -> Report {
     let mut compose = Compose::new();
     if run.inline.state == Inlined::Yes {
         let document = std::mem::take(&mut run.inline.document);
@@ -42,13 +42,20 @@ pub(crate) fn report(mut run: GtestRun, end: &End) -> Report {
         false => Source::Report,
     };
     let texts = std::mem::take(&mut run.reader).finish();
-    let text_began = texts.iter().any(|text| text.announced.is_some() || text.started > 0);
-    let text_ended = texts.iter().filter(|text| text.announced.is_some()).all(|text| text.ended);
+    let text_began = texts
+        .iter()
+        .any(|text| text.announced.is_some() || text.started > 0);
+    let text_ended = texts
+        .iter()
+        .filter(|text| text.announced.is_some())
+        .all(|text| text.ended);
     let (programs, faults) = merge::all(files, texts);
     for fault in faults {
         compose.incomplete(compose::inconsistent(text::one_line(&fault)));
     }
-    let tests_began = programs.iter().any(|program| program.announced.is_some() || program.started > 0);
+    let tests_began = programs
+        .iter()
+        .any(|program| program.announced.is_some() || program.started > 0);
     build(&mut run, &mut compose, end, tests_began);
     let mut places = Places::default();
     for program in &programs {
@@ -180,7 +187,13 @@ impl Settle<'_> {
             // It passed in an iteration before, and was counted there.
             compose.counts.passed = compose.counts.passed.saturating_sub(1);
         }
-        failure.target.clone_from(&program.binary.as_ref().filter(|name| *name != "log").cloned());
+        failure.target.clone_from(
+            &program
+                .binary
+                .as_ref()
+                .filter(|name| *name != "log")
+                .cloned(),
+        );
         failure.rerun = ask::rerun(&failure.id, self.context());
         compose.failed(failure);
     }
@@ -207,8 +220,15 @@ impl Settle<'_> {
 
     /// Old versions know no JSON and say so.
     fn refuses_json(&self) -> bool {
-        let lines = self.run.error_tail.lines(400).into_iter().chain(self.run.tail.lines(400));
-        lines.into_iter().any(|line| line.contains("unrecognized output format \"json\""))
+        let lines = self
+            .run
+            .error_tail
+            .lines(400)
+            .into_iter()
+            .chain(self.run.tail.lines(400));
+        lines
+            .into_iter()
+            .any(|line| line.contains("unrecognized output format \"json\""))
     }
 
     fn exit(&self, compose: &mut Compose, programs: &[Program]) {
@@ -234,13 +254,20 @@ impl Settle<'_> {
         } else if exit_signal(exit).is_some() {
             self.after_tests(compose, exit);
         } else if let Some(words) = self.leak() {
-            self.session(compose, FailureKind::ExitNonzero, words.message.clone(), Some(&words));
+            self.session(
+                compose,
+                FailureKind::ExitNonzero,
+                words.message.clone(),
+                Some(&words),
+            );
         }
     }
 
     /// Status 0: nothing may have failed, and what began has ended.
     fn succeeded(&self, compose: &mut Compose, programs: &[Program], running: bool) {
-        let unfinished = programs.iter().any(|program| !program.ended && program.announced.is_some());
+        let unfinished = programs
+            .iter()
+            .any(|program| !program.ended && program.announced.is_some());
         if unfinished && !running {
             compose.outcome(Outcome::Crashed);
             compose.incomplete(Note::new("no_end", "GoogleTest's last word is missing"));
@@ -282,9 +309,16 @@ impl Settle<'_> {
     }
 
     fn usage(&self, compose: &mut Compose) -> bool {
-        let lines = self.run.error_tail.lines(5).into_iter().chain(self.run.tail.lines(5));
+        let lines = self
+            .run
+            .error_tail
+            .lines(5)
+            .into_iter()
+            .chain(self.run.tail.lines(5));
         let missing = lines.into_iter().find(|line| {
-            line.ends_with(": not found") || line.ends_with(": No such file or directory") || line.ends_with("command not found")
+            line.ends_with(": not found")
+                || line.ends_with(": No such file or directory")
+                || line.ends_with("command not found")
         });
         let Some(line) = missing else {
             return false;
@@ -300,7 +334,10 @@ impl Settle<'_> {
             true => self.run.tail.lines(1),
             false => errors,
         };
-        lines.first().map(|line| format!(": {}", text::one_line(line))).unwrap_or_default()
+        lines
+            .first()
+            .map(|line| format!(": {}", text::one_line(line)))
+            .unwrap_or_default()
     }
 
     /// What the program said as it died or at its very end.
@@ -310,9 +347,10 @@ impl Settle<'_> {
         words.or_else(|| {
             let lines = self.run.tail.lines(400);
             // Before its summary a test says it, not the program.
-            let from = lines.iter().rposition(|line| line.starts_with("[  PASSED  ] "))?;
-            crash::words(&lines[from..].join("\n"), self.context())
-                .filter(|words| !words.harmless)
+            let from = lines
+                .iter()
+                .rposition(|line| line.starts_with("[  PASSED  ] "))?;
+            crash::words(&lines[from..].join("\n"), self.context()).filter(|words| !words.harmless)
         })
     }
 
@@ -322,7 +360,10 @@ impl Settle<'_> {
         let words = self.leak();
         let message = match &words {
             Some(words) => words.message.clone(),
-            None => format!("died of {} outside of its tests", compose::signal_name(signal)),
+            None => format!(
+                "died of {} outside of its tests",
+                compose::signal_name(signal)
+            ),
         };
         self.session(compose, FailureKind::Crash, message, words.as_ref());
         compose.complete = false;

@@ -12,7 +12,10 @@ use crate::gtest::program::Program;
 use crate::lines::Seen;
 use crate::text;
 use crate::text::cut;
+use memchr::memmem::Finder;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 /// More starts of binaries than this are not followed.
 const MOST_PROGRAMS: usize = 20_000;
@@ -30,6 +33,9 @@ const MOST_IN_ALL: usize = 8 * 1024 * 1024;
 const SHORT: usize = 2 * 1024;
 /// After so many failed tests each one keeps little.
 const WHOLE: usize = 200;
+
+/// Microsoft's form of a place.
+static MSVC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("): error: "));
 
 /// What became known by a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +192,10 @@ impl Reader {
             return false;
         }
         let from = self.told.len().saturating_sub(20);
-        let Some(at) = (from..self.told.len() - 1).rev().find(|at| ends(&self.told[*at])) else {
+        let Some(at) = (from..self.told.len() - 1)
+            .rev()
+            .find(|at| ends(&self.told[*at]))
+        else {
             return false;
         };
         // An end in a summary of the child's is not the parent's.
@@ -258,7 +267,8 @@ impl Reader {
         if self.more > 0
             && let Some(last) = programs.last_mut()
         {
-            last.faults.push(format!("{} more binaries were started", self.more));
+            last.faults
+                .push(format!("{} more binaries were started", self.more));
         }
         programs
     }
@@ -612,15 +622,23 @@ impl Told {
         if whole {
             // A test may print its own end; the list is GoogleTest's.
             let before = program.failed.len();
-            let listed = &self.summary.listed;
-            program.failed.retain(|case| listed.contains(&case.id) || before > 2_000);
+            let listed: BTreeSet<&str> = self.summary.listed.iter().map(String::as_str).collect();
+            program
+                .failed
+                .retain(|case| listed.contains(case.id.as_str()));
             if program.failed.len() < before {
-                program.faults.push("tests ended as failed that the list at the end does not name".to_owned());
+                program.faults.push(
+                    "tests ended as failed that the list at the end does not name".to_owned(),
+                );
             }
+            let known: BTreeSet<String> =
+                program.failed.iter().map(|case| case.id.clone()).collect();
             for id in &self.summary.listed {
-                let known = program.failed.iter().any(|case| case.id == *id);
+                let known = known.contains(id);
                 if !known && program.more == 0 && program.failed.len() < MOST_FAILED {
-                    program.faults.push(format!("the end of `{}` is missing", cut(id, 200)));
+                    program
+                        .faults
+                        .push(format!("the end of `{}` is missing", cut(id, 200)));
                     program.failed.push(Case {
                         id: id.clone(),
                         ended: Ended::Failed,
@@ -629,10 +647,15 @@ impl Told {
                 }
             }
         } else if self.summary.failed.is_some() {
-            program.faults.push("the list of failed tests is cut off".to_owned());
+            program
+                .faults
+                .push("the list of failed tests is cut off".to_owned());
         }
         for suite in &self.summary.suites {
-            let known = program.outside.iter().any(|outside| outside.suite.as_ref() == Some(suite));
+            let known = program
+                .outside
+                .iter()
+                .any(|outside| outside.suite.as_ref() == Some(suite));
             if !known && program.outside.len() < 1000 {
                 program.outside.push(Outside {
                     suite: Some(suite.clone()),
@@ -675,7 +698,7 @@ impl Told {
             program.failed.retain(|case| !case.blocks.is_empty());
         }
         if program.failed.len() as u64 > rest {
-            let begun = &self.begun;
+            let begun: BTreeSet<&String> = self.begun.iter().collect();
             program.failed.retain(|case| !begun.contains(&case.id));
         }
     }
@@ -685,7 +708,10 @@ impl Told {
 fn keep(into: &mut String, line: &str, most: usize) -> usize {
     let before = into.len();
     if before < most {
-        into.push_str(&cut(line, most));
+        match line.len() <= most {
+            true => into.push_str(line),
+            false => into.push_str(&cut(line, most)),
+        }
         into.push('\n');
     }
     into.len() - before
@@ -742,8 +768,9 @@ fn mark(shown: &str) -> Option<(Mark, &str, &str)> {
 
 /// Whether what follows a mark is the end of that test.
 fn is_end(rest: &str, id: &str) -> bool {
-    rest.strip_prefix(id)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(" (") || rest.starts_with(", where "))
+    rest.strip_prefix(id).is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(" (") || rest.starts_with(", where ")
+    })
 }
 
 /// `Running 3 tests from 2 test suites.`
@@ -768,18 +795,24 @@ fn tests(rest: &str) -> Option<u64> {
 }
 
 fn milliseconds(rest: &str) -> Option<u64> {
-    rest.trim_end().strip_suffix(" ms)")?.rsplit_once('(')?.1.parse().ok()
+    rest.trim_end()
+        .strip_suffix(" ms)")?
+        .rsplit_once('(')?
+        .1
+        .parse()
+        .ok()
 }
 
 fn note(line: &str) -> Option<String> {
-    line.strip_prefix("Note: Google Test filter = ").map(|filter| cut(filter, 4096))
+    line.strip_prefix("Note: Google Test filter = ")
+        .map(|filter| cut(filter, 4096))
 }
 
 /// The place of a line `a.cc:12: Failure`, and whether it tells of a skip.
 fn header(seen: &Seen<'_>) -> Option<(Option<(String, u32)>, bool)> {
     let bytes = seen.bytes;
     let skipped = bytes.ends_with(b": Skipped");
-    let msvc = !skipped && memchr::memmem::find(&bytes[..bytes.len().min(2000)], b"): error: ").is_some();
+    let msvc = !skipped && MSVC.find(&bytes[..bytes.len().min(2000)]).is_some();
     if !skipped && !msvc && !bytes.ends_with(b": Failure") {
         return None;
     }
@@ -792,7 +825,9 @@ fn header(seen: &Seen<'_>) -> Option<(Option<(String, u32)>, bool)> {
         let (file, line) = place.rsplit_once('(')?;
         return Some((Some((file.to_owned(), line.parse().ok()?)), false));
     }
-    let place = shown.strip_suffix(": Failure").or_else(|| shown.strip_suffix(": Skipped"))?;
+    let place = shown
+        .strip_suffix(": Failure")
+        .or_else(|| shown.strip_suffix(": Skipped"))?;
     if place.ends_with("unknown file") {
         return Some((None, skipped));
     }
