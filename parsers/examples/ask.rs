@@ -9,7 +9,8 @@
 //! Beware: the command runs without any sandbox. `--plain` does not ask for structure: the
 //! report is made of what a person would paste. `--save NAME` keeps the run as the recording
 //! `fixtures/recordings/FORMAT/NAME`; it is then run on a copy in `/tmp/regreen-rec/FORMAT/p`,
-//! so that no path of the machine is in it (`node_modules` and `.venv` become links).
+//! so that no path of the machine is in it (`node_modules` and `.venv` become links); a project
+//! that already lies there is run as it is.
 
 use regreen_parsers::Context;
 use regreen_parsers::Exit;
@@ -81,8 +82,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut root = args.dir.canonicalize()?;
     if args.save.is_some() {
         let copy = place.join("p");
-        let _ = fs::remove_dir_all(&copy);
-        copy_tree(&root, &copy)?;
+        // What has to be built at its place is built there, and not copied.
+        if root != copy {
+            let _ = fs::remove_dir_all(&copy);
+            copy_tree(&root, &copy)?;
+        }
         root = copy;
     }
     let places = Places {

@@ -11,6 +11,7 @@
 mod auto;
 mod bats;
 pub mod cargo;
+mod cc;
 mod compose;
 mod context;
 mod ctest;

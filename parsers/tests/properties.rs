@@ -111,8 +111,10 @@ fn no_cut_stream_is_green() {
                 let report = with(&recording, &stream, bytes[..cut].to_vec());
                 let kept = String::from_utf8_lossy(&bytes[..cut]).into_owned();
                 let bare_text = recording.case.log && between_sections(&kept);
+                // CTest before 3.21 writes no report; its text has every result.
+                let absent = cut == 0 && recording.case.format == "ctest" && stream != "stdout";
                 assert!(
-                    !report.is_green() || bare_text || nothing_lost(&stream, &lost),
+                    !report.is_green() || bare_text || absent || nothing_lost(&stream, &lost),
                     "{} {stream} cut at {cut} of {} is green without {lost:?}",
                     recording.name,
                     bytes.len()

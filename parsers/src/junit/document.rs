@@ -181,6 +181,11 @@ fn dialect(root: Node<'_, '_>) -> Dialect {
     }
 }
 
+/// Whether elements are nested more deeply than any report nests them.
+pub(crate) fn too_deep(text: &str) -> bool {
+    depth(text) > DEEPEST
+}
+
 /// An upper bound of how deeply the elements are nested.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0usize, 0usize);

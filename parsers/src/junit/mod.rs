@@ -33,6 +33,7 @@ pub(crate) use case::without_harness;
 pub(crate) use document::Dialect;
 pub(crate) use document::Document;
 pub(crate) use document::Read;
+pub(crate) use document::too_deep;
 
 use crate::compose;
 use crate::compose::Compose;
