@@ -81,6 +81,10 @@ impl Dialect for Python {
         if let Some(diff) = python::sides::said(message) {
             failure.diff = Some(diff);
         }
+        // Django's processes send no stack along whose variables could be looked at.
+        if failure.diff.is_none() && failure.kind == FailureKind::Assertion {
+            failure.diff = python::sides::of_unittest(message);
+        }
     }
 }
 

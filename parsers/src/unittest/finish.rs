@@ -22,10 +22,12 @@ use crate::unittest::UnittestRun;
 use crate::unittest::dialect;
 use crate::unittest::failure;
 use crate::unittest::judge;
+use crate::unittest::names;
 use crate::unittest::text::Reader;
 use crate::unittest::text::Session;
 use crate::unittest::xml;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 impl UnittestRun {
     /// The report of the whole run.
@@ -111,6 +113,13 @@ impl UnittestRun {
             }
             junit::add(&mut compose, &read, name);
         }
+        // A test whose subtests failed is one failed test.
+        let failing: BTreeSet<&str> = compose
+            .failures
+            .iter()
+            .map(|failure| names::without_subtest(&failure.id))
+            .collect();
+        compose.counts.failed = failing.len() as u64;
         // xmlrunner's files are written at the end, those of a run that dies are not there.
         let text = self.found();
         if text.is_empty() && self.began() {
@@ -281,7 +290,15 @@ impl UnittestRun {
             return;
         }
         let mut failure = failure::collection("", details, &self.context);
-        if lost || failure.location.is_none() {
+        let running = raised.entries.iter().any(|entry| {
+            let ends = [
+                "unittest/suite.py",
+                "unittest/case.py",
+                "multiprocessing/pool.py",
+            ];
+            ends.iter().any(|end| entry.file.ends_with(end))
+        });
+        if lost || running || failure.location.is_none() {
             failure.id = "unittest".to_owned();
             failure.kind = FailureKind::Crash;
             failure.phase = Phase::Session;

@@ -35,6 +35,10 @@ pub(crate) struct Found {
 pub(crate) fn real(mut sessions: Vec<Session>) -> Vec<Session> {
     let mut kept: Vec<Session> = Vec::new();
     while let Some(session) = sessions.pop() {
+        let only = sessions.is_empty() && kept.is_empty();
+        if !only && !credible(&session) {
+            continue;
+        }
         let alone = sessions.is_empty() && (kept.is_empty() || signs(&session) > 0);
         if signs(&session) >= least(&session) || alone {
             kept.push(session);
@@ -103,6 +107,26 @@ fn signs(session: &Session) -> u64 {
 fn most(session: &Session) -> u64 {
     let end = session.end.unwrap_or_default();
     session.ran.unwrap_or(0) + end.failures + end.errors + end.skipped + session.progress.maybe
+}
+
+/// What failed in a run has shown before; but for subtests, before 3.12.
+fn credible(session: &Session) -> bool {
+    let end = session.end.unwrap_or_default();
+    let progress = &session.progress;
+    let failed = progress
+        .results
+        .values()
+        .any(|shown| *shown == Shown::Failed);
+    let subtests = || {
+        let mut names = session
+            .blocks
+            .iter()
+            .map(|block| names::read(&block.heading));
+        names.any(|name| name.id != name.base)
+    };
+    let bad = failed || progress.letters > progress.dots || progress.maybe > 0;
+    let nothing = signs(session) == 0;
+    nothing || end.failures + end.errors == 0 || bad || subtests()
 }
 
 fn satisfied(session: &Session) -> bool {

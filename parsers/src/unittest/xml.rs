@@ -15,10 +15,13 @@ pub(crate) fn refine(failure: &mut Failure, context: &Context) {
     let class = failure.target.take().unwrap_or_default();
     let details = failure.details.clone().unwrap_or_default();
     let method = failure.id.clone();
-    if class.ends_with("_FailedTest") || class == "unittest.loader" {
-        let made = failure::collection(&method, &details, context);
+    // The module's packages stand in the class.
+    if let Some(packages) = class.strip_prefix("unittest.loader._FailedTest") {
+        let module = format!("{packages}.{method}");
+        let module = module.trim_start_matches('.');
+        let made = failure::collection(module, &details, context);
         *failure = compose::seal(Failure {
-            rerun: dialect::rerun_module(context, &method),
+            rerun: dialect::rerun_module(context, module),
             duration_ms: failure.duration_ms,
             ..made
         });
@@ -29,7 +32,9 @@ pub(crate) fn refine(failure: &mut Failure, context: &Context) {
         Some((word, _)) if word.starts_with("setUp") || word.starts_with("tearDown") => {
             method.clone()
         }
-        _ if class.is_empty() => method.clone(),
+        _ if class.is_empty() || class.starts_with("unittest.case.FunctionTestCase") => {
+            method.clone()
+        }
         _ => format!("{class}.{method}"),
     };
     let chain = traceback::read(&details);
@@ -37,12 +42,13 @@ pub(crate) fn refine(failure: &mut Failure, context: &Context) {
         return;
     };
     let name = method.split(' ').next().unwrap_or(&method);
-    let (phase, sure) = failure::phase_of(name, raised);
-    let fixture = failure.id == method;
+    let (phase, sure) = match name {
+        "setUpClass" | "setUpModule" => (Phase::Setup, true),
+        "tearDownClass" | "tearDownModule" => (Phase::Teardown, true),
+        name => failure::phase_of(name, raised),
+    };
     failure.phase = phase;
     failure.kind = match phase {
-        _ if fixture && method.starts_with("setUp") => FailureKind::SetupError,
-        _ if fixture && method.starts_with("tearDown") => FailureKind::TeardownError,
         Phase::Setup => FailureKind::SetupError,
         Phase::Teardown => FailureKind::TeardownError,
         _ if python::bare_class(&raised.class).ends_with("AssertionError") => {
