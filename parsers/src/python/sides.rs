@@ -31,6 +31,34 @@ pub(crate) fn of_unittest(message: &str) -> Option<Diff> {
     Some(both(left, right))
 }
 
+/// The sides of what pytest says was asserted: `1 == 2`, `'x' in ['y']`. The operator that
+/// stands outside of brackets and quotes has to be the only one.
+pub(crate) fn asserted(text: &str) -> Option<(&str, &str)> {
+    const WORDS: [&str; 10] = [
+        " == ", " != ", " <= ", " >= ", " < ", " > ", " not in ", " in ", " is not ", " is ",
+    ];
+    let text = &text[..text::floor(text, LONGEST)];
+    let line = text.lines().next()?;
+    if line.starts_with("not ") {
+        return None;
+    }
+    let find = |from: usize| {
+        outside(line, from, |rest| {
+            WORDS.iter().find(|word| rest.starts_with(**word))
+        })
+    };
+    let (at, word) = find(0)?;
+    let right = at + word.len();
+    // `and`, `or`, a comparison of comparisons: no two sides.
+    let joined = outside(line, 0, |rest| {
+        (rest.starts_with(" and ") || rest.starts_with(" or ")).then_some(())
+    });
+    let again = find(right.saturating_sub(1));
+    let (left, right) = (&line[..at], &line[right..]);
+    let clear = joined.is_none() && again.is_none() && !left.is_empty() && !right.is_empty();
+    clear.then_some((left, right))
+}
+
 /// Both sides, cleaned and capped.
 pub(crate) fn both(left: &str, right: &str) -> Diff {
     sides::with_unified(&text::clean(left), &text::clean(right))
@@ -223,6 +251,35 @@ mod tests {
                 Some((left.into(), right.into())),
                 "{message}"
             );
+        }
+    }
+
+    #[test]
+    fn what_was_asserted_has_sides() {
+        for (text, left, right) in [
+            ("1 == 2", "1", "2"),
+            ("(1 + 1) == 3", "(1 + 1)", "3"),
+            ("'a == b' == \"it's\"", "'a == b'", "\"it's\""),
+            ("'x' not in ['y', 'z']", "'x'", "['y', 'z']"),
+            ("None is not None", "None", "None"),
+            (
+                "Point(x=1, y=2) == Point(x=1, y=3)",
+                "Point(x=1, y=2)",
+                "Point(x=1, y=3)",
+            ),
+            ("<Thing at 0x7f> is None", "<Thing at 0x7f>", "None"),
+            ("4 == 5\n +  where 4 = len('four')", "4", "5"),
+        ] {
+            assert_eq!(asserted(text), Some((left, right)), "{text}");
+        }
+        for text in [
+            "False",
+            "not [1]",
+            "(1 == 1 and 2 == 3)",
+            "1 == 1 and 2 == 3",
+            "all(x in y)",
+        ] {
+            assert_eq!(asserted(text), None, "{text}");
         }
     }
 
