@@ -49,6 +49,7 @@ fn refine(failure: &mut Failure, place: &Place) {
     if failure.kind == FailureKind::CollectionError {
         let said = block::read(&details);
         block::fill(failure, &said, place);
+        failure.diff = None;
         if !said.class.is_empty() {
             failure.message = block::one_line(&said);
         }

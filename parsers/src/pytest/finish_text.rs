@@ -24,13 +24,26 @@ use crate::text;
 impl PytestRun {
     /// The report of the text and the exit status.
     pub(super) fn read_text(mut self, mut compose: Compose, end: &End) -> Report {
-        let earlier = std::mem::take(&mut self.text.earlier);
-        let session = std::mem::take(&mut self.text.session);
-        let last = self.text.end_of(&session);
-        for session in &earlier {
-            self.take_session(&mut compose, session, session.last);
+        let mut earlier = std::mem::take(&mut self.text.earlier);
+        let mut session = std::mem::take(&mut self.text.session);
+        let mut last = self.text.end_of(&session);
+        let progress = &session.progress;
+        if last.is_none() && !session.began && progress.done && progress.running.is_empty() {
+            // `-qq` has no last line, but says how far it is.
+            let [passed, failed, errors, skipped] = progress.letters;
+            last = Some(Last {
+                passed,
+                failed,
+                errors,
+                skipped,
+                ..Last::default()
+            });
         }
-        self.take_session(&mut compose, &session, last);
+        for session in &mut earlier {
+            let last = session.last;
+            self.take_session(&mut compose, session, last);
+        }
+        self.take_session(&mut compose, &mut session, last);
         let broken = session
             .broken
             .as_ref()
@@ -46,7 +59,7 @@ impl PytestRun {
         compose.finish("pytest", Source::Text, end)
     }
 
-    fn take_session(&mut self, compose: &mut Compose, session: &Session, last: Option<Last>) {
+    fn take_session(&mut self, compose: &mut Compose, session: &mut Session, last: Option<Last>) {
         let mut place = self.place.clone();
         if let Some(rootdir) = &session.rootdir {
             place.set_rootdir(rootdir);
@@ -100,9 +113,7 @@ impl PytestRun {
         if self.stopped(compose, session, own) {
             return;
         }
-        // `-qq` has no last line, but says how far it is.
-        let quiet = !session.began && session.progress.done && session.progress.running.is_empty();
-        if last.is_none() && !broken && !quiet {
+        if last.is_none() && !broken {
             self.no_end(compose, end, session);
             return;
         }

@@ -2,6 +2,7 @@
 
 use crate::pytest::text::MOST;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// A result of `-v`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,11 @@ pub(crate) struct Progress {
     pub running: Vec<String>,
     /// Letters: passed, failed, errors, skipped.
     pub letters: [u64; 4],
+    /// The files that have letters.
+    pub files: BTreeSet<String>,
+    /// Those with an `F`, those with an `E` among them.
+    pub failing: BTreeSet<String>,
+    pub erring: BTreeSet<String>,
     /// The percentage has reached 100.
     pub done: bool,
 }
@@ -122,6 +128,15 @@ impl Progress {
             return;
         }
         self.done |= line.ends_with("[100%]");
+        if before.ends_with(".py") && self.files.len() < MOST {
+            self.files.insert(before.to_owned());
+            if taken.contains('F') {
+                self.failing.insert(before.to_owned());
+            }
+            if taken.contains('E') {
+                self.erring.insert(before.to_owned());
+            }
+        }
         for c in taken.chars() {
             match c {
                 '.' | 'X' => self.letters[0] += 1,

@@ -30,10 +30,26 @@ pub(crate) struct Found {
 }
 
 /// Works out a session whose last line, if there is one, is `last`.
-pub(crate) fn found(session: &Session, last: Option<Last>, place: &Place) -> Found {
+pub(crate) fn found(session: &mut Session, last: Option<Last>, place: &Place) -> Found {
+    let found = by_names(session, last, place);
+    let said = last.map_or(0, |last| last.failed + last.errors);
+    if found.faults.is_empty() || session.named.is_empty() || session.blocks.is_empty() {
+        return found;
+    }
+    // The summary was turned off, and a test has printed one.
+    let names = std::mem::take(&mut session.named);
+    let other = by_names(session, last, place);
+    if other.failures.len() as u64 == said && other.faults.is_empty() {
+        return other;
+    }
+    session.named = names;
+    found
+}
+
+fn by_names(session: &Session, last: Option<Last>, place: &Place) -> Found {
     let mut found = Found::default();
     let mut used: BTreeSet<usize> = BTreeSet::new();
-    let mut places = session.places.iter().peekable();
+    let mut lines = of_lines(session, place);
     let parents: BTreeSet<String> = session
         .named
         .iter()
@@ -47,12 +63,13 @@ pub(crate) fn found(session: &Session, last: Option<Last>, place: &Place) -> Fou
         .filter(|named| !named.error)
         .map(|named| split(&named.rest, session).0)
         .collect();
-    for named in &session.named {
+    for (number, named) in session.named.iter().enumerate() {
         let (id, message) = split(&named.rest, session);
         let one = Wanted {
             named,
             id: &id,
             message: &message,
+            line: lines.remove(&number),
         };
         // Pytest 9 lets a test fail whose subtests did.
         let parent = !named.error && !named.subtest && parents.contains(&id);
@@ -60,7 +77,7 @@ pub(crate) fn found(session: &Session, last: Option<Last>, place: &Place) -> Fou
             used.extend(one.block(session, &used));
             continue;
         }
-        let failure = one.failure(session, &mut used, &mut places, &failed_too, place);
+        let failure = one.failure(session, &mut used, &failed_too, place);
         tests.take(named, &id, &failure);
         found.failures.push(failure);
     }
@@ -161,27 +178,29 @@ struct Wanted<'a> {
     named: &'a Named,
     id: &'a str,
     message: &'a str,
+    /// Its line of `--tb=line`: place and message.
+    line: Option<(Entry, String)>,
 }
 
 impl Wanted<'_> {
-    fn failure<'s>(
+    fn failure(
         &self,
-        session: &'s Session,
+        session: &Session,
         used: &mut BTreeSet<usize>,
-        places: &mut std::iter::Peekable<impl Iterator<Item = &'s String>>,
         failed_too: &BTreeSet<String>,
         place: &Place,
     ) -> Failure {
         let at = self.block(session, used);
         let mut failure = match at.and_then(|at| session.blocks.get(at)) {
             Some(block) => block::failure(&block.title, &block.text, place),
-            None => self.bare(failed_too, places, session, place),
+            None => self.bare(failed_too, session, place),
         };
         used.extend(at);
         if !self.id.contains("::") && !self.id.contains(".py ") {
             failure.kind = FailureKind::CollectionError;
             failure.phase = Phase::Collect;
             failure.kind_sure = true;
+            failure.diff = None;
         }
         if failure.message.is_empty() || failure.message == "no message" {
             self.message.clone_into(&mut failure.message);
@@ -242,13 +261,7 @@ impl Wanted<'_> {
     }
 
     /// Without a block: the summary's message, and the line of `--tb=line`.
-    fn bare<'s>(
-        &self,
-        failed_too: &BTreeSet<String>,
-        places: &mut std::iter::Peekable<impl Iterator<Item = &'s String>>,
-        session: &Session,
-        place: &Place,
-    ) -> Failure {
+    fn bare(&self, failed_too: &BTreeSet<String>, session: &Session, place: &Place) -> Failure {
         let shown = session.progress.results.get(self.id);
         let again = shown.is_some_and(|shown| shown.len() > 1) || failed_too.contains(self.id);
         let phase = match (self.named.error, again) {
@@ -256,10 +269,7 @@ impl Wanted<'_> {
             (true, true) => Phase::Teardown,
             (true, false) => Phase::Setup,
         };
-        let line = match phase {
-            Phase::Call => place_of(self.id, self.message, places, place),
-            _ => None,
-        };
+        let line = self.line.clone();
         let text = match &line {
             Some((_, rest)) => rest.as_str(),
             None => self.message,
@@ -271,7 +281,8 @@ impl Wanted<'_> {
             said.message = said.message.replace("assert ", "assert\u{a0}");
         }
         let (kind, mut sure) = match self.message {
-            "" => (FailureKind::Panic, false),
+            // Most failures are assertions.
+            "" if line.is_none() && phase == Phase::Call => (FailureKind::Assertion, false),
             _ => block::kind(&said, phase),
         };
         sure &= phase == Phase::Call || again;
@@ -286,37 +297,57 @@ impl Wanted<'_> {
     }
 }
 
-/// The line of `--tb=line` that belongs to a name: they come in the same order, but some names
-/// have none.
-fn place_of<'s>(
-    id: &str,
-    message: &str,
-    places: &mut std::iter::Peekable<impl Iterator<Item = &'s String>>,
-    place: &Place,
-) -> Option<(Entry, String)> {
-    let wanted = message.strip_suffix("...").unwrap_or(message).trim_end();
-    let file = id.split("::").next().unwrap_or(id);
-    while let Some(line) = places.peek() {
-        let Some((path, number, rest)) = block::split_place(line) else {
-            places.next();
-            continue;
+/// The lines of `--tb=line` by the number of the name that they belong to: they come in the
+/// same order, but some names have none.
+fn of_lines(session: &Session, place: &Place) -> BTreeMap<usize, (Entry, String)> {
+    let mut found = BTreeMap::new();
+    let lines: Vec<(&str, u32, &str)> = session
+        .places
+        .iter()
+        .filter_map(|line| block::split_place(line))
+        .collect();
+    let names: Vec<(usize, String, String)> = session
+        .named
+        .iter()
+        .enumerate()
+        .filter(|(_, named)| !named.error)
+        .map(|(number, named)| {
+            let (id, message) = split(&named.rest, session);
+            let wanted = message.strip_suffix("...").unwrap_or(&message).trim_end();
+            (number, id, wanted.to_owned())
+        })
+        .collect();
+    let mut at = 0;
+    for (index, (number, id, wanted)) in names.iter().enumerate() {
+        let next = names
+            .get(index + 1)
+            .map_or("", |(_, _, next)| next.as_str());
+        let own = match wanted.as_str() {
+            "" => lines.get(at).filter(|(path, _, rest)| {
+                let file = id.split("::").next().unwrap_or(id);
+                let of_next = !next.is_empty() && rest.starts_with(next);
+                !of_next && place.path(path) == place.path(file)
+            }),
+            wanted => {
+                let ahead = lines.iter().skip(at).take(50);
+                let skipped = ahead
+                    .clone()
+                    .position(|(_, _, rest)| rest.starts_with(wanted));
+                at += skipped.unwrap_or(0);
+                skipped.and_then(|_| lines.get(at))
+            }
         };
-        let same = rest.starts_with(wanted) && !wanted.is_empty();
-        let in_file = wanted.is_empty() && place.path(path) == place.path(file);
-        if !same && !in_file {
-            // It may be a later one's: this name has none.
-            return None;
+        if let Some((path, line, rest)) = own {
+            at += 1;
+            let entry = Entry {
+                file: (*path).to_owned(),
+                line: Some(*line),
+                function: None,
+            };
+            found.insert(*number, (entry, (*rest).to_owned()));
         }
-        let entry = Entry {
-            file: path.to_owned(),
-            line: Some(number),
-            function: None,
-        };
-        let rest = rest.to_owned();
-        places.next();
-        return Some((entry, rest));
     }
-    None
+    found
 }
 
 /// Whether a block's stack begins in a file.
@@ -392,7 +423,10 @@ fn unnamed(
         let (phase, bare) = block::phase(&block.title);
         let mut failure = block::failure(&block.title, &block.text, place);
         let ids = by_title.get(bare).cloned().unwrap_or_default();
-        let file = first_file(&block.text);
+        let file = first_file(&block.text).map(|file| match file.starts_with('/') {
+            true => place.path(&file),
+            false => file,
+        });
         let of_file = |id: &&String| {
             file.as_ref()
                 .is_some_and(|file| id.starts_with(&format!("{file}::")))
@@ -401,9 +435,15 @@ fn unnamed(
         let id = match (phase, id) {
             (Phase::Collect, _) => bare.to_owned(),
             (_, Some(id)) => id,
-            // `-v` would have named it: a test printed it.
+            // `-v` would have named it, the letters its file: a test printed it.
             (_, None) if verbose && last.is_some() => continue,
-            (_, None) => guess(bare, file.as_deref()),
+            (Phase::Call, None) if unheard_of(session, file.as_deref()) => continue,
+            (Phase::Call, None) => {
+                let failing = only(&session.progress.failing);
+                guess(bare, file.as_deref().or(failing))
+            }
+            // A fixture's stack does not begin in the test's file.
+            (_, None) => guess(bare, only(&session.progress.erring)),
         };
         if text_only(&failure) {
             continue;
@@ -460,6 +500,17 @@ fn unnamed(
     }
 }
 
+/// Whether the letters name files, and this is none of them.
+fn unheard_of(session: &Session, file: Option<&str>) -> bool {
+    let files = &session.progress.files;
+    let Some(file) = file.filter(|_| !files.is_empty()) else {
+        return false;
+    };
+    !files
+        .iter()
+        .any(|known| known == file || file.ends_with(&format!("/{known}")))
+}
+
 /// A block with nothing that pytest writes in one.
 fn text_only(failure: &Failure) -> bool {
     failure.details.is_none()
@@ -471,11 +522,24 @@ fn first_file(text: &str) -> Option<String> {
     (!python::of_python(&first.file)).then_some(first.file)
 }
 
+/// The one file, if it is one.
+fn only(files: &BTreeSet<String>) -> Option<&str> {
+    let mut files = files.iter();
+    files
+        .next()
+        .filter(|_| files.next().is_none())
+        .map(String::as_str)
+}
+
 /// `TestClass.test_a[x]` and the file that its stack begins in make an id.
 fn guess(title: &str, file: Option<&str>) -> String {
-    let title = title.strip_prefix("[doctest] ").unwrap_or(title);
-    let (path, parameters) = title.split_at(title.find('[').unwrap_or(title.len()));
-    let name = path.replace('.', "::") + parameters;
+    let name = match title.strip_prefix("[doctest] ") {
+        Some(title) => title.to_owned(),
+        None => {
+            let (path, parameters) = title.split_at(title.find('[').unwrap_or(title.len()));
+            path.replace('.', "::") + parameters
+        }
+    };
     match file {
         Some(file) => format!("{file}::{name}"),
         None => name,

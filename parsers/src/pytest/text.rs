@@ -266,6 +266,7 @@ impl Reader {
         if let Some(last) = last::of(title) {
             // The last one counts: what came before was printed by a test.
             self.session.last = Some(last);
+            self.bare = Some(last);
             self.part = Part::Other;
             return;
         }
@@ -305,6 +306,8 @@ impl Reader {
         if self.part == Part::Other && self.session.blocks.is_empty() {
             return false;
         }
+        // The summary comes behind all blocks.
+        self.session.named.clear();
         self.part = Part::Blocks;
         if self.session.blocks.len() < MOST {
             self.session.blocks.push(Block {
@@ -363,9 +366,12 @@ impl Reader {
 
     /// The numbers of the last session's end.
     pub fn end_of(&self, session: &Session) -> Option<Last> {
-        // Where the session has its heading the last line has its ruling, too.
-        let bare = self.bare.filter(|_| !session.began);
-        bare.or(session.last)
+        // Where the session has its heading the last line has its ruling. Without a heading it
+        // is the last of all lines.
+        match session.began {
+            true => session.last,
+            false => self.bare,
+        }
     }
 }
 

@@ -36,11 +36,12 @@ pub(crate) fn real(mut sessions: Vec<Session>) -> Vec<Session> {
     let mut kept: Vec<Session> = Vec::new();
     while let Some(session) = sessions.pop() {
         let only = sessions.is_empty() && kept.is_empty();
-        if !only && !credible(&session) {
+        let alone = sessions.is_empty() && (kept.is_empty() || signs(&session) > 0);
+        let enough = signs(&session) >= least(&session);
+        if enough && !only && !credible(&session) {
             continue;
         }
-        let alone = sessions.is_empty() && (kept.is_empty() || signs(&session) > 0);
-        if signs(&session) >= least(&session) || alone {
+        if enough || alone {
             kept.push(session);
             continue;
         }
