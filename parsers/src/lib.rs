@@ -33,6 +33,7 @@ mod node;
 mod phpunit;
 mod prove;
 pub mod pytest;
+mod python;
 mod records;
 pub mod report;
 pub mod request;

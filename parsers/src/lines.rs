@@ -30,6 +30,15 @@ impl Line {
         String::from_utf8_lossy(&self.bytes[..self.bytes.len().min(SHOWN)]).into_owned()
     }
 
+    /// The line to be looked at as the others are ([`Lines::each`]).
+    pub fn seen(&self) -> Seen<'_> {
+        Seen {
+            bytes: &self.bytes,
+            length: self.length,
+            unfinished: self.unfinished,
+        }
+    }
+
     /// The line as it is if it may hold a record, else as it is shown.
     pub fn record_or_shown(&self) -> String {
         match memchr::memmem::find(&self.bytes, b"\"type\"") {

@@ -58,6 +58,12 @@ impl Document {
             .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
+    /// Whether it is empty so far, or begins as XML does.
+    pub fn may_be_xml(&self) -> bool {
+        let mut bytes = self.bytes.iter().filter(|byte| !byte.is_ascii_whitespace());
+        bytes.next().is_none_or(|byte| matches!(byte, b'<' | 0xef))
+    }
+
     /// Whether it looks like XML at all.
     pub fn is_xml(&self) -> bool {
         let start = self

@@ -2,10 +2,12 @@
 
 use crate::compose;
 use crate::libtest::sides;
+use crate::pytest::block;
 use crate::pytest::place::Place;
 use crate::pytest::record::Error;
 use crate::pytest::record::PhaseReport;
 use crate::pytest::record::Subtest;
+use crate::python;
 use crate::report::Diff;
 use crate::report::Failure;
 use crate::report::FailureKind;
@@ -35,6 +37,12 @@ pub(crate) fn of(report: &PhaseReport, place: &Place) -> Failure {
     if let Some(error) = &report.error {
         explain(&mut failure, error, place);
     }
+    if doctest(report) {
+        let said = block::read(&report.details);
+        (failure.kind, failure.kind_sure) = block::kind(&said, phase);
+        failure.message = text::one_line(&block::one_line(&said));
+        block::fill(&mut failure, &said, place);
+    }
     if failure.location.is_none() {
         failure.location = crash_place(report, place);
     }
@@ -49,6 +57,15 @@ pub(crate) fn of(report: &PhaseReport, place: &Place) -> Failure {
     failure.duration_ms = Some(report.ms);
     failure.rerun = place.rerun(&report.id);
     compose::seal(failure)
+}
+
+/// A doctest's error says nothing, its text everything.
+fn doctest(report: &PhaseReport) -> bool {
+    let class = report
+        .error
+        .as_ref()
+        .map_or("", |error| error.kind.as_str());
+    matches!(class, "DocTestFailure" | "MultipleDoctestFailures")
 }
 
 /// Under xdist the text begins with a line about the worker.
@@ -150,7 +167,7 @@ pub(crate) fn explain(failure: &mut Failure, error: &Error, place: &Place) {
         .map(|(file, line, function)| {
             let file = place.path(file);
             Frame {
-                user: place.context.is_user(&file),
+                user: python::is_user(&place.context, &file),
                 file,
                 line: *line,
                 function: Some(text::cut(function, 300)),
@@ -180,23 +197,12 @@ pub(crate) fn explain(failure: &mut Failure, error: &Error, place: &Place) {
         .iter()
         .any(|(file, ..)| file.ends_with("/unittest/case.py"));
     if failure.diff.is_none() && unittest && error.kind == "AssertionError" {
-        failure.diff = unittest_sides(&error.message);
+        failure.diff = python::sides::of_unittest(&error.message);
     }
 }
 
 fn sides(left: &str, right: &str) -> Diff {
     sides::with_unified(&text::clean(left), &text::clean(right))
-}
-
-/// unittest's `Lists differ: [1] != [2]`, `1 != 2 : words`; nothing where it is ambiguous.
-fn unittest_sides(message: &str) -> Option<Diff> {
-    let first = message.lines().next()?;
-    let compared = first
-        .split_once(" differ: ")
-        .map_or(first, |(_, rest)| rest);
-    let (left, right) = compared.split_once(" != ")?;
-    let right = right.rsplit_once(" : ").map_or(right, |(right, _)| right);
-    (!right.contains(" != ") && !right.ends_with("...")).then(|| sides(left, right))
 }
 
 fn crash_place(report: &PhaseReport, place: &Place) -> Option<Location> {
@@ -261,17 +267,6 @@ pub(crate) fn last_error(details: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unittest_says_both_sides() {
-        let diff =
-            unittest_sides("Lists differ: [1, 2] != [1, 3]\n\nFirst differing").expect("two sides");
-        assert_eq!(
-            (diff.left.as_deref(), diff.right.as_deref()),
-            (Some("[1, 2]"), Some("[1, 3]"))
-        );
-        assert!(unittest_sides("'a != b' != 'c'").is_none());
-    }
 
     #[test]
     fn an_exception_is_one_line() {

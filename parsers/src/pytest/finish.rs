@@ -2,13 +2,13 @@
 
 use crate::compose;
 use crate::compose::Compose;
-use crate::junit;
 use crate::live::End;
 use crate::pytest::PytestRun;
-use crate::pytest::text;
+use crate::pytest::place::Place;
 use crate::report::Exit;
 use crate::report::Failure;
 use crate::report::FailureKind;
+use crate::report::Location;
 use crate::report::Note;
 use crate::report::Outcome;
 use crate::report::Phase;
@@ -23,18 +23,20 @@ impl PytestRun {
             let mut events = Vec::new();
             self.record(&line, &mut events);
         }
-        for line in [self.output.finish(), self.errors.finish()]
-            .into_iter()
-            .flatten()
-        {
-            self.text.line(&line.shown());
+        for (lines, reader) in [
+            (&mut self.output, &mut self.text),
+            (&mut self.errors, &mut self.error_text),
+        ] {
+            if let Some(line) = lines.finish() {
+                reader.line(line.seen());
+            }
         }
         let compose = Compose::new();
         if self.fed && self.session.began {
             return self.read_records(compose, &end);
         }
-        if let Some(document) = self.xml.take() {
-            return self.read_xml(compose, &document, &end);
+        if !self.xml.is_empty() {
+            return self.read_xml(compose, &end);
         }
         self.read_text(compose, &end)
     }
@@ -191,7 +193,7 @@ impl PytestRun {
         compose.complete = false;
     }
 
-    fn exit_nonzero(&self, compose: &mut Compose, code: i32) {
+    pub(super) fn exit_nonzero(&self, compose: &mut Compose, code: i32) {
         let last = self.tail.lines(30);
         let message = format!("pytest exited with status {code} although no test failed");
         let mut failure =
@@ -202,7 +204,7 @@ impl PytestRun {
         compose.complete = false;
     }
 
-    fn usage(&self, compose: &mut Compose) {
+    pub(super) fn usage(&self, compose: &mut Compose) {
         compose.outcome(Outcome::UsageError);
         let lines = self.error_tail.lines(20);
         let all: Vec<String> = lines.into_iter().chain(self.tail.lines(20)).collect();
@@ -272,7 +274,7 @@ impl PytestRun {
         }
     }
 
-    fn how(&self, exit: Exit) -> (FailureKind, String) {
+    pub(super) fn how(&self, exit: Exit) -> (FailureKind, String) {
         if exit.timed_out {
             return (
                 FailureKind::Timeout,
@@ -327,100 +329,8 @@ impl PytestRun {
             })
     }
 
-    fn read_xml(self, mut compose: Compose, document: &junit::Document, end: &End) -> Report {
-        let read = document.read(&self.place.context);
-        junit::add(&mut compose, &read, "junit.xml");
-        junit::settle_exit(&mut compose, end, &self.tail, "pytest");
-        compose.finish("pytest", Source::Report, end)
-    }
-
-    fn read_text(mut self, mut compose: Compose, end: &End) -> Report {
-        let reader = std::mem::take(&mut self.text);
-        let found = reader.finish(&self.place.context);
-        for failure in found.failures {
-            compose.failure(failure);
-        }
-        if let Some(last) = found.last {
-            compose.counts.passed = last.passed;
-            compose.counts.failed = last.failed + last.errors;
-            compose.counts.skipped = last.skipped;
-            compose.filtered = last.deselected;
-        } else {
-            compose.counts.failed = compose.failures.len() as u64;
-        }
-        if !found.faults.is_empty() {
-            let why = found.faults.join("; ");
-            compose.incomplete(compose::inconsistent(format!(
-                "pytest's text contradicts itself: {why}"
-            )));
-        }
-        self.settle_text(&mut compose, end, found.last, &found.messages, found.began);
-        compose.finish("pytest", Source::Text, end)
-    }
-
-    fn settle_text(
-        &self,
-        compose: &mut Compose,
-        end: &End,
-        last: Option<text::Last>,
-        messages: &[String],
-        began: bool,
-    ) {
-        // In a run of regreen's own the reporter writes: text alone may hide that it could not.
-        if (self.fed || self.live)
-            && !compose.has_fault()
-            && end.exit.is_some_and(|exit| exit.success())
-        {
-            compose.incomplete(
-                Note::new("no_events", "regreen's reporter wrote nothing, so the results cannot be believed").remedy(
-                    "the command has to start pytest with PYTEST_ADDOPTS and PYTHONPATH kept; a test must not touch the reporter's file",
-                ),
-            );
-        }
-        let exit = end.exit.unwrap_or_default();
-        if let Some(note) = self.missing_pytest() {
-            compose.outcome(Outcome::InfraError);
-            compose.incomplete(note);
-            return;
-        }
-        if last.is_none() {
-            compose.incomplete(Note::new("no_end", "pytest's last line is missing"));
-        }
-        match exit.code {
-            Some(4) if !compose.has_fault() => {
-                self.usage(compose);
-                messages
-                    .iter()
-                    .for_each(|message| compose.note(Note::new("usage", message.clone())));
-            }
-            Some(2) if !compose.has_fault() => compose.outcome(Outcome::Interrupted),
-            Some(3) if !compose.has_fault() => compose.outcome(Outcome::Crashed),
-            Some(5) if !compose.has_fault() => {}
-            Some(code)
-                if code != 0 && !compose.has_fault() && !exit.timed_out && !end.interrupted =>
-            {
-                self.exit_nonzero(compose, code);
-            }
-            Some(0) if last.is_none() && began => compose.outcome(Outcome::Crashed),
-            None if exit.signal.is_some() && !exit.timed_out && !end.interrupted => {
-                let signal = exit.signal.unwrap_or(0);
-                let outside = [1, 2, 15].contains(&signal);
-                compose.outcome(if outside {
-                    Outcome::Interrupted
-                } else {
-                    Outcome::Crashed
-                });
-                compose.incomplete(Note::new(
-                    "signal",
-                    format!("pytest was ended by {}", compose::signal_name(signal)),
-                ));
-            }
-            _ => {}
-        }
-    }
-
     /// Python has no pytest.
-    fn missing_pytest(&self) -> Option<Note> {
+    pub(super) fn missing_pytest(&self) -> Option<Note> {
         let lines = self
             .error_tail
             .lines(5)
@@ -434,4 +344,18 @@ impl PytestRun {
                 .remedy("install pytest for this Python (`python -m pip install pytest`, best in the project's .venv)"),
         )
     }
+}
+/// `E     File "/p/test_a.py", line 1`, as a syntax error has it.
+pub(crate) fn syntax_place(body: &str, place: &Place) -> Option<Location> {
+    let line = body
+        .lines()
+        .rfind(|line| line.contains("File \"") && line.contains("\", line "))?;
+    let (file, rest) = line.split_once("File \"")?.1.split_once("\", line ")?;
+    let file = place.path(file);
+    let line = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    place.context.is_user(&file).then_some(Location {
+        file,
+        line: line.parse().ok(),
+        column: None,
+    })
 }

@@ -18,16 +18,22 @@
 //! are switched off: which tests run would depend on the run before. The variable is taken out of the environment when the
 //! file is open, so that child processes do not inherit it.
 
+mod block;
 mod failure;
 mod finish;
+mod finish_file;
+mod finish_text;
+mod last;
 mod place;
+mod progress;
 mod record;
 mod session;
+mod summary;
 mod text;
 
 pub(crate) use failure::last_error;
+pub(crate) use finish::syntax_place;
 pub(crate) use place::Place;
-pub(crate) use text::syntax_place;
 
 use crate::compose;
 use crate::context::Context;
@@ -50,6 +56,7 @@ use crate::report::Location;
 use crate::report::Phase;
 use crate::report::Report;
 use crate::text::Tail;
+use std::collections::BTreeMap;
 
 /// The reporter plugin's source.
 pub const REPORTER: &str = concat!(
@@ -65,6 +72,8 @@ pub const EVENTS_VARIABLE: &str = "REGREEN_EVENTS";
 
 /// More failures than this are not kept.
 const MOST_FAILURES: usize = 2_000;
+/// More report files than this are not read.
+const MOST_FILES: usize = 500;
 /// A longer id is nobody's.
 const MOST_ID: usize = 64 * 1024;
 /// More warnings than this are not kept.
@@ -89,9 +98,10 @@ pub struct PytestRun {
     output: Lines,
     errors: Lines,
     text: text::Reader,
+    error_text: text::Reader,
     tail: Tail,
     error_tail: Tail,
-    xml: Option<Document>,
+    xml: BTreeMap<String, Document>,
     counts: Counts,
 }
 
@@ -112,9 +122,10 @@ impl PytestRun {
             output: Lines::default(),
             errors: Lines::default(),
             text: text::Reader::default(),
+            error_text: text::Reader::default(),
             tail: Tail::default(),
             error_tail: Tail::default(),
-            xml: None,
+            xml: BTreeMap::new(),
             counts: Counts::default(),
         }
     }
@@ -124,7 +135,9 @@ impl PytestRun {
         let mut events = Vec::new();
         match stream {
             Stream::File(name) if name.ends_with(".xml") => {
-                self.xml.get_or_insert_default().feed(bytes);
+                if self.xml.len() < MOST_FILES || self.xml.contains_key(name) {
+                    self.xml.entry(name.to_owned()).or_default().feed(bytes);
+                }
             }
             Stream::File(_) => {
                 self.fed = true;
@@ -135,16 +148,14 @@ impl PytestRun {
             Stream::Stderr => {
                 self.live = true;
                 self.error_tail.feed(bytes);
-                for line in self.errors.feed(bytes) {
-                    self.text.line(&line.shown());
-                }
+                let reader = &mut self.error_text;
+                self.errors.each(bytes, |line| reader.line(line));
             }
             Stream::Stdout | Stream::Log => {
                 self.live |= stream == Stream::Stdout;
                 self.tail.feed(bytes);
-                for line in self.output.feed(bytes) {
-                    self.text.line(&line.shown());
-                }
+                let reader = &mut self.text;
+                self.output.each(bytes, |line| reader.line(line));
             }
         }
         events

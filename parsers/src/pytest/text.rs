@@ -1,23 +1,27 @@
 //! Pytest's output for people, as it is pasted or saved.
 //!
 //! Only what stands where pytest puts it is believed: the failures' blocks, the short summary
-//! and the last line, whose numbers have to agree.
+//! and the last line, whose numbers have to agree. A line is looked at by its first bytes;
+//! most of a log is never copied.
 
-use crate::compose;
-use crate::context::Context;
-use crate::pytest::failure::last_error;
-use crate::pytest::place::Place;
-use crate::report::Failure;
-use crate::report::FailureKind;
-use crate::report::Location;
-use crate::report::Phase;
+use crate::lines::Seen;
+use crate::pytest::last;
+use crate::pytest::last::Last;
+use crate::pytest::progress::Progress;
 use crate::text;
-use std::collections::BTreeMap;
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
-/// The most that is kept of one block.
+/// The most that is kept of one block, and of all together.
 const MOST_BLOCK: usize = 256 * 1024;
+const MOST_BYTES: usize = 48 * 1024 * 1024;
 /// More blocks or summary lines than this are not kept.
-const MOST: usize = 50_000;
+pub(crate) const MOST: usize = 50_000;
+/// More of pytest's own messages are not kept.
+const MOST_MESSAGES: usize = 20;
+
+static NODE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"::"));
+static FATAL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Fatal Python error: "));
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Part {
@@ -25,460 +29,422 @@ enum Part {
     Progress,
     Blocks,
     Summary,
+    /// A conftest that cannot be loaded, an error of pytest's own: until the end.
+    Rest,
     Other,
 }
 
 /// One line of the short summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Named {
-    error: bool,
+pub(crate) struct Named {
+    /// Of set-up, teardown or collection.
+    pub error: bool,
+    /// A subtest's.
+    pub subtest: bool,
     /// Which subtest it is, as it is added to the id.
-    part: String,
-    rest: String,
+    pub part: String,
+    /// Id and message.
+    pub rest: String,
 }
 
-/// The numbers of the last line.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Last {
-    /// Passed, unexpectedly passed too.
-    pub passed: u64,
-    /// Failed.
-    pub failed: u64,
-    /// Errors of set-up, teardown, collection.
-    pub errors: u64,
-    /// Skipped, failed as expected.
-    pub skipped: u64,
-    /// Left out by `-k`, `-m` and the like.
-    pub deselected: u64,
+/// A block with its title; without a title a line of `--tb=line`.
+#[derive(Debug, Clone)]
+pub(crate) struct Block {
+    pub title: String,
+    pub text: String,
+}
+
+/// What one session says.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    /// Its heading was there.
+    pub began: bool,
+    /// How many tests it collected, as far as it says.
+    pub collected: Option<u64>,
+    pub blocks: Vec<Block>,
+    /// The lines of `--tb=line`.
+    pub places: Vec<String>,
+    pub named: Vec<Named>,
+    pub last: Option<Last>,
+    pub progress: Progress,
+    /// What stands between exclamation marks: why it stopped.
+    pub stopped: Vec<String>,
+    pub rootdir: Option<String>,
+    /// The last lines are those of a conftest that cannot be loaded, or of an error of pytest's.
+    pub broken: Option<Block>,
 }
 
 /// Reads the text line by line.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
+    /// Sessions that ended and were followed by another one.
+    pub earlier: Vec<Session>,
+    pub session: Session,
     part: Part,
-    began: bool,
-    blocks: Vec<(String, String)>,
-    named: Vec<Named>,
-    last: Option<Last>,
-    after_last: bool,
+    /// Within blocks the last title has been a failure's.
+    bytes: usize,
     /// The numbers in the last line that is not empty, if it has no ruling, as with `-q`.
-    bare: Option<Last>,
-    messages: Vec<String>,
-    rootdir: Option<String>,
-    verbose: BTreeMap<String, ()>,
-}
-
-/// What the text comes to.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// Whether there was anything of pytest.
-    pub began: bool,
-    /// The numbers of the last line.
-    pub last: Option<Last>,
-    /// What failed.
-    pub failures: Vec<Failure>,
+    pub bare: Option<Last>,
     /// Pytest's `ERROR: …` lines.
     pub messages: Vec<String>,
-    /// What contradicts itself.
-    pub faults: Vec<String>,
+    /// A process was about to die.
+    pub fatal: bool,
 }
 
 impl Reader {
     /// Takes one line.
-    pub fn line(&mut self, raw: &str) {
-        let line = text::clean(raw);
-        let line = line.trim_end_matches('\n');
-        if !line.trim().is_empty() {
-            self.bare = bare_last(line);
-        }
-        if let Some(rest) = line.strip_prefix("rootdir: ")
-            && self.rootdir.is_none()
+    pub fn line(&mut self, seen: Seen<'_>) {
+        let Some(first) = seen.bytes.first().copied() else {
+            self.empty();
+            return;
+        };
+        // Colours, or something that overwrites its own line.
+        let dressed = first == 0x1b || (first == b'\r');
+        if dressed
+            || matches!(
+                first,
+                b'=' | b'_' | b'!' | b'0'..=b'9' | b'n' | b'r' | b'E' | b'c' | b'I' | b'-'
+            )
         {
-            self.rootdir = Some(rest.split(", ").next().unwrap_or(rest).to_owned());
-        }
-        if let Some(rest) = line.strip_prefix("ERROR: ")
-            && self.messages.len() < 20
-        {
-            self.messages.push(text::one_line(rest));
-        }
-        if let Some(title) = ruled(line, '=') {
-            self.title(title);
+            let line = seen.shown();
+            if line.is_empty() {
+                self.empty();
+                return;
+            }
+            self.marked(&line, seen);
             return;
         }
+        self.bare = None;
+        self.plain(seen);
+    }
+
+    fn empty(&mut self) {
         match self.part {
-            Part::Progress => self.progress(line),
-            Part::Blocks => self.block_line(line),
-            Part::Summary => self.summary_line(line),
+            Part::Blocks => self.keep(""),
+            Part::Rest => self.rest(""),
+            _ => {}
+        }
+    }
+
+    /// A line whose beginning may be pytest's own.
+    fn marked(&mut self, line: &str, seen: Seen<'_>) {
+        let first = line.as_bytes().first().copied().unwrap_or(b' ');
+        self.bare = match first {
+            b'0'..=b'9' | b'n' => last::bare(line),
+            _ => None,
+        };
+        match first {
+            b'=' => {
+                if let Some(title) = ruled(line, '=') {
+                    self.title(title);
+                    return;
+                }
+            }
+            b'_' => {
+                if let Some(title) = ruled(line, '_')
+                    && self.block(title)
+                {
+                    return;
+                }
+            }
+            b'!' => {
+                if let Some(why) = ruled(line, '!') {
+                    if self.session.stopped.len() < MOST_MESSAGES {
+                        self.session.stopped.push(text::one_line(why));
+                    }
+                    return;
+                }
+            }
+            b'r' => {
+                if let Some(rest) = line.strip_prefix("rootdir: ")
+                    && self.session.rootdir.is_none()
+                {
+                    let rootdir = rest.split(", ").next().unwrap_or(rest);
+                    self.session.rootdir = Some(rootdir.to_owned());
+                }
+            }
+            b'c' if self.part == Part::Progress => self.collected(line),
+            b'E' | b'I' => self.own_words(line),
+            _ => {}
+        }
+        self.plain(seen);
+    }
+
+    /// `ERROR: file or directory not found: x`, `INTERNALERROR> …`, a conftest's error.
+    fn own_words(&mut self, line: &str) {
+        if let Some(rest) = line.strip_prefix("ERROR: ") {
+            if self.messages.len() < MOST_MESSAGES {
+                self.messages.push(text::one_line(rest));
+            }
+        } else if let Some(rest) = line.strip_prefix("INTERNALERROR>") {
+            if !matches!(self.part, Part::Blocks | Part::Summary) {
+                self.part = Part::Progress;
+                let rest = rest.strip_prefix(' ').unwrap_or(rest);
+                self.broken("INTERNALERROR", rest);
+            }
+        } else if let Some(rest) = line.strip_prefix("ImportError while loading conftest '")
+            && let Some(path) = rest.split('\'').next()
+            && self.session.blocks.is_empty()
+        {
+            self.broken(path, "");
+            self.part = Part::Rest;
+        }
+    }
+
+    fn broken(&mut self, title: &str, line: &str) {
+        let broken = self.session.broken.get_or_insert_with(|| Block {
+            title: title.to_owned(),
+            text: String::new(),
+        });
+        if broken.text.len() < MOST_BLOCK {
+            broken.text.push_str(line);
+            broken.text.push('\n');
+        }
+    }
+
+    fn rest(&mut self, line: &str) {
+        let title = self
+            .session
+            .broken
+            .as_ref()
+            .map(|block| block.title.clone());
+        if let Some(title) = title {
+            self.broken(&title, line);
+        }
+    }
+
+    /// A line of no special kind: what it is depends on where it stands.
+    fn plain(&mut self, seen: Seen<'_>) {
+        match self.part {
+            Part::Progress => self.progress(seen),
+            Part::Blocks => {
+                let line = seen.shown();
+                self.keep(&line);
+            }
+            Part::Summary => self.summary(&seen.shown()),
+            Part::Rest => {
+                let line = seen.shown();
+                if !line.starts_with("ImportError while loading conftest '") {
+                    self.rest(&line);
+                }
+            }
             Part::Other => {}
         }
     }
 
+    fn progress(&mut self, seen: Seen<'_>) {
+        if NODE.find(seen.bytes).is_some() {
+            self.session.progress.verbose(&seen.shown());
+        } else if matches!(
+            seen.bytes.last(),
+            Some(b']' | b'.' | b'F' | b'E' | b's' | b'x' | b'X' | b'u' | b'R' | b'm' | b' ')
+        ) {
+            self.session.progress.letters(&seen.shown());
+        }
+        if !self.fatal && FATAL.find(seen.bytes).is_some() {
+            self.fatal = true;
+            let line = seen.shown();
+            if let Some((before, _)) = line.split_once("Fatal Python error: ") {
+                self.session.progress.letters(before);
+            }
+        }
+    }
+
+    /// `collected 5 items / 2 deselected / 3 selected`.
+    fn collected(&mut self, line: &str) {
+        let Some(at) = line.find("collected ") else {
+            return;
+        };
+        let rest = &line[at + 10..];
+        let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        if rest.starts_with("item") && self.session.collected.is_none() {
+            self.session.collected = number.parse().ok();
+        }
+    }
+
     fn title(&mut self, title: &str) {
-        if let Some(last) = last_line(title) {
+        if let Some(last) = last::of(title) {
             // The last one counts: what came before was printed by a test.
-            self.last = Some(last);
-            self.after_last = true;
+            self.session.last = Some(last);
+            self.bare = Some(last);
             self.part = Part::Other;
             return;
         }
         self.part = match title {
             "test session starts" => {
-                self.began = true;
-                Part::Progress
+                if self.session.whole() {
+                    let ended = std::mem::take(&mut self.session);
+                    if self.earlier.len() < MOST_MESSAGES {
+                        self.earlier.push(ended);
+                    }
+                }
+                self.session.began = true;
+                match self.part {
+                    // A test prints what another pytest has printed.
+                    Part::Blocks => Part::Blocks,
+                    _ => Part::Progress,
+                }
             }
-            "FAILURES" | "ERRORS" => Part::Blocks,
+            "FAILURES" | "ERRORS" | "PASSES" | "XFAILURES" | "XPASSES" => Part::Blocks,
             "short test summary info" => {
-                self.named.clear();
+                self.session.named.clear();
                 Part::Summary
             }
             _ => Part::Other,
         };
     }
 
-    fn progress(&mut self, line: &str) {
-        for word in [
-            " PASSED", " FAILED", " SKIPPED", " XFAIL", " ERROR", " XPASS",
-        ] {
-            if let Some((id, _)) = line.split_once(word)
-                && id.contains("::")
-                && self.verbose.len() < MOST
-            {
-                self.verbose.insert(id.to_owned(), ());
-                return;
-            }
+    /// A block's title. In a summary it says that the summary was none.
+    fn block(&mut self, title: &str) -> bool {
+        if self.part == Part::Progress || self.part == Part::Rest {
+            return false;
         }
-    }
-
-    fn block_line(&mut self, line: &str) {
-        if let Some(title) = ruled(line, '_') {
-            if self.blocks.len() < MOST {
-                self.blocks.push((title.to_owned(), String::new()));
-            }
-        } else if let Some((_, block)) = self.blocks.last_mut()
-            && block.len() < MOST_BLOCK
-        {
-            block.push_str(line);
-            block.push('\n');
+        // Between the entries of one stack.
+        if title.starts_with("_ _") {
+            return false;
         }
-    }
-
-    fn summary_line(&mut self, line: &str) {
-        let named = [("FAILED ", false), ("ERROR ", true), ("SUBFAILED", false)]
-            .into_iter()
-            .find_map(|(start, error)| {
-                let rest = line.strip_prefix(start)?;
-                Some(Named {
-                    error,
-                    part: subtest(rest).to_owned(),
-                    rest: rest[subtest(rest).len()..].trim_start().to_owned(),
-                })
+        if self.part == Part::Other && self.session.blocks.is_empty() {
+            return false;
+        }
+        // The summary comes behind all blocks.
+        self.session.named.clear();
+        self.part = Part::Blocks;
+        if self.session.blocks.len() < MOST {
+            self.session.blocks.push(Block {
+                title: title.to_owned(),
+                text: String::new(),
             });
-        if let Some(named) = named
-            && self.named.len() < MOST
+        }
+        true
+    }
+
+    fn keep(&mut self, line: &str) {
+        match self.session.blocks.last_mut() {
+            Some(block) => {
+                if block.text.len() < MOST_BLOCK && self.bytes < MOST_BYTES {
+                    block.text.push_str(line);
+                    block.text.push('\n');
+                    self.bytes += line.len() + 1;
+                }
+            }
+            None if line.is_empty() => {}
+            None if self.session.places.len() < MOST => {
+                self.session.places.push(text::cut(line, 4_000));
+            }
+            None => {}
+        }
+        // `--tb=line` has no titles, only places, also behind the blocks of errors.
+        if !line.is_empty()
+            && line.starts_with('/')
+            && !self.session.blocks.is_empty()
+            && self.session.places.len() < MOST
+            && crate::pytest::block::split_place(line)
+                .is_some_and(|(_, _, rest)| rest.contains(": ") || rest.contains(' '))
         {
-            self.named.push(named);
+            self.session.places.push(text::cut(line, 4_000));
         }
     }
 
-    /// What was read.
-    pub fn finish(self, context: &Context) -> Found {
-        let mut place = Place::new(context.clone());
-        if let Some(rootdir) = &self.rootdir {
-            place.set_rootdir(rootdir);
+    fn summary(&mut self, line: &str) {
+        if self.session.named.len() >= MOST {
+            return;
         }
-        // Where the session has its heading the last line has its ruling, too.
-        let bare = self.bare.filter(|_| !self.began);
-        let last = bare.or(self.last);
-        let mut found = Found {
-            began: self.began || bare.is_some(),
-            last,
-            messages: self.messages.clone(),
-            ..Found::default()
-        };
-        for named in &self.named {
-            found.failures.push(self.failure(named, &place));
-        }
-        let Some(last) = last else {
-            return found;
-        };
-        let said = last.failed + last.errors;
-        if self.named.is_empty() && said > 0 {
-            // Without the summary (`-r` can turn it off) the blocks name what failed.
-            found.failures.extend(
-                self.blocks
-                    .iter()
-                    .map(|(title, block)| from_block(title, block, &place)),
-            );
-        }
-        if found.failures.len() as u64 != said {
-            found.faults.push(format!(
-                "the last line counts {said} failures, {} are named",
-                found.failures.len()
-            ));
-        }
-        found
-    }
-
-    fn failure(&self, named: &Named, place: &Place) -> Failure {
-        let (id, message) = self.split(&named.rest);
-        // A test in a class has the block `TestClass.test_a`.
-        let name = id.split_once("::").map_or("", |(_, name)| name);
-        let (path, parameters) = name.split_at(name.find('[').unwrap_or(name.len()));
-        let title = path.replace("::", ".") + parameters;
-        let file = id.split("::").next().unwrap_or(&id).to_owned();
-        let mut of_name = self.blocks.iter().filter(|(block, _)| {
-            let bare = bare_title(block);
-            bare == title || (title.is_empty() && bare == file)
+        let plain = [("FAILED ", false), ("ERROR ", true)];
+        let named = plain.into_iter().find_map(|(start, error)| {
+            let rest = line.strip_prefix(start)?;
+            Some(Named {
+                error,
+                subtest: false,
+                part: String::new(),
+                rest: rest.to_owned(),
+            })
         });
-        let wanted = of_name
-            .clone()
-            .find(|(block, _)| block.starts_with("ERROR ") == named.error);
-        let block = wanted.or_else(|| of_name.next());
-        let mut failure = match block {
-            Some((title, block)) => from_block(title, block, place),
-            None => {
-                let kind = if named.error {
-                    FailureKind::SetupError
-                } else {
-                    FailureKind::Panic
-                };
-                compose::failure(&id, kind, Phase::Call, &message)
-            }
+        if let Some(named) = named.or_else(|| subtest(line)) {
+            self.session.named.push(named);
+        }
+    }
+
+    /// The numbers of the last session's end.
+    pub fn end_of(&self, session: &Session) -> Option<Last> {
+        // Where the session has its heading the last line has its ruling. Without a heading it
+        // is the last of all lines.
+        match session.began {
+            true => session.last,
+            false => self.bare,
+        }
+    }
+}
+
+impl Session {
+    /// It ended, and its numbers are those of what it collected.
+    fn whole(&self) -> bool {
+        let Some(last) = self.last else {
+            return false;
         };
-        if !id.contains("::") {
-            failure.kind = FailureKind::CollectionError;
-            failure.phase = Phase::Collect;
-        }
-        if !message.is_empty() && block.is_none() {
-            (failure.kind, failure.kind_sure) = kind_of(&message, failure.kind);
-        }
-        failure.rerun = place.rerun(&id);
-        failure.id = match named.part.as_str() {
-            "" => id,
-            part => format!("{id} {}", part.trim_start()),
-        };
-        compose::seal(failure)
-    }
-
-    /// The id ends at the first ` - ` that is not inside of it: ids may hold that, too.
-    fn split(&self, rest: &str) -> (String, String) {
-        let known = self.verbose.keys().filter(|id| {
-            rest == *id
-                || rest
-                    .strip_prefix(id.as_str())
-                    .is_some_and(|r| r.starts_with(" - "))
-        });
-        if let Some(id) = known.max_by_key(|id| id.len()) {
-            let message = rest[id.len()..].trim_start_matches(" - ");
-            return (id.clone(), message.to_owned());
-        }
-        for (at, _) in rest.match_indices(" - ") {
-            let id = &rest[..at];
-            let open = id.matches('[').count();
-            if open == 0 || id.ends_with(']') {
-                return (id.to_owned(), rest[at + 3..].to_owned());
-            }
-        }
-        (rest.trim_end().to_owned(), String::new())
+        let ran = last.passed + last.failed + last.skipped + last.deselected;
+        let named = self.named.len() as u64;
+        self.collected
+            .is_some_and(|collected| ran <= collected + named && ran + last.errors >= collected)
+            && named == last.failed + last.errors
     }
 }
 
-/// `SUBFAILED[part] (i=1) a.py::test - message` names the subtest first.
-fn subtest(rest: &str) -> &str {
-    if !rest.starts_with(['[', '(']) && !rest.starts_with(" (") {
-        return "";
-    }
-    let start = rest
-        .split(' ')
-        .find(|word| word.contains("::") || word.ends_with(".py"));
-    let at = start.and_then(|word| rest.find(word)).unwrap_or(0);
-    rest[..at].trim_end()
-}
-
-/// A block's title without what pytest adds before the test's name.
-fn bare_title(title: &str) -> String {
-    for start in [
-        "ERROR at setup of ",
-        "ERROR at teardown of ",
-        "ERROR collecting ",
-    ] {
-        if let Some(rest) = title.strip_prefix(start) {
-            return rest.to_owned();
-        }
-    }
-    title.to_owned()
-}
-
-/// What a failure's block says.
-fn from_block(title: &str, block: &str, place: &Place) -> Failure {
-    // What the test printed stands below, under headings of its own.
-    let captured = block.find("\n---").map_or(block.len(), |at| at + 1);
-    let (body, output) = block.split_at(captured);
-    // Of a chain of exceptions the last one counts.
-    let chained = [
-        "The above exception was the direct cause of the following exception:",
-        "During handling of the above exception, another exception occurred:",
-    ];
-    let from = chained
-        .iter()
-        .filter_map(|words| body.rfind(words))
-        .max()
-        .unwrap_or(0);
-    let message = match title.starts_with("ERROR collecting") {
-        true => last_error(body),
-        false => last_error_first(&body[from..]),
+/// `SUBFAILED[part] (i=1) a.py::test - message`, and before pytest 9
+/// `[part] (i=1) SUBFAIL a.py::test - message`.
+fn subtest(line: &str) -> Option<Named> {
+    let named = |part: &str, rest: &str| Named {
+        error: false,
+        subtest: true,
+        part: part.trim().to_owned(),
+        rest: rest.trim_start().to_owned(),
     };
-    let (phase, usual) = if title.starts_with("ERROR at setup") {
-        (Phase::Setup, FailureKind::SetupError)
-    } else if title.starts_with("ERROR at teardown") {
-        (Phase::Teardown, FailureKind::TeardownError)
-    } else if title.starts_with("ERROR collecting") {
-        (Phase::Collect, FailureKind::CollectionError)
-    } else {
-        (Phase::Call, FailureKind::Panic)
-    };
-    let (kind, sure) = if phase == Phase::Call {
-        kind_of(&message, usual)
-    } else {
-        (usual, true)
-    };
-    let shown = message.strip_prefix("AssertionError: ").unwrap_or(&message);
-    let mut failure = compose::failure(bare_title(title), kind, phase, shown);
-    failure.kind_sure = sure;
-    let mut places = body.lines().filter_map(|line| place_of(line, place));
-    failure.location = places.next_back().or_else(|| syntax_place(body, place));
-    failure.details = text::block(body, text::DETAILS);
-    failure.stdout = text::block(output, text::DETAILS);
-    compose::seal(failure)
+    if let Some(rest) = line
+        .strip_prefix("SUBFAILED")
+        .or(line.strip_prefix("SUBFAIL "))
+    {
+        if !rest.starts_with(['[', '(', ' ']) {
+            return Some(named("", rest));
+        }
+        let at = node_at(rest)?;
+        return Some(named(&rest[..at], &rest[at..]));
+    }
+    if !line.starts_with(['[', '(']) {
+        return None;
+    }
+    for word in [" SUBFAIL ", " SUBFAILED ", "SUBFAIL "] {
+        if let Some((part, rest)) = line.rsplit_once(word)
+            && part.ends_with([']', ')'])
+        {
+            return Some(named(part, rest));
+        }
+    }
+    None
 }
 
-/// The first `E   …` line: the exception and its message.
-fn last_error_first(body: &str) -> String {
-    let shown = body
-        .lines()
-        .find(|line| line.starts_with("E  "))
-        .map(|line| line[2..].trim().to_owned());
-    shown.unwrap_or_else(|| last_error(body))
-}
-
-fn kind_of(message: &str, otherwise: FailureKind) -> (FailureKind, bool) {
-    let class = message.split([':', ' ']).next().unwrap_or("");
-    if class == "assert" || class == "AssertionError" {
-        (FailureKind::Assertion, true)
-    } else if message.starts_with("Failed: Timeout") {
-        (FailureKind::Timeout, true)
-    } else if class == "Failed" {
-        (FailureKind::Assertion, true)
-    } else if message.starts_with("[XPASS(strict)]") || message.contains("Unexpected success") {
-        (FailureKind::UnexpectedPass, true)
-    } else {
-        (
-            otherwise,
-            class.ends_with("Error") || class.ends_with("Exception"),
-        )
+/// Where the id begins: behind the brackets of the subtest's words.
+fn node_at(rest: &str) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = rest[from..].find(' ').map(|at| from + at + 1)?;
+        let word = rest[at..].split(' ').next().unwrap_or("");
+        let closed = rest[..at - 1].is_empty() || rest[..at - 1].ends_with([']', ')']);
+        if closed && word.contains("::") && !word.starts_with(['[', '(']) {
+            return Some(at);
+        }
+        from = at;
     }
 }
 
-/// `tests/test_a.py:12: AssertionError`, in the user's own code.
-fn place_of(line: &str, place: &Place) -> Option<Location> {
-    let (path, rest) = line.split_once(':')?;
-    let number = rest.split([':', ' ']).next()?;
-    let line: u32 = number.parse().ok().filter(|n| *n > 0)?;
-    let file = place.path(path.trim_start_matches("E ").trim());
-    (file.contains('.') && !file.contains(' ') && place.context.is_user(&file)).then_some(
-        Location {
-            file,
-            line: Some(line),
-            column: None,
-        },
-    )
-}
-
-/// `E     File "/p/test_a.py", line 1`, as a syntax error has it.
-pub(crate) fn syntax_place(body: &str, place: &Place) -> Option<Location> {
-    let line = body
-        .lines()
-        .rfind(|line| line.contains("File \"") && line.contains("\", line "))?;
-    let (file, rest) = line.split_once("File \"")?.1.split_once("\", line ")?;
-    let file = place.path(file);
-    let line = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-    place.context.is_user(&file).then_some(Location {
-        file,
-        line: line.parse().ok(),
-        column: None,
-    })
-}
-
-/// The title in a line of `=` or `_`.
-fn ruled(line: &str, rule: char) -> Option<&str> {
+/// The title in a line of `=`, `_` or `!`.
+pub(crate) fn ruled(line: &str, rule: char) -> Option<&str> {
+    let line = line.trim_end();
     let inner = line.trim_matches(rule);
     let width = line.len() - inner.len();
-    (width >= 4 || (width >= 2 && line.len() > 60))
-        .then(|| inner.strip_prefix(' ')?.strip_suffix(' '))
-        .flatten()
-}
-
-/// The whole line of `pytest -q`, nothing before and nothing after.
-fn bare_last(line: &str) -> Option<Last> {
-    const WORDS: [&str; 12] = [
-        "passed",
-        "xpassed",
-        "failed",
-        "error",
-        "errors",
-        "skipped",
-        "xfailed",
-        "deselected",
-        "warning",
-        "warnings",
-        "rerun",
-        "subtests passed",
-    ];
-    let (counts, time) = line.rsplit_once(" in ")?;
-    // `61.20s (0:01:01)` above a minute.
-    let (seconds, clock) = time.split_once(' ').unwrap_or((time, "(0)"));
-    let digits = |text: &str, others: &str| {
-        !text.is_empty()
-            && text
-                .chars()
-                .all(|c| c.is_ascii_digit() || others.contains(c))
-    };
-    let timed = digits(seconds.strip_suffix('s')?, ".")
-        && digits(clock.strip_prefix('(')?.strip_suffix(')')?, ":, days");
-    let counted = counts == "no tests ran"
-        || counts.split(", ").all(|part| {
-            part.split_once(' ')
-                .is_some_and(|(number, word)| digits(number, "") && WORDS.contains(&word))
-        });
-    (timed && counted).then(|| last_line(line)).flatten()
-}
-
-/// `1 failed, 2 passed, 3 warnings in 0.10s`.
-fn last_line(title: &str) -> Option<Last> {
-    let (counts, time) = title.rsplit_once(" in ")?;
-    let seconds = time.split(' ').next()?.strip_suffix('s')?;
-    seconds.parse::<f64>().ok()?;
-    let mut last = Last::default();
-    let mut any = counts == "no tests ran";
-    for part in counts.split(", ") {
-        let (number, word) = match part.split_once(' ') {
-            Some((number, word)) => (number.parse::<u64>().ok(), word),
-            None => (None, part),
-        };
-        let Some(number) = number else {
-            continue;
-        };
-        any = true;
-        match word {
-            "passed" | "xpassed" => last.passed += number,
-            "failed" => last.failed += number,
-            "error" | "errors" => last.errors += number,
-            "skipped" | "xfailed" => last.skipped += number,
-            "deselected" => last.deselected += number,
-            _ => {}
-        }
-    }
-    any.then_some(last)
+    let title = inner.strip_prefix(' ')?.strip_suffix(' ')?;
+    // A title that is longer than the line has one character of the ruling on each side.
+    let fits = width >= 4 || (width >= 2 && line.len() > 60);
+    let both = line.ends_with(rule) && line.starts_with(rule);
+    (fits && both).then_some(title)
 }
 
 #[cfg(test)]
@@ -486,83 +452,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_is_read() {
-        let last =
-            last_line("1 failed, 12 passed, 2 skipped, 1 xfailed, 3 warnings, 1 error in 0.10s");
-        let expected = Last {
-            passed: 12,
-            failed: 1,
-            errors: 1,
-            skipped: 3,
-            deselected: 0,
-        };
-        assert_eq!(last, Some(expected));
-        assert_eq!(last_line("no tests ran in 0.01s"), Some(Last::default()));
-        assert_eq!(last_line("FAILURES"), None);
-    }
-
-    fn read(text: &str) -> Found {
-        let mut reader = Reader::default();
-        text.lines().for_each(|line| reader.line(line));
-        reader.finish(&Context::default())
-    }
-
-    #[test]
-    fn quiet_output_ends_without_a_ruling() {
-        let green = read("..                              [100%]\n2 passed in 0.01s\n\n");
-        assert_eq!(green.last.map(|last| last.passed), Some(2));
-        assert!(green.faults.is_empty() && green.failures.is_empty());
-        let red = read(
-            ".F                              [100%]\n=========== FAILURES ===========\n____________ test_t ____________\n\n    def test_t():\n>       assert 1 == 2\nE       assert 1 == 2\n\ntests/x.py:2: AssertionError\n=========== short test summary info ===========\nFAILED tests/x.py::test_t - assert 1 == 2\n1 failed, 1 passed in 0.01s\n",
-        );
-        assert_eq!(
-            red.last.map(|last| (last.failed, last.passed)),
-            Some((1, 1))
-        );
-        assert_eq!(red.failures.len(), 1);
-        assert_eq!(red.failures[0].id, "tests/x.py::test_t");
-        assert!(red.faults.is_empty(), "{:?}", red.faults);
-        let slow = read("1 passed, 2 deselected, 1 warning in 61.20s (0:01:01)\n");
-        assert_eq!(slow.last.map(|last| last.passed), Some(1));
-        assert_eq!(slow.last.map(|last| last.deselected), Some(2));
-    }
-
-    #[test]
-    fn what_a_test_prints_is_not_the_quiet_end() {
-        for text in [
-            // Not the last line.
-            "2 passed in 0.01s\nand then it was killed\n",
-            "..2 passed in 0.01s\n",
-            "it says 2 passed in 0.01s\n",
-            "2 passed in 0.01s or so\n",
-            "2 passed in 0.01s (nearly)\n",
-            "2 passed, 1 lost in 0.01s\n",
-            "2 passed in infs\n",
-            "passed in 0.01s\n",
-            // A session with its heading ends with a ruling.
-            "===== test session starts =====\n2 passed in 0.01s\n",
+    fn subtests_are_named_in_two_ways() {
+        for (line, part, rest) in [
+            (
+                "SUBFAILED[part - one] (i=0) a.py::test - assert 0",
+                "[part - one] (i=0)",
+                "a.py::test - assert 0",
+            ),
+            (
+                "SUBFAILED(a='x y') a.py::test - assert 0",
+                "(a='x y')",
+                "a.py::test - assert 0",
+            ),
+            (
+                "[part - one] (i=0) SUBFAIL a.py::test - assert 0",
+                "[part - one] (i=0)",
+                "a.py::test - assert 0",
+            ),
+            (
+                "(a='x::y z') SUBFAIL a.py::test[b c] - assert 0",
+                "(a='x::y z')",
+                "a.py::test[b c] - assert 0",
+            ),
         ] {
-            assert_eq!(read(text).last, None, "{text}");
+            let named = subtest(line).expect("a subtest");
+            assert_eq!(
+                (named.part.as_str(), named.rest.as_str()),
+                (part, rest),
+                "{line}"
+            );
         }
-        // The end tells the truth where a test printed another one.
-        let both = read("9 passed in 0.01s\n===== 9 passed in 0.01s =====\n1 failed in 0.02s\n");
-        assert_eq!(
-            both.last.map(|last| (last.failed, last.passed)),
-            Some((1, 0))
-        );
-        assert_eq!(both.faults.len(), 1, "nothing is named");
-    }
-
-    #[test]
-    fn ids_hold_what_separates_them() {
-        let reader = Reader::default();
-        assert_eq!(
-            reader.split("t.py::a[x - y] - assert 1"),
-            ("t.py::a[x - y]".into(), "assert 1".into())
-        );
-        assert_eq!(
-            reader.split("t.py::a - x[1] - y"),
-            ("t.py::a".into(), "x[1] - y".into())
-        );
     }
 }

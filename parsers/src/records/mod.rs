@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `session` | the first | `version` (1), `runner` (`jest 29.7.0`), `cwd` |
 //! | `listed` | so many more tests will run, where that is known beforehand | `total` |
+//! | `unlisted` | so many of them will not run after all, because their fixture failed or was skipped | `total` |
 //! | `open`, `close` | a file is taken up, is done with | `file` |
 //! | `start` | a test begins | `t` (a number of its own), `id`, `file`, `path` (titles, outermost first), `at` |
 //! | `pass` | it passed | `t`, `ms` |
@@ -203,6 +204,7 @@ impl Records {
                 let total = self.session.listed(total);
                 events.push(TestEvent::Planned { total });
             }
+            Record::Unlisted { total } => self.session.unlisted(total),
             Record::Open { file } => {
                 let file = self.file(&file);
                 self.session.open(&file);

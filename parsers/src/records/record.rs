@@ -24,6 +24,9 @@ pub(crate) enum Record {
     Listed {
         total: u64,
     },
+    Unlisted {
+        total: u64,
+    },
     Open {
         file: String,
     },

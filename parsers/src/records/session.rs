@@ -101,6 +101,15 @@ impl Session {
         sum
     }
 
+    /// Announced tests will not run, and it is told why.
+    pub fn unlisted(&mut self, total: u64) {
+        self.must_have_begun();
+        match self.listed.and_then(|listed| listed.checked_sub(total)) {
+            Some(left) => self.listed = Some(left),
+            None => self.fault("more tests are left out than were announced".to_owned()),
+        }
+    }
+
     /// A file is taken up.
     pub fn open(&mut self, file: &str) {
         self.must_have_begun();
