@@ -5,7 +5,18 @@
 //! read back into their own ids.
 
 mod case;
+mod compare;
+mod dialect;
 mod document;
+mod events;
+mod java;
+mod kind;
+mod place;
+mod rerun;
+mod sources;
+mod stack;
+pub(crate) mod xml;
+
 /// Asks for structure.
 pub(crate) fn request(asked: &Asked<'_>) -> Request {
     Request::plain(asked.argv)
@@ -29,10 +40,11 @@ impl Adapter for JunitRun {
 #[cfg(test)]
 mod tests;
 
+pub(crate) use case::body;
 pub(crate) use case::without_harness;
-pub(crate) use document::Dialect;
 pub(crate) use document::Document;
 pub(crate) use document::Read;
+pub(crate) use java::split;
 
 use crate::compose;
 use crate::compose::Compose;
