@@ -86,6 +86,9 @@ impl Reader {
     /// Takes one line.
     pub fn line(&mut self, line: &str) {
         let line = line.trim_start_matches("    [javac] ");
+        // Gradle before 5 does not end its own line: `:compileJava/p/A.java:3: error: x`.
+        let task = line.starts_with(':').then(|| line.find('/')).flatten();
+        let line = &line[task.unwrap_or(0)..];
         if line.len() > LONGEST {
             return;
         }

@@ -151,6 +151,7 @@ fn failure(
     let body = body(child).to_owned();
     let attribute = child.get("message").unwrap_or("");
     let output = dialect::output(case);
+    let output = output.as_deref();
     let message = match (attribute.trim(), body.trim()) {
         ("", "") => output.unwrap_or(""),
         ("", _) => body.as_str(),
@@ -351,8 +352,8 @@ fn linter(
 /// nextest keeps the whole output: the panic is read out of it.
 fn nextest(case: &Element, body: &str, context: &Context) -> Failure {
     let name = case.get("name").unwrap_or("");
-    let output = dialect::output(case).unwrap_or(body);
-    let output = without_harness(output);
+    let output = dialect::output(case);
+    let output = without_harness(output.as_deref().unwrap_or(body));
     libtest::failure::of(
         name,
         &output,

@@ -19,6 +19,7 @@
 //! | anything else | | `classname.name` | `classname` |
 
 use crate::junit::xml::Element;
+use std::borrow::Cow;
 
 /// Whose conventions a document follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,8 +214,17 @@ fn by_case(case: &Element, class: &str, name: &str, last: &Suite) -> Dialect {
 }
 
 /// What a case printed to standard output.
-pub(crate) fn output(case: &Element) -> Option<&str> {
-    case.child("system-out").map(|out| out.text.as_str())
+pub(crate) fn output(case: &Element) -> Option<Cow<'_, str>> {
+    let mut all = case
+        .children
+        .iter()
+        .filter(|child| child.name == "system-out");
+    let first = all.next()?;
+    let mut output = Cow::Borrowed(first.text.as_str());
+    for more in all {
+        output.to_mut().push_str(&more.text);
+    }
+    Some(output)
 }
 
 fn php(file: &Option<String>) -> bool {

@@ -54,7 +54,7 @@ pub(crate) fn read(
     let (mut failure, told) = failure(&id, &class, name, &thrown, sources);
     failure.target = target;
     failure.stdout = dialect::output(case)
-        .map(without_ids)
+        .map(|out| without_ids(&out))
         .and_then(|out| text::block(&out, text::DETAILS));
     case::surround(
         &mut failure,
@@ -85,7 +85,7 @@ pub(crate) fn read(
             failure: Box::new(compose::seal(failure)),
         };
     }
-    let types = dialect::output(case).and_then(types);
+    let types = dialect::output(case).and_then(|out| types(&out));
     let method = Method {
         class: &class,
         name,
@@ -113,10 +113,13 @@ pub(crate) fn failure(
     let (kind, sure) = kind_of(thrown, told);
     let mut failure = compose::failure(id, kind, told.phase, message(thrown, kind));
     failure.kind_sure = sure && told.sure;
-    let (frames, location) = stack.place(sources);
+    let (frames, location) = stack.place(method, sources);
     failure.frames = frames;
     failure.location = location;
-    failure.diff = compare::sides(whole_message(thrown));
+    // Of several comparisons none is the failure's own.
+    if !thrown.class.contains("MultipleFailures") {
+        failure.diff = compare::sides(whole_message(thrown));
+    }
     failure.details = text::block(thrown.body, text::DETAILS);
     (failure, told)
 }
@@ -184,7 +187,7 @@ fn message(thrown: &Thrown<'_>, kind: FailureKind) -> String {
     let joined = lines.join(" ");
     let one = match lines.len() {
         0 => String::new(),
-        1..=4 if joined.len() < 400 => joined,
+        1..=8 if joined.len() < 300 => joined,
         _ => lines[0].to_owned(),
     };
     let plain = kind == FailureKind::Assertion || kind == FailureKind::Timeout;
@@ -233,6 +236,10 @@ fn types(output: &str) -> Option<String> {
     let id = output
         .lines()
         .find(|line| line.starts_with("unique-id: ["))?;
+    if id.contains("/[test:") {
+        // JUnit 4 has no parameters.
+        return Some(String::new());
+    }
     let segment = id.split("]/[").find(|part| {
         ["method:", "test-template:", "test-factory:"]
             .iter()

@@ -67,6 +67,7 @@ pub struct JunitRun {
     errors: Lines,
     text: text::Reader,
     tail: Tail,
+    error_tail: Tail,
 }
 
 impl JunitRun {
@@ -84,6 +85,7 @@ impl JunitRun {
             errors: Lines::default(),
             text: text::Reader::default(),
             tail: Tail::default(),
+            error_tail: Tail::default(),
         }
     }
 
@@ -97,6 +99,7 @@ impl JunitRun {
             }
             Stream::Stderr => {
                 self.tail.feed(bytes);
+                self.error_tail.feed(bytes);
                 let mut lines = std::mem::take(&mut self.errors);
                 lines.each(bytes, |seen| self.text.line(&seen));
                 self.errors = lines;

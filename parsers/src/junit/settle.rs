@@ -5,6 +5,8 @@ use crate::compose::Compose;
 use crate::junit::Document;
 use crate::junit::JunitRun;
 use crate::junit::document::Read;
+use crate::junit::rerun;
+use crate::junit::rerun::Method;
 use crate::junit::sources::Sources;
 use crate::junit::text::Told;
 use crate::junit::text::of_session;
@@ -130,7 +132,16 @@ impl JunitRun {
             let mut failure = compose::failure(id, kind, Phase::Call, message);
             failure.kind_sure = told.running.len() == 1 && end.exit.is_some();
             failure.target = (!class.is_empty()).then(|| class.clone());
-            failure.stderr = text::block(&self.tail.lines(60).join("\n"), text::DETAILS);
+            failure.stderr = text::block(&self.error_tail.lines(60).join("\n"), text::DETAILS);
+            let method = Method {
+                class,
+                name: id
+                    .strip_prefix(class.as_str())
+                    .unwrap_or("")
+                    .trim_start_matches('.'),
+                types: None,
+            };
+            failure.rerun = rerun::method(&method, &self.context);
             compose.failed(compose::seal(failure));
         }
         if !told.running.is_empty() {

@@ -126,6 +126,7 @@ impl At {
 #[derive(Debug, Default)]
 struct Part {
     frames: Vec<At>,
+    suppressed: bool,
 }
 
 /// What a trace says.
@@ -144,7 +145,10 @@ impl Stack {
         for line in text.lines().take(MOST_LINES) {
             let trimmed = line.trim_start();
             if trimmed.starts_with("Caused by: ") || trimmed.starts_with("Suppressed: ") {
-                stack.parts.push(Part::default());
+                stack.parts.push(Part {
+                    frames: Vec::new(),
+                    suppressed: trimmed.starts_with('S'),
+                });
             } else if let Some(at) = At::read(trimmed)
                 && (trimmed.starts_with("at ") || line.starts_with(' '))
                 && let Some(part) = stack.parts.last_mut()
@@ -159,11 +163,17 @@ impl Stack {
     }
 
     /// The frames of the thrown exception up to the outermost of the user's, innermost first,
-    /// and the place where it was thrown in the user's code.
-    pub fn place(&self, sources: &mut Sources) -> (Vec<Frame>, Option<Location>) {
+    /// and the place where it was thrown in the user's code. What was suppressed counts only
+    /// where it happened in the test's own method.
+    pub fn place(&self, method: &str, sources: &mut Sources) -> (Vec<Frame>, Option<Location>) {
+        let bare = bare(method);
+        let own = format!(".{bare}");
         for part in &self.parts {
             let frames = frames(&part.frames, sources);
-            let user = frames.iter().find(|frame| frame.user);
+            let user = frames.iter().find(|frame| {
+                let function = frame.function.as_deref().unwrap_or("");
+                frame.user && (!part.suppressed || !bare.is_empty() && function.ends_with(&own))
+            });
             if let Some(frame) = user {
                 let location = Location {
                     file: frame.file.clone(),
@@ -188,7 +198,16 @@ impl Stack {
         }
         let user: Vec<&At> = part.frames.iter().filter(|at| !at.foreign()).collect();
         let Some(last) = user.last() else {
-            return Told::default();
+            // What a class's own constants threw.
+            let mut causes = self.parts.iter().filter(|part| !part.suppressed);
+            let of_constants = causes.any(|part| {
+                let last = part.frames.iter().rfind(|at| !at.foreign());
+                last.is_some_and(|at| at.method == "<clinit>" && at.class == class)
+            });
+            return match of_constants {
+                true => Told::of(Phase::Setup, true),
+                false => Told::default(),
+            };
         };
         let bare = method
             .split(['(', '[', '{'])
@@ -201,7 +220,7 @@ impl Stack {
         if user.iter().any(in_test) || last.method.starts_with("lambda$") {
             return Told::default();
         }
-        if last.method == "<init>" && of_class(&last) {
+        if (last.method == "<init>" || last.method == "<clinit>") && of_class(&last) {
             return Told::of(Phase::Setup, true);
         }
         let told = sources.annotated(last);
@@ -211,6 +230,12 @@ impl Stack {
             false => told,
         }
     }
+}
+
+/// A method's name without its parameters.
+fn bare(method: &str) -> &str {
+    let bare = method.split(['(', '[', '{']).next();
+    bare.unwrap_or(method).trim()
 }
 
 /// `lambda$all$3` is a part of `all`.
@@ -367,7 +392,7 @@ mod tests {
         let stack = Stack::read(
             "java.lang.AssertionError: x\n\tat org.junit.Assert.fail(Assert.java:8)\n\tat a.Helper.check(Helper.java:5)\n\tat a.FooTest.bar(FooTest.java:9)\n\tat java.base/java.util.Y.z(Y.java:1)\nCaused by: b\n\tat a.C.d(C.java:2)\n",
         );
-        let (frames, location) = stack.place(&mut Sources::new(Context::default()));
+        let (frames, location) = stack.place("bar", &mut Sources::new(Context::default()));
         assert_eq!(location.and_then(|at| at.line), Some(5));
         assert_eq!(frames.len(), 3);
         assert!(!frames[0].user && frames[1].user && frames[2].user);

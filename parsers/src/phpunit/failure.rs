@@ -155,6 +155,10 @@ fn message(body: &str) -> String {
         Some((said, place)) if frames::place(place).is_some() => said,
         _ => first,
     };
+    // What a class's own step threw stands on the next line.
+    if first.starts_with("Exception in ") && words.len() > 1 {
+        return format!("{first}: {}", words[1]);
+    }
     let asserting = words
         .iter()
         .find(|line| line.starts_with("Failed asserting"));

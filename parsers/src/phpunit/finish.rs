@@ -84,8 +84,7 @@ impl PhpunitRun {
             .iter()
             .map(|block| failure::of(&block.title, &block.body, block.section, &self.context))
             .collect();
-        if results.blocks.is_empty() && (results.summary.is_none() || self.text.dox_agrees(results))
-        {
+        if results.blocks.is_empty() {
             failures = self.text.dox_failures(&self.context);
         }
         let known = failures.len() as u64;
@@ -211,7 +210,10 @@ impl PhpunitRun {
             return;
         }
         if let Some(fatal) = self.text.fatal.clone() {
-            compose.failed(self.fatal(&fatal, &running, end));
+            let failure = self.fatal(&fatal, &running, end);
+            // That a file cannot be loaded is fully told by this.
+            compose.complete = failure.kind == FailureKind::CollectionError && end.exit.is_some();
+            compose.failed(failure);
             return;
         }
         let (kind, how) = how(end.exit);
@@ -229,7 +231,7 @@ impl PhpunitRun {
                 line: None,
                 column: None,
             });
-            failure.stderr = text::block(&self.tail.lines(60).join("\n"), text::DETAILS);
+            failure.stderr = text::block(&self.error_tail.lines(60).join("\n"), text::DETAILS);
             failure.rerun = super::rerun(id, &self.context);
             compose.failed(compose::seal(failure));
             return;

@@ -52,6 +52,7 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
         messages: Messages::default(),
         xml: None,
         tail: Tail::default(),
+        error_tail: Tail::default(),
         in_xml: false,
     })
 }
@@ -66,6 +67,7 @@ struct PhpunitRun {
     messages: Messages,
     xml: Option<Document>,
     tail: Tail,
+    error_tail: Tail,
     in_xml: bool,
 }
 
@@ -96,6 +98,7 @@ impl Adapter for PhpunitRun {
             Stream::File(_) => events = self.messages.feed(bytes, &self.context),
             Stream::Stderr => {
                 self.tail.feed(bytes);
+                self.error_tail.feed(bytes);
                 let mut lines = std::mem::take(&mut self.errors);
                 lines.each(bytes, |seen| self.line(&seen, &mut events));
                 self.errors = lines;

@@ -269,7 +269,8 @@ impl Reader {
             return;
         };
         let text = line.trim_start_matches(['│', '|', ' ']);
-        if !node.caught.is_empty() && text.strip_prefix("duration: ").is_none() {
+        let closing = text.starts_with("duration: ") && text.ends_with(" ms");
+        if !node.caught.is_empty() && node.column > 0 && !closing {
             if node.caught.len() < LONGEST {
                 let cut: String = line.chars().skip(node.column).collect();
                 let own = line.starts_with(['│', '|']) || line.starts_with("   ");
@@ -294,7 +295,7 @@ impl Reader {
                 "FAILED" => node.over = Some('✘'),
                 _ => {}
             }
-        } else if text.starts_with("duration: ") {
+        } else if closing {
             // The status follows; what was caught is whole.
             node.column = 0;
         }

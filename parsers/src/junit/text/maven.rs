@@ -84,6 +84,7 @@ impl Reader {
                 bytes.starts_with(b"[ERROR]")
                     || bytes.starts_with(b"[INFO]")
                     || bytes.starts_with(b"[WARN")
+                    || bytes.get(1) == Some(&0x1b)
             }
             Some(b'T') => bytes.starts_with(b"Tests run:") || bytes.starts_with(b"Tests in error"),
             Some(b'R') => bytes.starts_with(b"Running ") || bytes.starts_with(b"Results :"),
