@@ -21,6 +21,7 @@ mod fingerprint;
 pub mod generic;
 mod go;
 mod gtest;
+mod javac;
 mod jest;
 pub mod junit;
 mod libtest;

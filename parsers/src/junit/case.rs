@@ -3,109 +3,186 @@
 use crate::cargo::package::Package;
 use crate::compose;
 use crate::context::Context;
-use crate::junit::Dialect;
+use crate::junit::compare;
+use crate::junit::dialect;
+use crate::junit::dialect::Dialect;
+use crate::junit::dialect::Suite;
+use crate::junit::java;
+use crate::junit::kind;
+use crate::junit::place;
+use crate::junit::rerun;
+use crate::junit::sources::Sources;
+use crate::junit::xml::Element;
 use crate::libtest;
-use crate::libtest::sides;
-use crate::report::Diff;
+use crate::phpunit;
 use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Location;
-use crate::report::Phase;
 use crate::text;
-use regex::Regex;
-use roxmltree::Node;
-use std::sync::LazyLock;
-
-static PLACE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?m)((?:[\w.@+~-]+/|/|[A-Za-z]:[\\/])*[\w.@+~-]+\.[A-Za-z]\w{0,4}):(\d{1,7})(?::(\d{1,5}))?")
-        .expect("a constant pattern")
-});
-static EXPECTED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?s)expected:\s?<(.*?)> but was:\s?<(.*?)>").expect("a constant pattern")
-});
-static COMPARED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(
-        r"(?mi)^\s*(?:expected|wanted)\s*:[ \t]*(.+)\n\s*(?:actual|received|got)\s*:[ \t]*(.+)$",
-    )
-    .expect("a constant pattern")
-});
 
 /// What a case came to.
 pub(crate) enum Verdict {
-    /// Nothing is said against it.
-    Passed,
+    /// Nothing is said against it; `flaky` if it failed before.
+    Passed {
+        /// It failed, and passed when it was run again.
+        flaky: bool,
+    },
     /// It was skipped.
     Skipped,
+    /// PHPUnit has a remark about it, and lets it pass.
+    Risky,
     /// It failed, perhaps in several phases.
     Failed(Vec<Failure>),
+    /// It only tells that a step of its whole class failed; `passed` if it ran well before.
+    ClassStep {
+        /// The failure of the class.
+        failure: Box<Failure>,
+        /// Whether the test itself passed.
+        passed: bool,
+    },
 }
 
 /// Reads one case.
-pub(crate) fn read(node: Node<'_, '_>, dialect: Dialect, context: &Context) -> Verdict {
-    let failed: Vec<Node<'_, '_>> = node
-        .children()
-        .filter(|child| child.has_tag_name("failure") || child.has_tag_name("error"))
-        .collect();
+pub(crate) fn read(
+    case: &Element,
+    suites: &[Suite],
+    dialect: Dialect,
+    sources: &mut Sources,
+) -> Verdict {
+    let bad = |child: &&Element| {
+        let warning = child.name == "warning" && dialect == Dialect::Phpunit;
+        ["failure", "error"].contains(&child.name.as_str()) || warning
+    };
+    let failed: Vec<&Element> = case.children.iter().filter(bad).collect();
     if failed.is_empty() {
-        let skipped = node.children().any(|child| child.has_tag_name("skipped"));
-        let status = node
-            .attribute("status")
-            .or(node.attribute("result"))
-            .unwrap_or("");
-        let off = ["notrun", "disabled", "skipped", "suppressed"].contains(&status);
-        return if skipped || off {
-            Verdict::Skipped
-        } else {
-            Verdict::Passed
-        };
+        return unharmed(case);
     }
-    Verdict::Failed(
-        failed
-            .into_iter()
-            .map(|child| failure(node, child, dialect, context))
-            .collect(),
-    )
+    if dialect == Dialect::Phpunit && failed.iter().all(|child| is_risky(child)) {
+        return Verdict::Risky;
+    }
+    if dialect == Dialect::Java {
+        return java::read(case, failed[0], suites, sources);
+    }
+    // Several checks of one test that failed are one failure, but pytest's are of several phases.
+    let each = matches!(dialect, Dialect::Pytest | Dialect::Nextest);
+    let most = if each { failed.len() } else { 1 };
+    let mut failures: Vec<Failure> = failed
+        .iter()
+        .take(most)
+        .map(|child| failure(case, child, suites, dialect, sources.context()))
+        .collect();
+    if !each
+        && failed.len() > 1
+        && let Some(first) = failures.first_mut()
+    {
+        let bodies: Vec<&str> = failed.iter().map(|child| body(child)).collect();
+        first.details = text::block(&bodies.join("\n\n"), text::DETAILS);
+    }
+    if dialect == Dialect::Phpunit {
+        for failure in &mut failures {
+            phpunit::refine(failure, case, failed[0], sources.context());
+        }
+    }
+    Verdict::Failed(failures)
+}
+
+fn is_risky(child: &Element) -> bool {
+    child
+        .get("type")
+        .is_some_and(|kind| kind.contains("RiskyTest"))
+}
+
+fn unharmed(case: &Element) -> Verdict {
+    let skipped = case.child("skipped").is_some() || case.child("disabled").is_some();
+    let flaky = |child: &Element| child.name.starts_with("flaky");
+    let status = case
+        .get("status")
+        .or(case.get("result"))
+        .unwrap_or("")
+        .to_lowercase();
+    let off = [
+        "notrun",
+        "disabled",
+        "skipped",
+        "suppressed",
+        "pending",
+        "ignored",
+    ];
+    if skipped || off.contains(&status.as_str()) {
+        Verdict::Skipped
+    } else {
+        Verdict::Passed {
+            flaky: case.children.iter().any(flaky),
+        }
+    }
 }
 
 /// A nextest case that passed although its own output lacks the harness's last word: its
 /// process left in mid-test with status 0.
-pub(crate) fn silent(node: Node<'_, '_>, dialect: Dialect) -> Option<(String, Option<String>)> {
+pub(crate) fn silent(
+    case: &Element,
+    suites: &[Suite],
+    dialect: Dialect,
+) -> Option<(String, Option<String>)> {
     if dialect != Dialect::Nextest {
         return None;
     }
-    let output = inner(node, "system-out")?;
+    let output = dialect::output(case)?;
     let began = output.lines().any(|line| line == "running 1 test");
-    (began && !output.contains("test result: ok. 1 passed")).then(|| identity(node, dialect))
+    (began && !output.contains("test result: ok. 1 passed"))
+        .then(|| dialect::identity(case, suites, dialect))
+}
+
+/// The text of a failure; some keep it in an element of its own.
+pub(crate) fn body(child: &Element) -> &str {
+    match child.child("stackTrace") {
+        Some(trace) if child.text.trim().is_empty() => &trace.text,
+        _ => &child.text,
+    }
 }
 
 fn failure(
-    node: Node<'_, '_>,
-    child: Node<'_, '_>,
+    case: &Element,
+    child: &Element,
+    suites: &[Suite],
     dialect: Dialect,
     context: &Context,
 ) -> Failure {
-    let body = child.text().unwrap_or("").to_owned();
-    let attribute = child.attribute("message").unwrap_or("");
-    let message = if attribute.trim().is_empty() {
-        body.as_str()
-    } else {
-        attribute
+    let body = body(child).to_owned();
+    let attribute = child.get("message").unwrap_or("");
+    let output = dialect::output(case);
+    let output = output.as_deref();
+    let message = match (attribute.trim(), body.trim()) {
+        ("", "") => output.unwrap_or(""),
+        ("", _) => body.as_str(),
+        _ => attribute,
     };
-    let name = node.attribute("name").unwrap_or("");
-    let (id, target) = identity(node, dialect);
-    let (kind, sure, phase) = kind(child, message, &body);
+    let (id, target) = dialect::identity(case, suites, dialect);
+    let (kind, sure, phase) = kind::of(child, message, &body);
     let mut failure = if dialect == Dialect::Nextest && kind == FailureKind::Panic {
-        nextest(node, name, &body, context)
+        nextest(case, &body, context)
     } else {
-        let shown = match kind {
-            FailureKind::CollectionError => crate::pytest::last_error(&body),
-            _ => shown(message, kind),
+        let shown = match (kind, dialect) {
+            (FailureKind::CollectionError, _) => crate::pytest::last_error(&body),
+            (_, Dialect::Bats) => bats(&body).unwrap_or_else(|| kind::shown(message, kind)),
+            (_, Dialect::Ctest) => message.to_owned(),
+            _ => kind::shown(&said(attribute, &body, message, dialect), kind),
         };
         let mut failure = compose::failure(&id, kind, phase, shown);
         failure.kind_sure = sure;
-        failure.location = place(&body, context).or_else(|| place(message, context));
-        failure.diff = compared(message).or_else(|| compared(&body));
-        failure.stdout = inner(node, "system-out").and_then(|out| text::block(&out, text::DETAILS));
+        let whole = format!("{message}\n{body}");
+        failure.location = place::of(&body, dialect, context)
+            .or_else(|| place::of(message, dialect, context))
+            .or_else(|| match dialect {
+                Dialect::Ctest | Dialect::Gtest | Dialect::Other => {
+                    place::of(output.unwrap_or(""), dialect, context)
+                }
+                _ => None,
+            });
+        failure.diff = compare::sides(message)
+            .or_else(|| compare::sides(&body))
+            .or_else(|| compare::sides(&whole));
+        failure.stdout = output.and_then(|out| text::block(out, text::DETAILS));
         failure
     };
     if kind == FailureKind::CollectionError {
@@ -117,6 +194,9 @@ fn failure(
         failure.kind = kind;
     }
     failure.target = target;
+    if dialect == Dialect::Linter {
+        linter(&mut failure, case, suites, message, context);
+    }
     if dialect == Dialect::Pytest
         && kind == FailureKind::CollectionError
         && failure.location.is_none()
@@ -125,39 +205,155 @@ fn failure(
             crate::pytest::syntax_place(&body, &crate::pytest::Place::new(context.clone()));
     }
     if dialect == Dialect::Nextest && kind == FailureKind::Crash {
-        failure.message = crashed(&failure.message, &body, node);
+        failure.message = crashed(&failure.message, &body, case);
     }
-    failure.stderr = inner(node, "system-err")
+    surround(&mut failure, case, suites, &body, dialect, context);
+    failure.rerun = rerun::of(&failure, dialect, context);
+    compose::seal(failure)
+}
+
+/// What every failure has of its case.
+pub(crate) fn surround(
+    failure: &mut Failure,
+    case: &Element,
+    suites: &[Suite],
+    body: &str,
+    dialect: Dialect,
+    context: &Context,
+) {
+    failure.stderr = case
+        .child("system-err")
+        .map(|err| err.text.as_str())
         .filter(|err| !err.contains("(stdout and stderr are combined)"))
-        .and_then(|err| text::block(&err, text::DETAILS));
+        .and_then(|err| text::block(err, text::DETAILS));
     if failure.details.is_none() {
-        failure.details = text::block(&body, text::DETAILS);
+        failure.details = text::block(body, text::DETAILS);
     }
-    failure.test_location = node.attribute("file").map(|file| Location {
-        file: context.relative(file),
+    let of_suite = || match dialect {
+        Dialect::Phpunit | Dialect::Jest | Dialect::Mocha => {
+            suites.iter().rev().find_map(|suite| suite.file.as_deref())
+        }
+        _ => None,
+    };
+    let line = case.get("line").or(case.get("lineno"));
+    failure.test_location = case.get("file").or_else(of_suite).map(|file| Location {
+        file: context.relative(file.strip_prefix("file://").unwrap_or(file)),
         // Pytest counts lines from 0 here, everybody else from 1.
-        line: node
-            .attribute("line")
+        line: line
             .and_then(|line| line.parse::<u32>().ok())
             .map(|line| line.saturating_add(u32::from(dialect == Dialect::Pytest))),
         column: None,
     });
-    let seconds = node
-        .attribute("time")
+    if let Some(target) = &failure.target
+        && failure
+            .test_location
+            .as_ref()
+            .is_some_and(|at| context.relative(target) == at.file)
+    {
+        failure.target = Some(context.relative(target));
+    }
+    let placed = failure
+        .test_location
+        .as_ref()
+        .is_some_and(|at| at.line.is_some());
+    if failure.location.is_none() && placed && dialect != Dialect::Pytest {
+        failure.location.clone_from(&failure.test_location);
+    }
+    let seconds = case
+        .get("time")
         .and_then(|time| time.replace(',', "").parse::<f64>().ok());
     failure.duration_ms = seconds
         .filter(|s| s.is_finite() && *s >= 0.0)
         .map(|s| (s * 1000.0) as u64);
-    if dialect == Dialect::Pytest {
-        failure.rerun = vec!["pytest".to_owned(), failure.id.clone()];
+}
+
+/// The words that say what is wrong: some attributes only name the kind of failure.
+fn said(attribute: &str, body: &str, message: &str, dialect: Dialect) -> String {
+    let empty = [
+        "",
+        "Failed",
+        "failed",
+        "failure",
+        "error",
+        "Error",
+        "No message provided",
+    ];
+    if dialect == Dialect::Playwright || empty.contains(&attribute.trim()) {
+        let error = |line: &&str| {
+            let line = line.trim_start();
+            line.starts_with("Error: ") || line.contains("Error: ") && !line.starts_with("at ")
+        };
+        if let Some(line) = body.lines().find(error) {
+            return line.trim().to_owned();
+        }
     }
-    compose::seal(failure)
+    if dialect == Dialect::Go {
+        return go(body).unwrap_or_else(|| message.to_owned());
+    }
+    message.to_owned()
+}
+
+/// The first thing that a Go test said: behind `file_test.go:12: `.
+fn go(body: &str) -> Option<String> {
+    let mut lines = body.lines().map(str::trim).skip_while(|line| {
+        line.is_empty()
+            || ["=== ", "--- ", "FAIL"]
+                .iter()
+                .any(|start| line.starts_with(start))
+    });
+    let line = lines.next()?;
+    let error = body.lines().map(str::trim).find_map(|line| {
+        let rest = line.strip_prefix("Error:")?.trim();
+        (!rest.is_empty()).then(|| rest.to_owned())
+    });
+    let said = line
+        .split_once(".go:")
+        .and_then(|(_, rest)| rest.split_once(": "));
+    error
+        .or_else(|| said.map(|(_, said)| said.to_owned()))
+        .or_else(|| Some(line.to_owned()))
+}
+
+/// Below `(in test file a.bats, line 3)` stands the command that failed.
+fn bats(body: &str) -> Option<String> {
+    body.lines()
+        .map(str::trim)
+        .find(|line| line.starts_with('`') && line.contains("failed"))
+        .map(str::to_owned)
+}
+
+/// A linter's finding: file, line and rule are its name.
+fn linter(
+    failure: &mut Failure,
+    case: &Element,
+    suites: &[Suite],
+    message: &str,
+    context: &Context,
+) {
+    let name = case.get("name").unwrap_or("");
+    let rule = name.strip_prefix("org.eslint.").unwrap_or(name).to_owned();
+    let file = suites.last().map_or("", |suite| suite.name.as_str());
+    failure.location = failure
+        .location
+        .take()
+        .or_else(|| place::eslint(file, message, context));
+    if failure.location.is_none() {
+        failure.location = place::eslint(file, failure.details.as_deref().unwrap_or(""), context);
+    }
+    if let Some(at) = &failure.location {
+        let number = |n: Option<u32>| n.map(|n| format!(":{n}")).unwrap_or_default();
+        let (line, column) = (number(at.line), number(at.column));
+        failure.id = format!("{}{line}{column} {rule}", at.file);
+    }
+    failure.code = Some(rule);
+    failure.target = None;
 }
 
 /// nextest keeps the whole output: the panic is read out of it.
-fn nextest(node: Node<'_, '_>, name: &str, body: &str, context: &Context) -> Failure {
-    let output = inner(node, "system-out").unwrap_or_else(|| body.to_owned());
-    let output = without_harness(&output);
+fn nextest(case: &Element, body: &str, context: &Context) -> Failure {
+    let name = case.get("name").unwrap_or("");
+    let output = dialect::output(case);
+    let output = without_harness(output.as_deref().unwrap_or(body));
     libtest::failure::of(
         name,
         &output,
@@ -167,12 +363,12 @@ fn nextest(node: Node<'_, '_>, name: &str, body: &str, context: &Context) -> Fai
 }
 
 /// How a process died, in one line.
-fn crashed(message: &str, body: &str, node: Node<'_, '_>) -> String {
+fn crashed(message: &str, body: &str, case: &Element) -> String {
     // Of several errors each has a line of its own.
     let first = body.lines().find_map(|line| line.strip_prefix("* "));
     let message = first.unwrap_or(message);
     let overflow =
-        inner(node, "system-out").is_some_and(|out| out.contains("has overflowed its stack"));
+        dialect::output(case).is_some_and(|out| out.contains("has overflowed its stack"));
     if overflow {
         format!("{message}: stack overflow")
     } else {
@@ -205,172 +401,4 @@ pub(crate) fn without_harness(output: &str) -> String {
         }
     }
     own
-}
-
-/// The id and the target, by the dialect's conventions.
-fn identity(node: Node<'_, '_>, dialect: Dialect) -> (String, Option<String>) {
-    let name = node.attribute("name").unwrap_or("").to_owned();
-    let class = node.attribute("classname").unwrap_or("");
-    match dialect {
-        Dialect::Pytest => (pytest_id(class, &name, node.attribute("file")), None),
-        Dialect::Nextest => {
-            let target = class.rsplit("::").next().unwrap_or(class);
-            let target = target.rsplit('/').next().unwrap_or(target);
-            (name, (!target.is_empty()).then(|| target.to_owned()))
-        }
-        Dialect::Other => {
-            let suite = node
-                .parent_element()
-                .and_then(|parent| parent.attribute("name"));
-            let owner = if class.is_empty() {
-                suite.unwrap_or("")
-            } else {
-                class
-            };
-            let target = (!owner.is_empty() && owner != name).then(|| owner.to_owned());
-            (
-                if name.is_empty() {
-                    owner.to_owned()
-                } else {
-                    name
-                },
-                target,
-            )
-        }
-    }
-}
-
-/// `tests.test_a.TestX` and `test_b[1]` make `tests/test_a.py::TestX::test_b[1]`.
-fn pytest_id(class: &str, name: &str, file: Option<&str>) -> String {
-    if class.is_empty() {
-        // A file that could not be collected has its module as the name.
-        return file.map_or_else(|| format!("{}.py", name.replace('.', "/")), str::to_owned);
-    }
-    let parts: Vec<&str> = class.split('.').collect();
-    let module = parts
-        .iter()
-        .position(|part| part.starts_with(|c: char| c.is_ascii_uppercase()));
-    let module = module.unwrap_or(parts.len());
-    let path = file.map_or_else(
-        || format!("{}.py", parts[..module].join("/")),
-        str::to_owned,
-    );
-    let mut id = path;
-    for class in &parts[module..] {
-        id.push_str("::");
-        id.push_str(class);
-    }
-    format!("{id}::{name}")
-}
-
-fn kind(child: Node<'_, '_>, message: &str, body: &str) -> (FailureKind, bool, Phase) {
-    let class = child.attribute("type").unwrap_or("");
-    match class {
-        "test abort" => return (FailureKind::Crash, true, Phase::Call),
-        "test timeout" => return (FailureKind::Timeout, true, Phase::Call),
-        _ if class.starts_with("test failure") => return (FailureKind::Panic, false, Phase::Call),
-        _ => {}
-    }
-    let starts = |words: &str| message.starts_with(words);
-    if starts("failed on setup with") || starts("test setup failure") {
-        return (FailureKind::SetupError, true, Phase::Setup);
-    }
-    if starts("failed on teardown with") || starts("test teardown failure") {
-        return (FailureKind::TeardownError, true, Phase::Teardown);
-    }
-    if starts("collection failure") {
-        return (FailureKind::CollectionError, true, Phase::Collect);
-    }
-    if starts("[XPASS(strict)]") || message.contains("Unexpected success") {
-        return (FailureKind::UnexpectedPass, true, Phase::Call);
-    }
-    if starts("Failed: Timeout") || class.contains("Timeout") {
-        return (FailureKind::Timeout, true, Phase::Call);
-    }
-    let asserts = |text: &str| {
-        [
-            "assert",
-            "comparisonfailure",
-            "expectationfailed",
-            "expectation failed",
-        ]
-        .iter()
-        .any(|word| text.to_lowercase().contains(word))
-    };
-    let first = message.split([':', '\n']).next().unwrap_or("");
-    if asserts(class) || asserts(first) || starts("Failed: ") {
-        return (FailureKind::Assertion, true, Phase::Call);
-    }
-    let exception = |text: &str| text.ends_with("Error") || text.ends_with("Exception");
-    if exception(class) || exception(first) || child.has_tag_name("error") {
-        return (
-            FailureKind::Panic,
-            exception(class) || exception(first),
-            Phase::Call,
-        );
-    }
-    let sure = asserts(body.lines().next().unwrap_or(""));
-    (FailureKind::Assertion, sure, Phase::Call)
-}
-
-/// The message without what only repeats the kind.
-fn shown(message: &str, kind: FailureKind) -> String {
-    let cleaned = text::clean(message);
-    let message = cleaned.trim();
-    for start in ["failed on setup with ", "failed on teardown with "] {
-        if let Some(rest) = message.strip_prefix(start) {
-            return rest.trim_matches('"').to_owned();
-        }
-    }
-    match kind {
-        FailureKind::Assertion => message
-            .strip_prefix("AssertionError: ")
-            .unwrap_or(message)
-            .to_owned(),
-        _ => message.to_owned(),
-    }
-}
-
-/// The last place in the text that lies in the project: pytest and most others end with it.
-fn place(text: &str, context: &Context) -> Option<Location> {
-    let places = PLACE.captures_iter(text).filter_map(|found| {
-        let file = context.relative(found.get(1)?.as_str());
-        let line = found
-            .get(2)?
-            .as_str()
-            .parse()
-            .ok()
-            .filter(|line| *line > 0)?;
-        context.is_user(&file).then(|| Location {
-            file,
-            line: Some(line),
-            column: found.get(3).and_then(|column| column.as_str().parse().ok()),
-        })
-    });
-    let java = text.contains("\tat ") || text.contains("    at ");
-    if java {
-        places.into_iter().next()
-    } else {
-        places.last()
-    }
-}
-
-fn compared(text: &str) -> Option<Diff> {
-    let text = text::clean(text);
-    let found = EXPECTED
-        .captures(&text)
-        .or_else(|| COMPARED.captures(&text))?;
-    let (expected, actual) = (found.get(1)?.as_str().trim(), found.get(2)?.as_str().trim());
-    let several = expected.contains('\n') || actual.contains('\n');
-    Some(Diff {
-        expected: Some(text::cap(expected, text::SIDE)),
-        actual: Some(text::cap(actual, text::SIDE)),
-        unified: several.then(|| sides::unified(expected, actual)),
-        ..Diff::default()
-    })
-}
-
-fn inner(node: Node<'_, '_>, tag: &str) -> Option<String> {
-    let child = node.children().find(|child| child.has_tag_name(tag))?;
-    child.text().map(str::to_owned)
 }

@@ -1,27 +1,27 @@
-//! One JUnit document.
+//! One JUnit document, or several in one text.
 
 use crate::context::Context;
 use crate::junit::case;
+use crate::junit::case::Verdict;
+use crate::junit::dialect;
+use crate::junit::dialect::Dialect;
+use crate::junit::dialect::Suite;
+use crate::junit::events;
+use crate::junit::sources::Sources;
+use crate::junit::xml;
+use crate::junit::xml::Element;
+use crate::junit::xml::Reader;
+use crate::junit::xml::Token;
 use crate::report::Failure;
-use roxmltree::Node;
-use roxmltree::ParsingOptions;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 /// The most of a document that is read.
-const MOST: usize = 64 * 1024 * 1024;
-/// Deeper nesting than any report has; deeper documents are refused before they are parsed.
+const MOST: usize = 128 * 1024 * 1024;
+/// Deeper nesting than any report has.
 const DEEPEST: usize = 200;
-
-/// Whose conventions a document follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
-    /// pytest's `--junitxml`.
-    Pytest,
-    /// nextest's.
-    Nextest,
-    /// Anybody else's.
-    Other,
-}
+/// More failures than this are counted, but not kept.
+const MOST_FAILURES: usize = 20_000;
 
 /// The bytes of a document.
 #[derive(Debug, Default)]
@@ -39,14 +39,20 @@ pub(crate) struct Read {
     pub passed: u64,
     /// How many were skipped.
     pub skipped: u64,
+    /// How many of the passed ones failed first.
+    pub flaky: u64,
     /// What failed.
     pub failures: Vec<Failure>,
     /// Failures that belong to a test that has another one.
     pub doubles: u64,
+    /// Failures beyond those that are kept.
+    pub more: u64,
     /// Tests that passed but whose own output does not say so.
     pub silent: Vec<(String, Option<String>)>,
     /// Why it is not to be believed whole.
     pub faults: Vec<String>,
+    /// Tests that had begun and were not over: the document says when they begin.
+    pub running: Vec<(String, Option<String>)>,
 }
 
 impl Document {
@@ -66,152 +72,263 @@ impl Document {
 
     /// Whether it looks like XML at all.
     pub fn is_xml(&self) -> bool {
-        let start = self
-            .bytes
-            .iter()
-            .position(|byte| !byte.is_ascii_whitespace());
-        let start = start.map_or(&[][..], |at| &self.bytes[at..]);
-        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-        start.starts_with(b"<?xml") || start.starts_with(b"<testsuite")
+        let head = &self.bytes[..self.bytes.len().min(4096)];
+        let text = xml::text_of(head);
+        let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        [
+            "<?xml",
+            "<testsuite",
+            "<testrun",
+            "<!DOCTYPE",
+            "<!--",
+            "<e:events",
+        ]
+        .iter()
+        .any(|root| start.starts_with(root))
     }
 
     /// Reads the document.
     pub fn read(&self, context: &Context) -> Read {
-        let mut read = Read::default();
+        self.read_with(&mut Sources::new(context.clone()))
+    }
+
+    /// The same, with what is already known of the project's sources.
+    pub fn read_with(&self, sources: &mut Sources) -> Read {
+        let mut text = xml::text_of(&self.bytes);
+        // Captured output may hold control characters, which XML does not allow.
+        let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{1b}');
+        if text.contains(odd) {
+            text = text.replace(odd, " ").into();
+        }
+        let mut walk = Walk::new(sources);
+        walk.document(&text);
+        let mut read = walk.over();
         if self.cut {
             read.faults
-                .push("the file is too large to be read".to_owned());
-            return read;
-        }
-        let text = String::from_utf8_lossy(&self.bytes);
-        let text = text.trim_start_matches('\u{feff}').trim_start();
-        if depth(text) > DEEPEST {
-            read.faults
-                .push("the elements are nested too deeply".to_owned());
-            return read;
-        }
-        // Captured output may hold control characters, which XML does not allow.
-        let text: String = text
-            .chars()
-            .map(|c| {
-                if c.is_control() && !matches!(c, '\n' | '\r' | '\t') {
-                    ' '
-                } else {
-                    c
-                }
-            })
-            .collect();
-        let options = ParsingOptions {
-            allow_dtd: false,
-            nodes_limit: 4_000_000,
-            ..ParsingOptions::default()
-        };
-        match roxmltree::Document::parse_with_options(&text, options) {
-            Ok(document) => self.suites(&document, context, &mut read),
-            Err(error) => read
-                .faults
-                .push(format!("not a whole XML document: {error}")),
+                .push("the file is too large to be read whole".to_owned());
         }
         read
     }
+}
 
-    fn suites(&self, document: &roxmltree::Document<'_>, context: &Context, read: &mut Read) {
-        let root = document.root_element();
-        if !matches!(
-            root.tag_name().name(),
-            "testsuites" | "testsuite" | "testrun"
-        ) {
-            read.faults
-                .push(format!("`{}` is no JUnit element", root.tag_name().name()));
+/// The way through a document.
+struct Walk<'a> {
+    sources: &'a mut Sources,
+    suites: Vec<Suite>,
+    read: Read,
+    failed: BTreeSet<(Option<String>, String)>,
+    /// Class-wide steps that failed, by class, phase and message: every test of the class tells
+    /// of the same one.
+    hooks: BTreeMap<(String, String), usize>,
+    any_root: bool,
+    seen: u64,
+    bad: u64,
+    broken: Vec<String>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(sources: &'a mut Sources) -> Self {
+        Walk {
+            sources,
+            suites: Vec::new(),
+            read: Read::default(),
+            failed: BTreeSet::new(),
+            hooks: BTreeMap::new(),
+            any_root: false,
+            seen: 0,
+            bad: 0,
+            broken: Vec::new(),
+        }
+    }
+
+    fn document(&mut self, text: &str) {
+        let mut reader = Reader::new(text);
+        while let Some(token) = reader.next() {
+            match token {
+                Token::Open {
+                    name: name @ ("testsuites" | "testsuite" | "testrun"),
+                    attributes,
+                    empty,
+                } => self.suite(name, attributes, empty),
+                Token::Open {
+                    name: "testcase",
+                    attributes,
+                    empty,
+                } => {
+                    let case = Element::read(&mut reader, "testcase", attributes, empty);
+                    self.case(&case);
+                }
+                Token::Open {
+                    name: "events",
+                    empty: false,
+                    ..
+                } => {
+                    self.any_root = true;
+                    events::read(&mut reader, self.sources, &mut self.read);
+                }
+                Token::Open {
+                    name: "property",
+                    attributes,
+                    ..
+                } => self.property(attributes),
+                Token::Close("testsuites" | "testsuite" | "testrun") => self.suite_over(),
+                _ => {}
+            }
+            if reader.depth() > DEEPEST {
+                self.fault("the elements are nested too deeply");
+                break;
+            }
+        }
+        if !self.suites.is_empty() {
+            self.fault("not a whole XML document: it breaks off");
+            while !self.suites.is_empty() {
+                self.suite_over();
+            }
+        }
+        if let Some(fault) = reader.fault {
+            self.fault(fault);
+        }
+        if !self.any_root {
+            self.fault("not a JUnit document");
+        }
+    }
+
+    fn fault(&mut self, what: &str) {
+        let what = what.to_owned();
+        if self.read.faults.len() < 20 && !self.read.faults.contains(&what) {
+            self.read.faults.push(what);
+        }
+    }
+
+    fn suite(&mut self, name: &str, tag: &str, empty: bool) {
+        if self.suites.is_empty() {
+            // A new document: its numbers are its own.
+            (self.seen, self.bad) = (0, 0);
+        }
+        self.any_root = true;
+        let suite = Suite::of(&Element {
+            name: name.to_owned(),
+            attributes: xml::attributes(tag),
+            ..Element::default()
+        });
+        if !empty {
+            self.suites.push(suite);
+        } else if suite.tests.unwrap_or(0) > 0 {
+            self.fault("a suite announces tests and has none");
+        }
+    }
+
+    fn suite_over(&mut self) {
+        let Some(suite) = self.suites.pop() else {
+            return;
+        };
+        if self.suites.is_empty() {
+            self.announced(&suite);
+        } else if let Some(outer) = self.suites.last_mut() {
+            // What the root does not announce its parts do.
+            let tests = suite.tests.unwrap_or(suite.cases);
+            outer.cases = outer.cases.saturating_add(tests);
+        }
+    }
+
+    /// Compares a document's own numbers with its cases.
+    fn announced(&mut self, root: &Suite) {
+        let parts = (root.cases > 0).then_some(root.cases);
+        let said = root.tests.or(parts);
+        let seen = self.seen;
+        let lenient = match self.read.dialect {
+            // Pytest counts each subtest and each failed phase besides the cases.
+            Some(Dialect::Pytest) => said > Some(seen),
+            _ => false,
+        };
+        if let Some(said) = said.filter(|said| *said != seen && !lenient) {
+            self.fault(&format!("{said} tests are announced, {seen} are there"));
+        }
+        let bad = root.bad.unwrap_or(0);
+        if bad > 0 && self.bad == 0 {
+            self.fault(&format!("{bad} failures are announced, none is there"));
+        }
+    }
+
+    fn property(&mut self, tag: &str) {
+        let attributes = xml::attributes(tag);
+        let go = attributes
+            .iter()
+            .any(|(name, value)| name == "name" && value == "go.version");
+        if go && let Some(suite) = self.suites.last_mut() {
+            suite.go = true;
+        }
+    }
+
+    fn case(&mut self, case: &Element) {
+        let dialect = match self.read.dialect {
+            // A later case may tell what the ones before it did not.
+            None | Some(Dialect::Other) => dialect::recognise(&self.suites, case),
+            Some(dialect) => dialect,
+        };
+        self.read.dialect = Some(dialect);
+        let verdict = case::read(case, &self.suites, dialect, self.sources);
+        // Whether it passed is not known where the document breaks off inside of it.
+        if case.open && !matches!(verdict, Verdict::Failed(_)) {
+            let (id, _) = dialect::identity(case, &self.suites, dialect);
+            self.broken.push(id);
             return;
         }
-        let dialect = dialect(root);
-        read.dialect = Some(dialect);
-        let mut failed_ids = BTreeSet::new();
-        let mut seen = 0u64;
-        for node in document
-            .descendants()
-            .filter(|node| node.has_tag_name("testcase"))
-        {
-            seen += 1;
-            match case::read(node, dialect, context) {
-                case::Verdict::Passed => {
-                    read.passed += 1;
-                    if let Some(id) = case::silent(node, dialect) {
-                        read.silent.push(id);
-                    }
-                }
-                case::Verdict::Skipped => read.skipped += 1,
-                case::Verdict::Failed(failures) => {
-                    for failure in failures {
-                        let key = (failure.target.clone(), failure.id.clone());
-                        read.doubles += u64::from(!failed_ids.insert(key));
-                        read.failures.push(failure);
-                    }
+        self.seen += 1;
+        match verdict {
+            Verdict::Passed { flaky } => {
+                self.read.passed += 1;
+                self.read.flaky += u64::from(flaky);
+                self.bad += u64::from(flaky);
+                if let Some(id) = case::silent(case, &self.suites, dialect) {
+                    self.read.silent.push(id);
                 }
             }
-        }
-        announced(root, dialect, seen, read);
-    }
-}
-
-/// Compares the suites' own numbers with the cases.
-fn announced(root: Node<'_, '_>, dialect: Dialect, seen: u64, read: &mut Read) {
-    let total = |node: Node<'_, '_>| node.attribute("tests").and_then(|n| n.parse::<u64>().ok());
-    let said = total(root).or_else(|| {
-        let suites = root
-            .children()
-            .filter(|node| node.has_tag_name("testsuite"));
-        let numbers: Vec<u64> = suites.filter_map(total).collect();
-        (!numbers.is_empty()).then(|| numbers.iter().fold(0, |sum: u64, n| sum.saturating_add(*n)))
-    });
-    // Pytest counts each subtest and each failed phase besides the cases.
-    let fits = said.is_none_or(|said| said == seen || (dialect == Dialect::Pytest && said > seen));
-    if let Some(said) = said.filter(|_| !fits) {
-        read.faults
-            .push(format!("{said} tests are announced, {seen} are there"));
-    }
-}
-
-fn dialect(root: Node<'_, '_>) -> Dialect {
-    let names = std::iter::once(root).chain(
-        root.children()
-            .filter(|node| node.has_tag_name("testsuite")),
-    );
-    let mut names = names.filter_map(|node| node.attribute("name"));
-    match names.next() {
-        Some("nextest-run") => Dialect::Nextest,
-        Some("pytest" | "pytest tests") => Dialect::Pytest,
-        _ if names.next() == Some("pytest") => Dialect::Pytest,
-        _ => Dialect::Other,
-    }
-}
-
-/// Whether elements are nested more deeply than any report nests them.
-pub(crate) fn too_deep(text: &str) -> bool {
-    depth(text) > DEEPEST
-}
-
-/// An upper bound of how deeply the elements are nested.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0usize);
-    for (at, _) in text.match_indices('<') {
-        let rest = &text.as_bytes()[at + 1..];
-        match rest.first() {
-            Some(b'/') => depth = depth.saturating_sub(1),
-            Some(b'!' | b'?') | None => {}
-            Some(_) => {
-                let end = rest.iter().position(|byte| *byte == b'>');
-                let closed = end.is_some_and(|end| end > 0 && rest[end - 1] == b'/');
-                if !closed {
-                    depth += 1;
-                    deepest = deepest.max(depth);
-                    if deepest > DEEPEST {
-                        return deepest;
-                    }
+            Verdict::Skipped => self.read.skipped += 1,
+            Verdict::Risky => {
+                self.bad += 1;
+                self.read.passed += 1;
+            }
+            Verdict::Failed(failures) => {
+                self.bad += 1;
+                for failure in failures {
+                    self.failure(failure);
                 }
+            }
+            Verdict::ClassStep { failure, passed } => {
+                self.bad += 1;
+                self.class_step(*failure, passed);
             }
         }
     }
-    deepest
+
+    fn failure(&mut self, failure: Failure) {
+        let key = (failure.target.clone(), failure.id.clone());
+        self.read.doubles += u64::from(!self.failed.insert(key));
+        if self.read.failures.len() < MOST_FAILURES {
+            self.read.failures.push(failure);
+        } else {
+            self.read.more += 1;
+        }
+    }
+
+    /// A class's own step failed; the tests of the class only tell of it.
+    fn class_step(&mut self, failure: Failure, passed: bool) {
+        self.read.passed += u64::from(passed);
+        let key = (failure.id.clone(), failure.message.clone());
+        if let Some(times) = self.hooks.get_mut(&key) {
+            *times += 1;
+            return;
+        }
+        self.hooks.insert(key, 1);
+        self.failure(failure);
+    }
+
+    fn over(mut self) -> Read {
+        if let Some(id) = self.broken.first() {
+            let message = format!("it breaks off inside of `{}`", crate::text::cut(id, 200));
+            self.fault(&message);
+        }
+        self.read
+    }
 }

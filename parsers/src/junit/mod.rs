@@ -1,19 +1,206 @@
-//! Reads JUnit XML of any origin: pytest, nextest, surefire, gradle, gtest, jest, phpunit, ….
+//! Reads JUnit XML of any origin, and the texts of the Java world.
 //!
-//! The dialects differ in where the location is (attribute, message, body) and in what
-//! `classname` means; what they share is read here, and the dialects of pytest and nextest are
-//! read back into their own ids.
+//! The dialects of the XML differ in where the location is (attribute, message, body) and in what
+//! `classname` means; [`dialect`] says how each is recognised and which ids it gives. Documents
+//! that break off, that hold characters which XML does not allow, or that were joined in one log
+//! are read as far as they go.
+//!
+//! The texts are those of the console launcher, Maven, Gradle and JUnit 4's own runner (`text`).
+//! Where a run left files, these are believed, and the text adds what they lose: errors of the
+//! compiler, a process that died, a class's own set-up. JUnit 5.9, Surefire 2.22 and Gradle 4.4
+//! were run for this; everything newer is built from the published formats, and its samples are
+//! written by hand.
 
 mod case;
+mod compare;
+mod dialect;
 mod document;
-/// Asks for structure.
-pub(crate) fn request(asked: &Asked<'_>) -> Request {
-    Request::plain(asked.argv)
+mod events;
+mod java;
+mod kind;
+mod place;
+mod request;
+mod rerun;
+mod settle;
+mod sources;
+mod stack;
+mod text;
+pub(crate) mod xml;
+
+pub(crate) use case::body;
+pub(crate) use case::without_harness;
+pub(crate) use document::Document;
+pub(crate) use document::Read;
+pub(crate) use java::split;
+pub(crate) use request::request;
+pub(crate) use request::tool;
+pub(crate) use settle::add;
+pub(crate) use settle::settle_exit;
+pub(crate) use xml::too_deep;
+
+use crate::context::Context;
+use crate::event::TestEvent;
+use crate::lines::Lines;
+use crate::lines::Seen;
+use crate::live::Adapter;
+use crate::live::End;
+use crate::live::Stream;
+use crate::report::Report;
+use crate::text::Tail;
+use std::collections::BTreeMap;
+
+/// More files than this are not read.
+const MOST_FILES: usize = 10_000;
+
+/// A run of a tool of the Java world, or a set of JUnit files of anybody, that is being read.
+///
+/// Feed each file as [`Stream::File`]; a log may be XML, or hold it between other lines.
+#[derive(Debug)]
+pub struct JunitRun {
+    context: Context,
+    files: BTreeMap<String, Document>,
+    inline: Document,
+    inside: i64,
+    any_inline: bool,
+    wide: bool,
+    first: bool,
+    output: Lines,
+    errors: Lines,
+    text: text::Reader,
+    tail: Tail,
+    error_tail: Tail,
 }
 
-/// What a rerun begins with.
-pub(crate) fn tool(_argv: &[String]) -> Vec<String> {
-    Vec::new()
+impl JunitRun {
+    /// Begins to read.
+    pub fn new(context: Context) -> Self {
+        JunitRun {
+            context,
+            files: BTreeMap::new(),
+            inline: Document::default(),
+            inside: 0,
+            any_inline: false,
+            wide: false,
+            first: true,
+            output: Lines::default(),
+            errors: Lines::default(),
+            text: text::Reader::default(),
+            tail: Tail::default(),
+            error_tail: Tail::default(),
+        }
+    }
+
+    /// Takes more bytes of one stream; a JUnit file says nothing before its end.
+    pub fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        match stream {
+            Stream::File(name) => {
+                if self.files.len() < MOST_FILES || self.files.contains_key(name) {
+                    self.files.entry(name.to_owned()).or_default().feed(bytes);
+                }
+            }
+            Stream::Stderr => {
+                self.tail.feed(bytes);
+                self.error_tail.feed(bytes);
+                let mut lines = std::mem::take(&mut self.errors);
+                lines.each(bytes, |seen| self.text.line(&seen));
+                self.errors = lines;
+            }
+            Stream::Stdout | Stream::Log => {
+                self.tail.feed(bytes);
+                let mut lines = std::mem::take(&mut self.output);
+                lines.each(bytes, |seen| self.line(&seen));
+                self.output = lines;
+            }
+        }
+        Vec::new()
+    }
+
+    /// One line of standard output: of a document that was saved into the log, or text.
+    fn line(&mut self, seen: &Seen<'_>) {
+        let bytes = seen.bytes;
+        if std::mem::take(&mut self.first) {
+            self.wide = matches!(
+                bytes,
+                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'<', 0, ..] | [0, b'<', ..]
+            );
+        }
+        let head = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if !self.wide && self.inside <= 0 && !begins(head) {
+            self.text.line(seen);
+            return;
+        }
+        self.any_inline = true;
+        self.inside += depth(head) + i64::from(head.starts_with(b"<?xml") && self.inside == 0);
+        if self.inside == 1 && ends(head) {
+            self.inside = 0;
+        }
+        self.inline.feed(bytes);
+        self.inline.feed(b"\n");
+    }
+
+    /// The report of all files and of the text together.
+    pub fn finish(mut self, end: End) -> Report {
+        if let Some(line) = self.output.finish() {
+            let seen = Seen {
+                bytes: &line.bytes,
+                length: line.length,
+                unfinished: true,
+            };
+            self.line(&seen);
+        }
+        if let Some(line) = self.errors.finish() {
+            let seen = Seen {
+                bytes: &line.bytes,
+                length: line.length,
+                unfinished: true,
+            };
+            self.text.line(&seen);
+        }
+        if self.any_inline {
+            self.files
+                .insert("log".to_owned(), std::mem::take(&mut self.inline));
+        }
+        self.report(&end)
+    }
+}
+
+/// Whether a line begins a document.
+fn begins(line: &[u8]) -> bool {
+    line.first() == Some(&b'<')
+        && [
+            "<?xml",
+            "<testsuite",
+            "<testrun",
+            "<e:events",
+            "<!DOCTYPE testsuite",
+        ]
+        .iter()
+        .any(|start| line.starts_with(start.as_bytes()))
+}
+
+/// How many roots a line opens more than it closes.
+fn depth(line: &[u8]) -> i64 {
+    let count = |needle: &str| memchr::memmem::find_iter(line, needle.as_bytes()).count() as i64;
+    if memchr::memchr(b'<', line).is_none() {
+        return 0;
+    }
+    let mut open = 0;
+    for start in ["<testsuite", "<testrun", "<e:events"] {
+        for at in memchr::memmem::find_iter(line, start.as_bytes()) {
+            let rest = &line[at..];
+            let end = memchr::memchr(b'>', rest);
+            let closed = end.is_some_and(|end| rest[end - 1] == b'/');
+            open += i64::from(!closed);
+        }
+    }
+    open - count("</testsuite") - count("</testrun") - count("</e:events")
+}
+
+/// Whether a line closes a root.
+fn ends(line: &[u8]) -> bool {
+    ["</testsuite", "</testrun", "</e:events"]
+        .iter()
+        .any(|end| memchr::memmem::find(line, end.as_bytes()).is_some())
 }
 
 impl Adapter for JunitRun {
@@ -28,153 +215,3 @@ impl Adapter for JunitRun {
 
 #[cfg(test)]
 mod tests;
-
-pub(crate) use case::without_harness;
-pub(crate) use document::Dialect;
-pub(crate) use document::Document;
-pub(crate) use document::Read;
-pub(crate) use document::too_deep;
-
-use crate::compose;
-use crate::compose::Compose;
-use crate::context::Context;
-use crate::event::TestEvent;
-use crate::live::Adapter;
-use crate::live::End;
-use crate::live::Stream;
-use crate::report::FailureKind;
-use crate::report::Note;
-use crate::report::Outcome;
-use crate::report::Phase;
-use crate::report::Report;
-use crate::report::Source;
-use crate::request::Asked;
-use crate::request::Request;
-use crate::text;
-use crate::text::Tail;
-use std::collections::BTreeMap;
-
-/// More files than this are not read.
-const MOST_FILES: usize = 10_000;
-
-/// A set of JUnit files that is being read.
-///
-/// Feed each file as [`Stream::File`]; a log that is itself XML may come as [`Stream::Log`].
-#[derive(Debug)]
-pub struct JunitRun {
-    context: Context,
-    files: BTreeMap<String, Document>,
-    log: Document,
-    tail: Tail,
-}
-
-impl JunitRun {
-    /// Begins to read.
-    pub fn new(context: Context) -> Self {
-        JunitRun {
-            context,
-            files: BTreeMap::new(),
-            log: Document::default(),
-            tail: Tail::default(),
-        }
-    }
-
-    /// Takes more bytes of one stream; a JUnit file says nothing before its end.
-    pub fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
-        match stream {
-            Stream::File(name) => {
-                if self.files.len() < MOST_FILES || self.files.contains_key(name) {
-                    self.files.entry(name.to_owned()).or_default().feed(bytes);
-                }
-            }
-            Stream::Stderr => self.tail.feed(bytes),
-            Stream::Stdout | Stream::Log => {
-                self.tail.feed(bytes);
-                self.log.feed(bytes);
-            }
-        }
-        Vec::new()
-    }
-
-    /// The report of all files together.
-    pub fn finish(mut self, end: End) -> Report {
-        let mut compose = Compose::new();
-        if self.log.is_xml() {
-            self.files
-                .insert("log".to_owned(), std::mem::take(&mut self.log));
-        }
-        if self.files.is_empty() {
-            compose.incomplete(
-                Note::new("no_report", "there is no JUnit file")
-                    .remedy("give it with `--report FILE`"),
-            );
-        }
-        for (name, document) in &self.files {
-            let read = document.read(&self.context);
-            add(&mut compose, &read, name);
-        }
-        settle_exit(&mut compose, &end, &self.tail, "command");
-        compose.finish("junit", Source::Report, &end)
-    }
-}
-
-/// Adds what one document says.
-pub(crate) fn add(compose: &mut Compose, read: &Read, name: &str) {
-    compose.counts.passed += read.passed;
-    compose.counts.skipped += read.skipped;
-    for failure in &read.failures {
-        if failure.kind == FailureKind::CollectionError {
-            compose.failure(failure.clone());
-        } else {
-            compose.failed(failure.clone());
-        }
-    }
-    // A test whose body and teardown failed is one failed test.
-    compose.counts.failed = compose.counts.failed.saturating_sub(read.doubles);
-    for fault in &read.faults {
-        compose.incomplete(Note::new(
-            "report_unreadable",
-            format!("`{}`: {fault}", text::one_line(name)),
-        ));
-    }
-}
-
-/// The exit status may raise the outcome, never lower it.
-pub(crate) fn settle_exit(compose: &mut Compose, end: &End, tail: &Tail, id: &str) {
-    let Some(exit) = end.exit else {
-        return;
-    };
-    if exit.timed_out || exit.oom || end.interrupted {
-        return;
-    }
-    if let Some(signal) = exit.signal {
-        let outside = [1, 2, 15].contains(&signal);
-        compose.outcome(if outside {
-            Outcome::Interrupted
-        } else {
-            Outcome::Crashed
-        });
-        compose.incomplete(Note::new(
-            "signal",
-            format!("the command was ended by {}", compose::signal_name(signal)),
-        ));
-        return;
-    }
-    let code = exit.code.unwrap_or(0);
-    if code != 0 && !compose.has_fault() {
-        let last = tail.lines(30);
-        let said = last
-            .last()
-            .map(|line| format!(": {line}"))
-            .unwrap_or_default();
-        let message = format!("exited with status {code} although no test failed{said}");
-        let mut failure = compose::failure(id, FailureKind::ExitNonzero, Phase::Session, message);
-        failure.kind_sure = false;
-        failure.details = text::block(&last.join("\n"), text::DETAILS);
-        compose.failure(compose::seal(failure));
-        compose.complete = false;
-    } else if code == 0 && compose.has_fault() {
-        let message = "the command exited with status 0 although something failed";
-        compose.note(Note::new("exit_disagrees", message));
-    }
-}

@@ -1,0 +1,284 @@
+//! The report of a whole run: documents, text and exit status together.
+
+use crate::compose;
+use crate::compose::Compose;
+use crate::junit::Document;
+use crate::junit::JunitRun;
+use crate::junit::document::Read;
+use crate::junit::rerun;
+use crate::junit::rerun::Method;
+use crate::junit::sources::Sources;
+use crate::junit::text::Told;
+use crate::junit::text::of_session;
+use crate::live::End;
+use crate::records::how;
+use crate::report::Failure;
+use crate::report::FailureKind;
+use crate::report::Note;
+use crate::report::Outcome;
+use crate::report::Phase;
+use crate::report::Report;
+use crate::report::Source;
+use crate::text;
+use crate::text::Tail;
+
+impl JunitRun {
+    /// The report.
+    pub(super) fn report(mut self, end: &End) -> Report {
+        let mut compose = Compose::new();
+        let mut sources = Sources::new(self.context.clone());
+        let javac = std::mem::take(&mut self.text.javac);
+        let text = std::mem::take(&mut self.text);
+        let mut told = text.finish(&mut sources);
+        let mut reads: Vec<(String, Read)> = Vec::new();
+        for (name, document) in std::mem::take(&mut self.files) {
+            reads.push((name, read(&document, &mut sources)));
+        }
+        let structured = reads.iter().any(|(_, read)| read.dialect.is_some());
+        for (name, read) in &mut reads {
+            add(&mut compose, read, name);
+            told.running.extend(
+                read.running
+                    .drain(..)
+                    .map(|(id, class)| (id, class.unwrap_or_default())),
+            );
+        }
+        if !structured {
+            by_text(&mut compose, &mut told);
+        } else {
+            more(&mut compose, &mut told);
+        }
+        let ran = compose.counts.passed + compose.counts.failed + compose.counts.skipped > 0;
+        let fine = end.exit.is_some_and(|exit| exit.success());
+        let (errors, warnings) = javac.finish(&self.context);
+        // What a test prints may look like a compiler's message.
+        if !errors.is_empty() && if ran { told.compile } else { !fine } {
+            for failure in errors {
+                compose.failure(failure);
+            }
+            told.refused = None;
+            told.ended = true;
+        }
+        for warning in warnings {
+            compose.diagnostic(warning);
+        }
+        if reads.is_empty() && !told.began && !compose.has_fault() && told.refused.is_none() {
+            compose.incomplete(
+                Note::new("no_report", "there is no JUnit file")
+                    .remedy("give it with `--report FILE`"),
+            );
+        }
+        self.settle(&mut compose, &told, end, structured);
+        let source = if structured {
+            Source::Report
+        } else {
+            Source::Text
+        };
+        compose.finish("junit", source, end)
+    }
+
+    /// Is it over, and does the exit status agree?
+    fn settle(&self, compose: &mut Compose, told: &Told, end: &End, structured: bool) {
+        let exit = end.exit.unwrap_or_default();
+        let broken = told.began && !told.ended || told.died.is_some();
+        let left = !told.running.is_empty() && (broken || structured && !told.ended);
+        if broken || left {
+            compose.complete = false;
+            return self.broken_off(compose, told, end);
+        }
+        if let Some(refused) = &told.refused {
+            return refuse(compose, refused, told, end);
+        }
+        if told.well && compose.counts.passed == 0 && !compose.has_fault() {
+            // Gradle does not count what passes.
+            compose.outcome(Outcome::Passed);
+            compose.note(Note::new(
+                "counts_unknown",
+                "the text does not say how many tests ran",
+            ));
+        }
+        let ran = compose.counts.passed + compose.counts.failed + compose.counts.skipped > 0;
+        if told.ended && !ran && !compose.has_fault() && exit.signal.is_none() {
+            return;
+        }
+        let nothing = !told.began && !structured;
+        if nothing && !compose.has_fault() && end.exit.is_some() && !exit.success() {
+            compose.complete = false;
+            return self.broken_off(compose, told, end);
+        }
+        settle_exit(compose, end, &self.tail, "command");
+    }
+
+    fn broken_off(&self, compose: &mut Compose, told: &Told, end: &End) {
+        if end.interrupted {
+            if let Some((id, _)) = told.running.first() {
+                let message = format!("running when the run was interrupted: {id}");
+                compose.note(Note::new("was_running", message));
+            }
+            return;
+        }
+        let (mut kind, mut how) = how(end.exit);
+        if let Some(died) = &told.died {
+            how.clone_from(died);
+            if died.contains("timeout") {
+                kind = FailureKind::Timeout;
+            }
+        }
+        for (id, class) in told.running.iter().take(50) {
+            let message = match &told.died {
+                Some(died) => died.clone(),
+                None => format!("{how} while this test was running"),
+            };
+            let mut failure = compose::failure(id, kind, Phase::Call, message);
+            failure.kind_sure = told.running.len() == 1 && end.exit.is_some();
+            failure.target = (!class.is_empty()).then(|| class.clone());
+            failure.stderr = text::block(&self.error_tail.lines(60).join("\n"), text::DETAILS);
+            let method = Method {
+                class,
+                name: id
+                    .strip_prefix(class.as_str())
+                    .unwrap_or("")
+                    .trim_start_matches('.'),
+                types: None,
+            };
+            failure.rerun = rerun::method(&method, &self.context);
+            compose.failed(compose::seal(failure));
+        }
+        if !told.running.is_empty() {
+            return;
+        }
+        if end.exit.is_none() && told.died.is_none() {
+            // A log that was cut tells nothing about who is to blame.
+            if !compose.has_fault() {
+                compose.outcome(Outcome::Crashed);
+            }
+            return;
+        }
+        let message = match &told.died {
+            Some(died) => died.clone(),
+            None => format!("{how} before the end of the run"),
+        };
+        let mut failure = of_session("junit", kind, &message);
+        failure.details = text::block(&self.tail.lines(60).join("\n"), text::DETAILS);
+        compose.failed(failure);
+    }
+}
+
+fn read(document: &Document, sources: &mut Sources) -> Read {
+    document.read_with(sources)
+}
+
+/// Nothing was begun, or a build failed for a reason of its own.
+fn refuse(compose: &mut Compose, refused: &str, told: &Told, end: &End) {
+    if !told.began {
+        compose.outcome(Outcome::UsageError);
+        compose.note(Note::new("usage", text::one_line(refused)));
+        return;
+    }
+    let mut failure = of_session("build", FailureKind::ExitNonzero, refused);
+    failure.phase = Phase::Build;
+    failure.kind_sure = end.exit.is_some();
+    compose.failure(compose::seal(failure));
+    compose.outcome(Outcome::BuildFailed);
+}
+
+fn by_text(compose: &mut Compose, told: &mut Told) {
+    if let Some((passed, failed, skipped)) = told.counts {
+        compose.counts.passed = passed;
+        compose.counts.skipped = skipped;
+        compose.counts.failed = failed;
+    }
+    compose.counts.flaky = told.flaky;
+    let known = told.failures.len() as u64;
+    for failure in std::mem::take(&mut told.failures) {
+        compose.failure(failure);
+    }
+    compose.counts.failed = compose.counts.failed.max(known);
+    for fault in std::mem::take(&mut told.faults) {
+        compose.incomplete(Note::new("text_disagrees", fault));
+    }
+}
+
+/// What the text tells and the files do not: the tool counts more failures than they hold.
+fn more(compose: &mut Compose, told: &mut Told) {
+    let said = told.counts.map_or(0, |(_, failed, _)| failed);
+    if !told.ended || said <= compose.counts.failed || !told.faults.is_empty() {
+        return;
+    }
+    let missing: Vec<Failure> = std::mem::take(&mut told.failures)
+        .into_iter()
+        .filter(|failure| {
+            let same = |known: &Failure| {
+                known.id == failure.id
+                    || known.message == failure.message && known.location == failure.location
+            };
+            !compose.failures.iter().any(same)
+        })
+        .collect();
+    let room = said - compose.counts.failed;
+    for failure in missing.into_iter().take(room as usize) {
+        compose.failed(failure);
+    }
+}
+
+/// Adds what one document says.
+pub(crate) fn add(compose: &mut Compose, read: &Read, name: &str) {
+    compose.counts.passed += read.passed;
+    compose.counts.skipped += read.skipped;
+    compose.counts.flaky += read.flaky;
+    for failure in &read.failures {
+        if failure.kind == FailureKind::CollectionError {
+            compose.failure(failure.clone());
+        } else {
+            compose.failed(failure.clone());
+        }
+    }
+    // A test whose body and teardown failed is one failed test.
+    compose.counts.failed = (compose.counts.failed + read.more).saturating_sub(read.doubles);
+    for fault in &read.faults {
+        compose.incomplete(Note::new(
+            "report_unreadable",
+            format!("`{}`: {fault}", text::one_line(name)),
+        ));
+    }
+}
+
+/// The exit status may raise the outcome, never lower it.
+pub(crate) fn settle_exit(compose: &mut Compose, end: &End, tail: &Tail, id: &str) {
+    let Some(exit) = end.exit else {
+        return;
+    };
+    if exit.timed_out || exit.oom || end.interrupted {
+        return;
+    }
+    if let Some(signal) = exit.signal {
+        let outside = [1, 2, 15].contains(&signal);
+        compose.outcome(if outside {
+            Outcome::Interrupted
+        } else {
+            Outcome::Crashed
+        });
+        compose.incomplete(Note::new(
+            "signal",
+            format!("the command was ended by {}", compose::signal_name(signal)),
+        ));
+        return;
+    }
+    let code = exit.code.unwrap_or(0);
+    if code != 0 && !compose.has_fault() {
+        let last = tail.lines(30);
+        let said = last
+            .last()
+            .map(|line| format!(": {line}"))
+            .unwrap_or_default();
+        let message = format!("exited with status {code} although no test failed{said}");
+        let mut failure = compose::failure(id, FailureKind::ExitNonzero, Phase::Session, message);
+        failure.kind_sure = false;
+        failure.details = text::block(&last.join("\n"), text::DETAILS);
+        compose.failure(compose::seal(failure));
+        compose.complete = false;
+    } else if code == 0 && compose.has_fault() {
+        let message = "the command exited with status 0 although something failed";
+        compose.note(Note::new("exit_disagrees", message));
+    }
+}

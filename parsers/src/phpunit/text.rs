@@ -1,0 +1,375 @@
+//! PHPUnit's text: default and `--testdox` style, PHP's fatal errors.
+
+use crate::context::Context;
+use crate::lines::Seen;
+use crate::phpunit::failure;
+use crate::phpunit::failure::Section;
+use crate::phpunit::frames;
+use crate::phpunit::results;
+use crate::phpunit::results::Results;
+use crate::report::Failure;
+use std::borrow::Cow;
+
+/// The most that is kept of the results, in bytes.
+const MOST_RESULTS: usize = 16 * 1024 * 1024;
+/// More items of `--testdox` than this are not kept.
+const MOST_ITEMS: usize = 2_000;
+/// The most that is kept of one item, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// What PHP said before it ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Fatal {
+    /// Its words, without the place.
+    pub message: String,
+    /// The file, as it is printed.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// The lines below.
+    pub details: String,
+}
+
+/// One item of `--testdox` that failed.
+#[derive(Debug, Clone, Default)]
+struct Item {
+    heading: String,
+    title: String,
+    body: String,
+}
+
+/// Reads PHPUnit's text line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    /// Whether PHPUnit gave its name.
+    pub began: bool,
+    /// Whether it said that there is nothing to run.
+    pub nothing: bool,
+    /// Why it refused to begin.
+    pub refused: Option<String>,
+    /// PHP's own last words.
+    pub fatal: Option<Fatal>,
+    results: String,
+    times: Vec<usize>,
+    heading: String,
+    items: Vec<Item>,
+    open: bool,
+    blank: bool,
+    fatal_open: bool,
+    inside: bool,
+}
+
+impl Reader {
+    /// Takes one line.
+    pub fn line(&mut self, seen: &Seen<'_>) {
+        if !self.times.is_empty() {
+            self.result(&seen.shown());
+            return;
+        }
+        let first = seen.bytes.first().copied().unwrap_or(b'\n');
+        let may = matches!(
+            first,
+            b'P' | b'T'
+                | b'.'
+                | b'R'
+                | b'I'
+                | b'S'
+                | b'D'
+                | b'N'
+                | b'F'
+                | b'A'
+                | b'U'
+                | b'C'
+                | b'M'
+                | b'L'
+                | b' '
+                | b'#'
+                | 0x1b
+                | b'O'
+                | b'E'
+                | b'W'
+                | b'\n'
+        );
+        if may
+            || self.fatal_open
+            || first.is_ascii_alphabetic() && self.began && seen.bytes.len() < 300
+        {
+            self.look(&seen.shown());
+        }
+    }
+
+    fn result(&mut self, line: &str) {
+        if is_time(line) {
+            if self.results.len() > MOST_RESULTS / 2 {
+                self.results.clear();
+                self.times.clear();
+            }
+            self.times.push(self.results.len());
+        }
+        if self.results.len() + line.len() < MOST_RESULTS {
+            self.results.push_str(line);
+            self.results.push('\n');
+        }
+        self.fatal_line(line);
+    }
+
+    fn look(&mut self, line: &str) {
+        if is_time(line) {
+            self.open = false;
+            self.result(line);
+            return;
+        }
+        if line.starts_with("PHPUnit ") && line.contains(" by Sebastian Bergmann") {
+            self.began = true;
+            return;
+        }
+        self.fatal_line(line);
+        if line == "No tests executed!" {
+            self.nothing = true;
+        } else if line == "An error occurred inside PHPUnit." {
+            self.inside = true;
+        } else if self.began && self.refused.is_none() && refuses(line) {
+            self.refused = Some(line.to_owned());
+        }
+        self.dox(line);
+    }
+
+    /// `PHP Fatal error:  … in FILE on line N` and what stands below.
+    fn fatal_line(&mut self, line: &str) {
+        if self.inside {
+            self.inside_line(line);
+        }
+        let words = [
+            "PHP Fatal error:  ",
+            "Fatal error: ",
+            "PHP Parse error:  ",
+            "Parse error: ",
+        ];
+        let said = words.iter().find_map(|start| {
+            let at = line.find(start)?;
+            // Standard error may come in the middle of the row of dots.
+            let dots = line[..at]
+                .bytes()
+                .all(|byte| b".FEWRISDNP ".contains(&byte));
+            dots.then(|| &line[at + start.len()..])
+        });
+        if let Some(said) = said {
+            if self.fatal.is_none() {
+                self.fatal = Some(fatal(said));
+                self.fatal_open = true;
+            }
+            return;
+        }
+        if !self.fatal_open {
+            return;
+        }
+        match &mut self.fatal {
+            Some(fatal) if fatal.details.len() < 8 * 1024 && !line.starts_with("PHPUnit ") => {
+                fatal.details.push_str(line);
+                fatal.details.push('\n');
+                if fatal.file.is_empty() {
+                    *fatal = later(fatal, line);
+                }
+            }
+            _ => self.fatal_open = false,
+        }
+    }
+
+    /// PHPUnit 10 and later: `Message:` and `Location:`.
+    fn inside_line(&mut self, line: &str) {
+        let fatal = self.fatal.get_or_insert_with(Fatal::default);
+        if let Some(message) = line.strip_prefix("Message: ") {
+            fatal.message = message.trim().to_owned();
+        } else if let Some(place) = line.strip_prefix("Location: ") {
+            if let Some((file, line)) = frames::place(place) {
+                (fatal.file, fatal.line) = (file.to_owned(), line);
+            }
+            self.inside = false;
+            self.fatal_open = true;
+        }
+    }
+
+    /// `--testdox`: a heading, marks, and details behind a rule.
+    fn dox(&mut self, line: &str) {
+        let apart = std::mem::replace(&mut self.blank, line.is_empty());
+        if !line.is_empty() && !line.starts_with(' ') {
+            // A data set's name may have line ends.
+            if let Some(item) = self
+                .items
+                .last_mut()
+                .filter(|item| !apart && item.body.is_empty())
+                && self.open
+            {
+                item.title.push('\n');
+                item.title.push_str(line);
+            } else if apart {
+                self.heading = crate::text::cut(line, 300);
+                self.open = false;
+            }
+            return;
+        }
+        let Some(rest) = line.strip_prefix(' ') else {
+            return;
+        };
+        let mark = rest.chars().next().unwrap_or(' ');
+        let title = || rest[mark.len_utf8()..].trim_start().to_owned();
+        match mark {
+            '✔' | '∅' | '↩' | '☢' | '⚠' => self.open = false,
+            '✘' => {
+                self.open = self.items.len() < MOST_ITEMS;
+                if self.open {
+                    self.items.push(Item {
+                        heading: self.heading.clone(),
+                        title: title(),
+                        body: String::new(),
+                    });
+                }
+            }
+            _ if self.open => {
+                let rule = rest.trim_start();
+                let text = rule.strip_prefix(['│', '├', '┐', '┴', '┊', '|']);
+                if let (Some(text), Some(item)) = (text, self.items.last_mut())
+                    && item.body.len() < LONGEST
+                {
+                    item.body.push_str(text.strip_prefix(' ').unwrap_or(text));
+                    item.body.push('\n');
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The results: of several beginnings the last one from which everything agrees.
+    pub fn results(&self) -> Results {
+        let mut first = None;
+        for at in self.times.iter().rev().take(50) {
+            let results = results::read(&self.results[*at..]);
+            if results.agree() {
+                return results;
+            }
+            if first.is_none() || results.summary.is_some() || !results.blocks.is_empty() {
+                first = Some(results);
+            }
+        }
+        first.unwrap_or_default()
+    }
+
+    /// What `--testdox` shows as failed.
+    pub fn dox_failures(&self, context: &Context) -> Vec<Failure> {
+        let made = self.items.iter().map(|item| item.failure(context));
+        made.collect()
+    }
+}
+
+impl Item {
+    fn failure(&self, context: &Context) -> Failure {
+        let body = self.body.trim_matches('\n');
+        let asserts = body.contains("Failed asserting");
+        let threw = crate::junit::split(body.lines().next().unwrap_or("")).0;
+        let section = match !asserts
+            && !threw.is_empty()
+            && (threw.contains('\\') || threw.ends_with("Error") || threw.ends_with("Exception"))
+        {
+            true => Section::Error,
+            false => Section::Failure,
+        };
+        if self.title == "Error" && body.contains("data provider") {
+            return failure::of("Error", body, Section::Error, context);
+        }
+        let mut failure = failure::of(&self.id(body, context), body, section, context);
+        failure.kind_sure &= asserts || section == Section::Error;
+        failure
+    }
+
+    /// The test's real name: that of the function around the failure, or one that would be
+    /// shown as this.
+    fn id(&self, body: &str, context: &Context) -> String {
+        let (method, set) = match self.title.find(" with data set ") {
+            Some(at) => self.title.split_at(at),
+            None => (self.title.as_str(), ""),
+        };
+        let method = method.trim();
+        let found = frames::of(body, context)
+            .into_iter()
+            .filter(|frame| frame.user)
+            .find_map(|frame| {
+                let inside = frames::inside(&frame.file, frame.line.unwrap_or(0), context)?;
+                inside.function.starts_with("test").then(|| inside.id())
+            });
+        if let Some(id) = found {
+            return id + set;
+        }
+        let class = match self.heading.split_once('(') {
+            Some((_, full)) => full.trim_end_matches(')').to_owned(),
+            None => self.heading.replace(' ', ""),
+        };
+        let class = if class.ends_with("Test") {
+            class
+        } else {
+            format!("{class}Test")
+        };
+        let words: String = method.split(' ').map(capital).collect();
+        format!("{class}::test{words}{set}")
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    let first: String = chars
+        .next()
+        .map(|c| c.to_uppercase().collect())
+        .unwrap_or_default();
+    first + chars.as_str()
+}
+
+fn is_time(line: &str) -> bool {
+    line.starts_with("Time: ") && line.contains(", Memory: ")
+}
+
+/// What PHPUnit says when it does not begin.
+fn refuses(line: &str) -> bool {
+    let starts = [
+        "Unknown option ",
+        "Cannot open file ",
+        "Could not read ",
+        "Test file \"",
+        "option requires an argument",
+        "unrecognized option",
+        "Could not use ",
+    ];
+    starts.iter().any(|start| line.starts_with(start))
+        || line.starts_with("Class ") && line.contains(" could not be found in ")
+        || line.ends_with("\" not found") && line.starts_with("Test ")
+}
+
+/// `Uncaught Error: x in /p/a.php:6` or `Allowed memory … in /p/a.php on line 6`.
+fn fatal(said: &str) -> Fatal {
+    let mut fatal = Fatal {
+        message: said.trim().to_owned(),
+        details: format!("{said}\n"),
+        ..Fatal::default()
+    };
+    if let Some((message, place)) = said.rsplit_once(" in ") {
+        let found = frames::place(place).or_else(|| failure::on_line(place));
+        if let Some((file, line)) = found {
+            fatal.message = message.trim().to_owned();
+            (fatal.file, fatal.line) = (file.to_owned(), line);
+        }
+    }
+    fatal
+}
+
+/// The place on a later line: the message had several.
+fn later(fatal: &Fatal, line: &str) -> Fatal {
+    let place: Cow<'_, str> = match line.rsplit_once(" in ") {
+        Some((_, place)) => place.into(),
+        None => line.trim_start().trim_start_matches("thrown in ").into(),
+    };
+    let mut fatal = fatal.clone();
+    if let Some((file, line)) = frames::place(&place).or_else(|| failure::on_line(&place))
+        && file.starts_with('/')
+    {
+        (fatal.file, fatal.line) = (file.to_owned(), line);
+    }
+    fatal
+}
