@@ -31,6 +31,7 @@ mod settle;
 
 pub(crate) use record::Error;
 pub(crate) use record::Failed;
+pub(crate) use settle::how;
 
 use crate::compose;
 use crate::context::Context;
