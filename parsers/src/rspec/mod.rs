@@ -22,6 +22,8 @@ mod message;
 mod request;
 mod text;
 
+pub(crate) use block::syntax_line;
+pub(crate) use finish::explain;
 pub(crate) use request::SHARED;
 pub(crate) use request::request;
 pub(crate) use request::tool;

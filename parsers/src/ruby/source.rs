@@ -45,6 +45,25 @@ pub(crate) fn within(context: &Context, file: &str, line: u32) -> Option<Within>
     None
 }
 
+/// The class that a line of a file lies in.
+pub(crate) fn class_of(context: &Context, file: &str, line: u32) -> Option<String> {
+    let text = context.tree.read(file)?;
+    let lines: Vec<&str> = text.lines().collect();
+    let at = (line as usize).checked_sub(1).filter(|at| *at < lines.len())?;
+    let mut depth = indentation(lines[at]);
+    for line in lines[at.saturating_sub(HIGHEST)..at].iter().rev() {
+        if line.trim().is_empty() || indentation(line) >= depth {
+            continue;
+        }
+        depth = indentation(line);
+        if let Some(rest) = line.trim_start().strip_prefix("class ") {
+            let name = rest.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | ':')));
+            return name.into_iter().next().map(str::to_owned);
+        }
+    }
+    None
+}
+
 fn indentation(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
