@@ -60,7 +60,7 @@ module RegreenMinitest
       kind = why.is_a?(NoMemoryError) ? "oom" : "crash"
       @running.each_value do |t|
         @failed += 1
-        error = Regreen.error(why, :message => words, :frames => Regreen.frames(inner(why.backtrace)))
+        error = Regreen.error(why, :name => "", :message => words, :frames => Regreen.frames(inner(why.backtrace)))
         @writer.write("fail", :t => t, :phase => "call", :kind => kind, :error => error)
       end
       others = @running.empty?
@@ -73,6 +73,10 @@ module RegreenMinitest
     def finish
       return if @finished
       @finished = true
+      # Only an interrupt ends the run in mid-test and still lets it report.
+      @running.each_value { |t| @writer.write("skip", :t => t, :why => "interrupted") }
+      @skipped += @running.size
+      @running.clear
       @writer.write("finish", :records => @writer.number, :passed => @passed, :failed => @failed, :skipped => @skipped)
     end
 

@@ -106,7 +106,7 @@ class RegreenFormatter
     why = $!
     @running.each do |example, t|
       @failed += 1
-      error = why ? Regreen.error(why, :message => left(why)) : { :message => "the example has no result" }
+      error = why ? Regreen.error(why, :name => "", :message => left(why)) : { :message => "the example has no result" }
       @writer.write("fail", :t => t, :phase => "call", :kind => "crash", :at => at(example), :error => error)
     end
     @running.clear

@@ -2,7 +2,9 @@
 # records (see parsers/src/records/mod.rs) to a file of this process's own. It needs nothing of
 # the standard library, prints nothing, and swallows its own errors. Ruby >= 2.0.
 module Regreen
-  FRAMES = 120
+  FRAMES = 60
+  # The frameworks' own steps say nothing of the tests.
+  OWN = %r{/lib/(?:rspec/(?:core|expectations|mocks|support)|minitest)\b|/regreen_\w+\.rb:}
   TEXT = 24 * 1024
 
   class Writer
@@ -85,7 +87,7 @@ module Regreen
 
   # `[file, line, column, function]`, innermost first.
   def frames(backtrace)
-    Array(backtrace).first(FRAMES).map do |line|
+    Array(backtrace).reject { |line| OWN =~ line.to_s }.first(FRAMES).map do |line|
       found = /\A(.+?):(\d+)(?::in [`'](.*)')?\z/.match(line.to_s) || next
       [found[1], found[2].to_i, nil, found[3]]
     end.compact

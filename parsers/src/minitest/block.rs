@@ -55,7 +55,10 @@ pub(crate) struct Result {
 /// `TillTest#test_a [test/a_test.rb:3]:`, `TillTest#test_a:`, of old `test_a(TillTest):`.
 pub(crate) fn named(line: &str) -> Option<(String, Option<(String, u32)>)> {
     let line = line.strip_suffix(':')?;
-    let (name, place) = match line.strip_suffix(']').and_then(|line| line.rsplit_once(" [")) {
+    let (name, place) = match line
+        .strip_suffix(']')
+        .and_then(|line| line.rsplit_once(" ["))
+    {
         Some((name, place)) => {
             let found = ruby::traced(place)?;
             (name, Some((found.file.to_owned(), found.line)))
@@ -158,13 +161,21 @@ fn file(failure: &Failure) -> Option<String> {
 /// The lines of an error's backtrace, as they stand below the message.
 fn trace(body: &str) -> Vec<&str> {
     let lines: Vec<&str> = body.lines().collect();
-    let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |at| at + 1);
+    let end = lines
+        .iter()
+        .rposition(|line| !line.is_empty())
+        .map_or(0, |at| at + 1);
     let is_frame = |line: &&&str| {
-        let frame = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' '));
+        let frame = line
+            .strip_prefix("    ")
+            .filter(|rest| !rest.starts_with(' '));
         frame.is_some_and(|rest| ruby::traced(rest).is_some())
     };
     let count = lines[..end].iter().rev().take_while(is_frame).count();
-    lines[end - count..end].iter().map(|line| line.trim()).collect()
+    lines[end - count..end]
+        .iter()
+        .map(|line| line.trim())
+        .collect()
 }
 
 /// Class and message of an error; the message alone of an assertion.
@@ -178,6 +189,9 @@ fn said(result: &Result) -> (String, String) {
         Some((class, message)) => (class, message),
         None => (first.trim_end_matches(':'), ""),
     };
+    let frames = trace(&result.body).len();
+    let lines: Vec<&str> = rest.lines().collect();
+    let rest = lines[..lines.len().saturating_sub(frames)].join("\n");
     (class.to_owned(), format!("{message}\n{rest}"))
 }
 
@@ -195,7 +209,11 @@ fn kind(
     match step {
         Some(Within::Setup) => (FailureKind::SetupError, Phase::Setup, true),
         Some(Within::Teardown) => (FailureKind::TeardownError, Phase::Teardown, true),
-        _ => (message::kind(class), Phase::Call, true),
+        // In a test of the spec style nothing names the step.
+        step => {
+            let sure = class.is_empty() || step.is_some();
+            (message::kind(class), Phase::Call, sure)
+        }
     }
 }
 
@@ -207,7 +225,9 @@ pub(crate) fn step(trace: &[&str]) -> Option<Within> {
             continue;
         };
         let name = ruby::bare(function);
-        let name = name.rsplit_once(" in ").map_or(name.as_str(), |(_, name)| name);
+        let name = name
+            .rsplit_once(" in ")
+            .map_or(name.as_str(), |(_, name)| name);
         match name {
             "setup" | "before_setup" | "after_setup" => found = found.or(Some(Within::Setup)),
             "teardown" | "before_teardown" | "after_teardown" => {
@@ -227,14 +247,22 @@ mod tests {
     #[test]
     fn names_may_hold_anything() {
         for (line, id, place) in [
-            ("A#test_a [/p/a.rb:3]:", "A#test_a", Some(("/p/a.rb".to_owned(), 3))),
+            (
+                "A#test_a [/p/a.rb:3]:",
+                "A#test_a",
+                Some(("/p/a.rb".to_owned(), 3)),
+            ),
             ("A#test_a:", "A#test_a", None),
             (
                 "Till::when [full] > \"so\"#test_0001_says it: [x] [a.rb:13]:",
                 "Till::when [full] > \"so\"#test_0001_says it: [x]",
                 Some(("a.rb".to_owned(), 13)),
             ),
-            ("test_a(A) [a.rb:3]:", "A#test_a", Some(("a.rb".to_owned(), 3))),
+            (
+                "test_a(A) [a.rb:3]:",
+                "A#test_a",
+                Some(("a.rb".to_owned(), 3)),
+            ),
         ] {
             assert_eq!(named(line), Some((id.to_owned(), place)), "{line}");
         }
@@ -259,8 +287,14 @@ mod tests {
         assert_eq!(found.len(), 2);
         let context = Context::default();
         let (first, second) = (failure(&context, &found[0]), failure(&context, &found[1]));
-        assert_eq!((first.kind, first.phase), (FailureKind::Assertion, Phase::Call));
-        assert_eq!((second.kind, second.phase), (FailureKind::TeardownError, Phase::Teardown));
+        assert_eq!(
+            (first.kind, first.phase),
+            (FailureKind::Assertion, Phase::Call)
+        );
+        assert_eq!(
+            (second.kind, second.phase),
+            (FailureKind::TeardownError, Phase::Teardown)
+        );
         assert_eq!(second.message, "RuntimeError: broke");
         assert_eq!(second.location, Some(ruby::at("test/t_test.rb", Some(25))));
     }

@@ -11,6 +11,7 @@ use crate::minitest::block;
 use crate::minitest::rerun;
 use crate::minitest::text;
 use crate::report::Exit;
+use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Note;
 use crate::report::Outcome;
@@ -20,6 +21,7 @@ use crate::report::Source;
 use crate::ruby;
 use crate::ruby::uncaught::Uncaught;
 use crate::text as shown;
+use std::collections::BTreeMap;
 
 /// The report.
 pub(super) fn finish(mut run: Run, end: &End) -> Report {
@@ -59,7 +61,10 @@ fn of_events(run: Run, uncaught: Option<&Uncaught>, end: &End) -> Report {
     let (context, interrupted) = (run.context.clone(), run.text.interrupted);
     run.streams.report(end, &run.tail, |compose, finished| {
         // A test that left the process kept the others from running.
-        let left = compose.failures.iter().any(|failure| failure.kind == FailureKind::Crash);
+        let left = compose
+            .failures
+            .iter()
+            .any(|failure| failure.kind == FailureKind::Crash);
         compose.complete &= !left;
         if interrupted && end.exit.is_none_or(|exit| !exit.success()) {
             compose.outcome(Outcome::Interrupted);
@@ -107,8 +112,12 @@ fn of_text(run: &mut Run, compose: &mut Compose, end: &End, uncaught: Option<&Un
 fn of_run(run: &text::Run, compose: &mut Compose, context: &Context) {
     let totals = run.totals;
     let bad = totals.failures + totals.errors;
-    for result in &run.results {
-        compose.failure(block::failure(context, result));
+    let failures = run
+        .results
+        .iter()
+        .map(|result| block::failure(context, result));
+    for failure in with_files(failures.collect(), context) {
+        compose.failure(failure);
     }
     if !run.agrees {
         let message = format!("the counts say that {bad} tests failed, others are described");
@@ -122,16 +131,39 @@ fn of_run(run: &text::Run, compose: &mut Compose, context: &Context) {
     compose.counts.passed += totals.runs.saturating_sub(bad + totals.skips);
 }
 
+/// A class stands in one file, mostly: where one of its failures names it, the others have it.
+fn with_files(mut failures: Vec<Failure>, context: &Context) -> Vec<Failure> {
+    let class = |failure: &Failure| failure.id.split('#').next().unwrap_or("").to_owned();
+    let mut files: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for failure in failures.iter().filter(|failure| failure.target.is_some()) {
+        let known = files
+            .entry(class(failure))
+            .or_insert_with(|| failure.target.clone());
+        if *known != failure.target {
+            *known = None;
+        }
+    }
+    for failure in failures
+        .iter_mut()
+        .filter(|failure| failure.target.is_none())
+    {
+        if let Some(Some(file)) = files.get(&class(failure)) {
+            failure.target = Some(file.clone());
+            failure.rerun = rerun::of(context, &failure.id, Some(file));
+        }
+    }
+    failures
+}
+
 /// An exception before any test: a file that cannot be loaded.
-pub(super) fn not_loaded(found: &Uncaught, context: &Context) -> crate::report::Failure {
+pub(super) fn not_loaded(found: &Uncaught, context: &Context) -> Failure {
     let file = found.file(context);
     let id = file.clone().unwrap_or_else(|| "minitest".to_owned());
     let message = match found.class.as_str() {
         "SyntaxError" => crate::rspec::syntax_line(&found.lines.join("\n"), &found.one_line()),
         _ => found.one_line(),
     };
-    let mut failure =
-        compose::failure(&id, FailureKind::CollectionError, Phase::Collect, message);
+    let mut failure = compose::failure(&id, FailureKind::CollectionError, Phase::Collect, message);
     failure.frames = found.frames(context);
     failure.location = found.place(context);
     failure.details = shown::block(&found.lines.join("\n"), shown::DETAILS);
@@ -183,7 +215,9 @@ fn broken_off(compose: &mut Compose, end: &End, uncaught: Option<&Uncaught>, run
     let (kind, how) = crate::records::how(exit);
     let running = run.text.running.clone();
     let bug = uncaught.filter(|found| found.bug);
-    let named = running.clone().or_else(|| bug.and_then(|bug| method(bug, &run.context)));
+    let named = running
+        .clone()
+        .or_else(|| bug.and_then(|bug| method(bug, &run.context)));
     let said = uncaught.map(Uncaught::one_line);
     let message = match (&named, said) {
         (Some(_), Some(said)) => format!("{how} while this test was running: {said}"),
@@ -191,7 +225,11 @@ fn broken_off(compose: &mut Compose, end: &End, uncaught: Option<&Uncaught>, run
         (None, Some(said)) => format!("{how} before the end of the run: {said}"),
         (None, None) => format!("{how} before the end of the run"),
     };
-    let phase = if named.is_some() { Phase::Call } else { Phase::Session };
+    let phase = if named.is_some() {
+        Phase::Call
+    } else {
+        Phase::Session
+    };
     let id = named.as_deref().unwrap_or("minitest");
     let mut failure = compose::failure(id, kind, phase, message);
     failure.kind_sure = exit.is_some();
@@ -217,7 +255,8 @@ fn method(bug: &Uncaught, context: &Context) -> Option<String> {
         let name = frame.function.as_deref()?;
         let name = name.rsplit_once(" in ").map_or(name, |(_, name)| name);
         let bare = ruby::bare(name);
-        bare.starts_with("test_").then(|| (name.to_owned(), bare, frame.clone()))
+        bare.starts_with("test_")
+            .then(|| (name.to_owned(), bare, frame.clone()))
     });
     let (name, bare, frame) = found?;
     if name.contains('#') {

@@ -24,7 +24,9 @@ pub(crate) fn one_line(message: &str) -> String {
     let first = message.lines().map(str::trim).find(|line| !line.is_empty());
     let first = first.unwrap_or("");
     let Some(sides) = sides_of(&message) else {
-        let class = message.lines().find_map(|line| line.strip_prefix("Class: "));
+        let class = message
+            .lines()
+            .find_map(|line| line.strip_prefix("Class: "));
         return match class.filter(|_| first.ends_with("exception expected, not")) {
             Some(class) => text::one_line(&format!("{first} {class}")),
             None => text::one_line(first),
@@ -76,8 +78,15 @@ fn sides_of(message: &str) -> Option<Sides> {
 
 /// `Expected: A` and below it `  Actual: B`; both may have several lines.
 fn labelled(lines: &[&str]) -> Option<Sides> {
-    let from = lines.iter().position(|line| line.starts_with("Expected: "))?;
-    let below = lines[from..].iter().position(|line| line.starts_with("  Actual: "))?;
+    let from = lines
+        .iter()
+        .position(|line| line.starts_with("Expected: "))?;
+    // What the user says of it ends with a full stop that minitest adds.
+    let said = from.checked_sub(1).map(|before| lines[before]);
+    said.is_none_or(|said| said.ends_with('.')).then_some(())?;
+    let below = lines[from..]
+        .iter()
+        .position(|line| line.starts_with("  Actual: "))?;
     let to = from + below;
     let value = |first: &str, rest: &[&str]| {
         let whole = std::iter::once(first).chain(rest.iter().copied());

@@ -73,13 +73,20 @@ impl Adapter for Run {
                 return self.streams.feed(name, bytes);
             }
             Stream::File(name) => {
-                if name.ends_with(".xml") && (self.xml.len() < MOST_FILES || self.xml.contains_key(name)) {
+                if name.ends_with(".xml")
+                    && (self.xml.len() < MOST_FILES || self.xml.contains_key(name))
+                {
                     self.xml.entry(name.to_owned()).or_default().feed(bytes);
                 }
             }
             Stream::Stderr => {
                 self.tail.feed(bytes);
-                let Run { errors, text, uncaught, .. } = self;
+                let Run {
+                    errors,
+                    text,
+                    uncaught,
+                    ..
+                } = self;
                 errors.each(bytes, |seen| {
                     // Only what minitest itself prints there.
                     text.interrupted |= seen.bytes == b"Interrupted. Exiting...";
@@ -88,7 +95,12 @@ impl Adapter for Run {
             }
             Stream::Stdout | Stream::Log => {
                 self.tail.feed(bytes);
-                let Run { lines, text, uncaught, .. } = self;
+                let Run {
+                    lines,
+                    text,
+                    uncaught,
+                    ..
+                } = self;
                 lines.each(bytes, |seen| {
                     text.line(&seen);
                     uncaught.line(seen.bytes);

@@ -19,7 +19,10 @@ const RUBY: [&str; 3] = ["ruby", "-Ilib", "-Itest"];
 /// kinds of programs; what they have in common is Ruby's own `RUBYOPT`.
 pub(crate) fn request(asked: &Asked<'_>) -> Request {
     let base = |word: &str| word.rsplit('/').next().unwrap_or(word).to_owned();
-    if asked.words().any(|word| matches!(base(word).as_str(), "guard" | "autotest")) {
+    if asked
+        .words()
+        .any(|word| matches!(base(word).as_str(), "guard" | "autotest"))
+    {
         let mut request = Request::plain(asked.argv);
         request.refused = Some(Refused {
             why: "it watches files and never ends".to_owned(),
@@ -101,7 +104,8 @@ pub(crate) fn of(context: &Context, id: &str, file: Option<&str>) -> Vec<String>
         }
         None if rails => context.rerun(&RUBY, ["-n".to_owned(), name]),
         None => {
-            const ALL: &str = "Dir.glob('./test/**/{test_*,*_test}.rb').sort.each { |f| require f }";
+            const ALL: &str =
+                "Dir.glob('./test/**/{test_*,*_test}.rb').sort.each { |f| require f }";
             let words = ["-e", ALL, "--", "-n"].map(str::to_owned);
             context.rerun(&RUBY, words.into_iter().chain([name]))
         }
@@ -160,7 +164,10 @@ mod tests {
         for (command, expected) in [
             ("rake test", ""),
             ("bundle exec rake test", "bundle exec ruby -Ilib -Itest"),
-            ("ruby -w -I lib -Itest test/a_test.rb -n x", "ruby -w -I lib -Itest"),
+            (
+                "ruby -w -I lib -Itest test/a_test.rb -n x",
+                "ruby -w -I lib -Itest",
+            ),
             ("ruby -Itest -e code", "ruby -Itest"),
             ("ruby -S rake test", "ruby -Ilib -Itest"),
             ("bin/rails test test/models", "bin/rails test"),
@@ -175,6 +182,9 @@ mod tests {
         assert_eq!(selector("A#test_a/b"), "A#test_a/b");
         assert_eq!(selector("A#test_a/b/c?"), "/\\AA\\#test_a/b/c\\?\\z/");
         let argv = of(&Context::default(), "A#test_a", Some("test/a_test.rb"));
-        assert_eq!(argv.join(" "), "ruby -Ilib -Itest test/a_test.rb -n A#test_a");
+        assert_eq!(
+            argv.join(" "),
+            "ruby -Ilib -Itest test/a_test.rb -n A#test_a"
+        );
     }
 }

@@ -22,7 +22,10 @@ fn green_and_nothing() {
     assert_eq!(report(&green, Some(Exit::code(1))).outcome, Outcome::Failed);
     let none = format!("{HEAD}\n\n{RATE}0 runs, 0 assertions, 0 failures, 0 errors, 0 skips\n");
     for code in [0, 1] {
-        assert_eq!(report(&none, Some(Exit::code(code))).outcome, Outcome::NoTests);
+        assert_eq!(
+            report(&none, Some(Exit::code(code))).outcome,
+            Outcome::NoTests
+        );
     }
     assert_eq!(report("", Some(Exit::code(0))).outcome, Outcome::NoTests);
 }

@@ -21,6 +21,8 @@ const MOST_LINES: usize = 400_000;
 const MOST_LINE: usize = 64 * 1024;
 /// More summaries than this are not kept: a run has one.
 const MOST_RUNS: usize = 256;
+/// More runs within runs are not told apart.
+const MOST_BORDERS: usize = 4_000;
 /// A failure of Rails is no longer than this.
 const MOST_INLINE: usize = 2_000;
 
@@ -67,10 +69,14 @@ enum Part {
 pub(crate) struct Reader {
     part: Part,
     group: u32,
+    /// How many runs have begun and have no counts yet: a test may print one.
+    depth: u32,
     /// Whether the last thing of a run was its counts.
     ended: bool,
     lines: Vec<String>,
     bytes: usize,
+    /// Where in the lines `Finished in` (true) and counts stand.
+    borders: Vec<(usize, bool)>,
     inline: Vec<Result>,
     inline_lines: Vec<String>,
     runs: Vec<Run>,
@@ -89,9 +95,16 @@ impl Reader {
     /// Takes one line. Most lines are looked at and forgotten.
     pub fn line(&mut self, seen: &Seen<'_>) {
         let bytes = seen.bytes;
+        if bytes.ends_with(b"Interrupted. Exiting...") {
+            // Standard error's line, behind whatever marks stood there.
+            let marks = &bytes[..bytes.len() - b"Interrupted. Exiting...".len()];
+            self.interrupted |= marks.iter().all(|byte| b".FES".contains(byte));
+        }
         if matches!(self.part, Part::Outside | Part::Running) {
             let matters = match bytes.first() {
-                Some(b'R' | b'#' | b'F' | b'E' | b'S' | b'i' | b'I' | b'\x1b' | b'0'..=b'9') => true,
+                Some(b'R' | b'#' | b'F' | b'E' | b'S' | b'i' | b'I' | b'\x1b' | b'0'..=b'9') => {
+                    true
+                }
                 Some(_) => self.verbose && memmem::find(bytes, b" = ").is_some(),
                 None => false,
             };
@@ -105,18 +118,12 @@ impl Reader {
     }
 
     fn shown(&mut self, line: &str, unfinished: bool) {
-        match line {
-            "# Running:" => {
-                self.begin();
-                return;
-            }
-            "Interrupted. Exiting..." => self.interrupted = true,
-            _ => {}
+        if line == "# Running:" {
+            self.begin();
+            return;
         }
-        if line.starts_with("Finished in ") && line.contains(" runs/s, ") || line.starts_with("Finished in ") && line.contains(" tests/s, ") {
-            self.close_inline();
-            self.lines.clear();
-            (self.bytes, self.part) = (0, Part::Blocks);
+        if line.starts_with("Finished in ") && rates(line) {
+            self.finished(line);
             return;
         }
         match self.part {
@@ -127,12 +134,46 @@ impl Reader {
     }
 
     fn begin(&mut self) {
-        // A run within a run was printed by a test: the outer one has no counts yet.
-        if !self.began || self.ended {
+        if self.depth == 0 {
             self.group += u32::from(self.began);
             self.inline.clear();
+            self.forget();
         }
-        (self.began, self.ended, self.part) = (true, false, Part::Running);
+        self.depth += 1;
+        (self.began, self.ended) = (true, false);
+        if self.part != Part::Blocks {
+            self.part = Part::Running;
+        }
+    }
+
+    fn forget(&mut self) {
+        self.lines.clear();
+        self.borders.clear();
+        (self.bytes, self.part) = (0, Part::Outside);
+    }
+
+    fn finished(&mut self, line: &str) {
+        self.close_inline();
+        if self.part != Part::Blocks || !self.room() {
+            self.forget();
+        }
+        self.part = Part::Blocks;
+        if self.borders.len() < MOST_BORDERS {
+            self.borders.push((self.lines.len(), true));
+        }
+        self.keep(line);
+    }
+
+    fn room(&self) -> bool {
+        self.bytes < MOST_BYTES && self.lines.len() < MOST_LINES
+    }
+
+    fn keep(&mut self, line: &str) {
+        if self.room() {
+            let line = text::cut(line, MOST_LINE);
+            self.bytes += line.len() + 1;
+            self.lines.push(line);
+        }
     }
 
     fn running_line(&mut self, line: &str, unfinished: bool) {
@@ -143,7 +184,8 @@ impl Reader {
             return;
         }
         if let Some(option) = line.strip_prefix("invalid option: ") {
-            self.usage.get_or_insert_with(|| format!("invalid option: {}", text::one_line(option)));
+            self.usage
+                .get_or_insert_with(|| format!("invalid option: {}", text::one_line(option)));
         }
         if let Some(counts) = totals(line) {
             // Rails prints the counts without blocks before them.
@@ -155,7 +197,10 @@ impl Reader {
 
     /// `TillTest#test_a = 0.00 s = F`, and its beginning where the rest did not come.
     fn progress(&mut self, line: &str, unfinished: bool) {
-        let Some((name, rest)) = line.split_once(" = ").or_else(|| line.strip_suffix(" =").map(|name| (name, ""))) else {
+        let Some((name, rest)) = line
+            .split_once(" = ")
+            .or_else(|| line.strip_suffix(" =").map(|name| (name, "")))
+        else {
             return;
         };
         if !name.contains('#') {
@@ -173,7 +218,9 @@ impl Reader {
             let lines: Vec<&str> = self.inline_lines.iter().map(String::as_str).collect();
             if let Some(label) = lines.first().and_then(|line| Label::of(line)) {
                 let mut found = block::results(label, &lines[1..]);
-                found.iter_mut().for_each(|one| one.defined = Some(defined.clone()));
+                found
+                    .iter_mut()
+                    .for_each(|one| one.defined = Some(defined.clone()));
                 self.inline.extend(found);
             }
             self.close_inline();
@@ -199,23 +246,24 @@ impl Reader {
     }
 
     fn block_line(&mut self, line: &str) {
-        if let Some(counts) = totals(line) {
-            self.summary(counts);
+        let counts = totals(line);
+        if counts.is_some() && self.borders.len() < MOST_BORDERS {
+            self.borders.push((self.lines.len(), false));
         }
-        if self.bytes < MOST_BYTES && self.lines.len() < MOST_LINES {
-            let line = text::cut(line, MOST_LINE);
-            self.bytes += line.len() + 1;
-            self.lines.push(line);
+        self.keep(line);
+        if let Some(counts) = counts {
+            self.summary(counts);
         }
     }
 
     fn summary(&mut self, totals: Totals) {
         self.ended = true;
+        self.depth = self.depth.saturating_sub(1);
         self.running = None;
         if self.runs.len() >= MOST_RUNS {
             return;
         }
-        let numbered = numbered(&self.lines, totals);
+        let numbered = self.numbered(totals);
         let inline = || {
             let own: Vec<Result> = self.inline.clone();
             agrees(&own, totals).then_some(own)
@@ -227,6 +275,34 @@ impl Reader {
             results: found.unwrap_or_default(),
             group: self.group,
         });
+    }
+
+    /// The blocks between the last counts and the `Finished in` that belongs to them. A whole
+    /// run that a message holds has a pair of its own, which is passed over.
+    fn numbered(&self, totals: Totals) -> Option<Vec<Result>> {
+        let (end, false) = *self.borders.last()? else {
+            return None;
+        };
+        let (mut depth, mut inner_end) = (0, end);
+        let mut inner: Vec<(usize, usize)> = Vec::new();
+        for (at, finished) in self.borders.iter().rev().skip(1) {
+            match (finished, depth) {
+                (true, 0) => return numbered(&self.lines[*at..end], *at, &inner, totals),
+                (true, _) => {
+                    depth -= 1;
+                    if depth == 0 {
+                        inner.push((*at, inner_end));
+                    }
+                }
+                (false, _) => {
+                    if depth == 0 {
+                        inner_end = *at;
+                    }
+                    depth += 1;
+                }
+            }
+        }
+        None
     }
 
     /// Of each run the last summary that agrees with its blocks, else the last.
@@ -256,8 +332,8 @@ impl Reader {
         let lines: Vec<&str> = self.lines.iter().map(String::as_str).collect();
         let mut found = Vec::new();
         let mut headings: Vec<(usize, Label)> = Vec::new();
-        if self.part == Part::Blocks {
-            for at in 0..lines.len() {
+        if let (Part::Blocks, Some((from, true))) = (self.part, self.borders.last()) {
+            for at in *from..lines.len() {
                 if let Some((number, label)) = heading(&lines, at)
                     && number == headings.len() + 1
                 {
@@ -266,7 +342,9 @@ impl Reader {
             }
         }
         for (this, (at, label)) in headings.iter().enumerate() {
-            let end = headings.get(this + 1).map_or(lines.len(), |(next, _)| *next);
+            let end = headings
+                .get(this + 1)
+                .map_or(lines.len(), |(next, _)| *next);
             found.extend(block::results(*label, &lines[at + 1..end]));
         }
         found.append(&mut self.inline);
@@ -282,17 +360,33 @@ fn heading(lines: &[&str], at: usize) -> Option<(usize, Label)> {
     let label = Label::of(label)?;
     let number = number.parse().ok()?;
     let alone = at == 0 || lines[at - 1].is_empty();
-    let below = lines.get(at + 1).is_some_and(|next| block::named(next).is_some());
+    let below = lines
+        .get(at + 1)
+        .is_some_and(|next| block::named(next).is_some());
     (alone && below && line.starts_with(' ') == (number < 100)).then_some((number, label))
 }
 
-/// The blocks that the counts ask for. What a message holds may look like one, too: then the
-/// last of each number before the next counts, or the first.
-fn numbered(lines: &[String], totals: Totals) -> Option<Vec<Result>> {
+/// The blocks that the counts ask for. The first stands right below `Finished in`. What a
+/// message holds may look like one, too: then the last of each number before the next counts,
+/// or the first.
+fn numbered(
+    lines: &[String],
+    from: usize,
+    inner: &[(usize, usize)],
+    totals: Totals,
+) -> Option<Vec<Result>> {
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let mut headings: Vec<(usize, usize, Label)> = Vec::new();
+    let within = |at: usize| {
+        inner
+            .iter()
+            .any(|(start, end)| (*start..=*end).contains(&(from + at)))
+    };
+    let mut headings: Vec<Heading> = Vec::new();
     for at in 0..lines.len() {
-        if let Some((number, label)) = heading(&lines, at) {
+        if let Some((number, label)) = heading(&lines, at)
+            && (number > 1 || at == 2)
+            && !within(at)
+        {
             headings.push((at, number, label));
         }
     }
@@ -303,11 +397,21 @@ fn numbered(lines: &[String], totals: Totals) -> Option<Vec<Result>> {
             let Some(chain) = chain else { continue };
             let found = cut(&lines, &chain);
             if agrees(&found, totals) {
-                return Some(found.into_iter().filter(|one| one.label != Label::Skipped).collect());
+                return Some(
+                    found
+                        .into_iter()
+                        .filter(|one| one.label != Label::Skipped)
+                        .collect(),
+                );
             }
         }
     }
     None
+}
+
+/// The rates behind `Finished in`.
+fn rates(line: &str) -> bool {
+    line.contains(" assertions/s") && (line.contains(" runs/s, ") || line.contains(" tests/s, "))
 }
 
 type Heading = (usize, usize, Label);
@@ -371,7 +475,10 @@ fn rerun_line(line: &str) -> Option<(String, u32)> {
         .or_else(|| line.strip_prefix("rails test "))
         .or_else(|| line.strip_prefix("bin/test "))?;
     let found = ruby::traced(place)?;
-    found.rest.is_empty().then(|| (found.file.to_owned(), found.line))
+    found
+        .rest
+        .is_empty()
+        .then(|| (found.file.to_owned(), found.line))
 }
 
 /// `31 runs, 26 assertions, 20 failures, 8 errors, 1 skips`.
@@ -439,8 +546,20 @@ mod tests {
             format!("{HEAD}{ghost}{REAL}"),
             format!("{HEAD}{HEAD}{ghost}{REAL}"),
             // In a message.
-            format!("{HEAD}{}", REAL.replace("  Actual: 2\n", "  Actual: 2\n\n  2) Error:\nGhost#test_x:\nx\n")),
-            format!("{HEAD}{}", REAL.replace("  Actual: 2\n", "  Actual: 2\n\n  1) Error:\nGhost#test_x:\nx\n")),
+            format!(
+                "{HEAD}{}",
+                REAL.replace(
+                    "  Actual: 2\n",
+                    "  Actual: 2\n\n  2) Error:\nGhost#test_x:\nx\n"
+                )
+            ),
+            format!(
+                "{HEAD}{}",
+                REAL.replace(
+                    "  Actual: 2\n",
+                    "  Actual: 2\n\n  1) Error:\nGhost#test_x:\nx\n"
+                )
+            ),
             format!("{HEAD}Failure:\nGhost#test_x [a.rb:1]:\nx\n\n{REAL}"),
             format!("{HEAD}{REAL}\n5 runs, 5 assertions, 3 failures, 0 errors, 0 skips\n"),
         ] {
@@ -459,7 +578,10 @@ mod tests {
         let log = "# Running:\n\n.F\n\nFailure:\nA#test_a [/p/test/a_test.rb:3]:\nExpected: 1\n  Actual: 2\n\n\nbin/rails test test/a_test.rb:2\n\nE\n\nError:\nA#test_b:\nRuntimeError: x\n    test/a_test.rb:9:in `y'\n\n\nrails test test/a_test.rb:8\n\n\n\nFinished in 0.1s, 1.0 runs/s, 1.0 assertions/s.\n3 runs, 1 assertions, 1 failures, 1 errors, 0 skips\n";
         let runs = read(log).runs();
         assert!(runs[0].agrees, "{runs:?}");
-        assert_eq!(runs[0].results[1].defined, Some(("test/a_test.rb".to_owned(), 8)));
+        assert_eq!(
+            runs[0].results[1].defined,
+            Some(("test/a_test.rb".to_owned(), 8))
+        );
     }
 
     #[test]

@@ -61,9 +61,17 @@ pub(crate) fn read(lines: &[&str]) -> Said {
     let mut lines = lines.iter().copied().peekable();
     let mut message: Vec<&str> = Vec::new();
     while lines.next_if(|line| line.is_empty()).is_some() {}
+    // Of a file that is not there RSpec proposes others.
+    while lines
+        .next_if(|line| line.trim_start().starts_with("rspec ./"))
+        .is_some()
+    {}
+    while lines.next_if(|line| line.is_empty()).is_some() {}
     let snippet = lines.next_if(|line| line.starts_with("Failure/Error:"));
     if let Some(line) = snippet {
-        line["Failure/Error:".len()..].trim().clone_into(&mut said.snippet);
+        line["Failure/Error:".len()..]
+            .trim()
+            .clone_into(&mut said.snippet);
     }
     if snippet.is_some_and(|line| line.trim_end() == "Failure/Error:") {
         // The failing lines of the source: up to a blank line, or the class.
@@ -111,7 +119,9 @@ fn part_line(said: &mut Said, line: &str) {
             ..Said::default()
         });
     } else if let Some(part) = said.parts.last_mut() {
-        let line = line.strip_prefix(part.class.as_str()).unwrap_or(line.trim_start());
+        let line = line
+            .strip_prefix(part.class.as_str())
+            .unwrap_or(line.trim_start());
         part.message.push('\n');
         part.message.push_str(line);
     }
@@ -125,7 +135,11 @@ fn finish_parts(said: &mut Said) {
 }
 
 fn said_message(said: &mut Said, lines: &[&str], snippet: bool) {
-    let mut lines = lines.iter().copied().skip_while(|line| line.is_empty()).peekable();
+    let mut lines = lines
+        .iter()
+        .copied()
+        .skip_while(|line| line.is_empty())
+        .peekable();
     if let Some(line) = lines.peek().copied()
         && !line.starts_with(' ')
     {
@@ -135,7 +149,9 @@ fn said_message(said: &mut Said, lines: &[&str], snippet: bool) {
         }
         said.fixed = line.starts_with("Expected pending '") && line.contains("' to fail.");
     }
-    let body: Vec<&str> = lines.map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+    let body: Vec<&str> = lines
+        .map(|line| line.strip_prefix("  ").unwrap_or(line))
+        .collect();
     said.message = body.join("\n").trim_end().to_owned();
 }
 
@@ -143,7 +159,9 @@ fn said_message(said: &mut Said, lines: &[&str], snippet: bool) {
 fn class(line: &str) -> Option<&str> {
     let name = line.trim_end().strip_suffix(':')?;
     let constant = name.starts_with(|c: char| c.is_uppercase())
-        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | ':'));
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | ':'));
     (constant || name == "(anonymous error class)").then_some(name)
 }
 
@@ -222,6 +240,11 @@ fn hook(
     if !said.shared.is_empty() {
         return None;
     }
+    // A hook is a block at the top of its file; a thread's outermost frame may be anything.
+    let function = outermost.function.as_deref().unwrap_or("");
+    if !(function.starts_with("block ") && function.ends_with('>')) {
+        return None;
+    }
     let (file, first) = defined.and_then(|at| Some((at.file.as_str(), at.line?)))?;
     let elsewhere = !frames.iter().any(|frame| frame.file == file);
     let above = outermost.file == file && line < first;
@@ -241,7 +264,11 @@ pub(crate) fn outside(context: &Context, heading: &str, said: &Said, whole: &str
             let id = format!("{hook} hook");
             (id, FailureKind::TeardownError, Phase::Teardown)
         }
-        (None, Some(hook)) => (format!("{hook} hook"), FailureKind::SetupError, Phase::Setup),
+        (None, Some(hook)) => (
+            format!("{hook} hook"),
+            FailureKind::SetupError,
+            Phase::Setup,
+        ),
         (None, None) => {
             let id = heading.trim_end_matches('.').to_owned();
             (id, FailureKind::Panic, Phase::Session)
@@ -271,7 +298,9 @@ pub(crate) fn outside(context: &Context, heading: &str, said: &Said, whole: &str
 
 /// A syntax error in one line, without the place that the location has.
 pub(crate) fn syntax_line(message: &str, otherwise: &str) -> String {
-    let found = message.lines().find_map(|line| uncaught::syntax(line.trim()));
+    let found = message
+        .lines()
+        .find_map(|line| uncaught::syntax(line.trim()));
     match found {
         Some((_, _, what)) => {
             // Prism says below the mark what is wrong.
@@ -295,7 +324,9 @@ fn loaded(heading: &str) -> Option<&str> {
         .strip_prefix("An error occurred while loading ")
         .or_else(|| heading.strip_prefix("While loading "))?;
     let end = rest.find(".rb").map(|at| at + 3);
-    Some(&rest[..end.unwrap_or_else(|| rest.find(". ").unwrap_or(rest.trim_end_matches('.').len()))])
+    Some(
+        &rest[..end.unwrap_or_else(|| rest.find(". ").unwrap_or(rest.trim_end_matches('.').len()))],
+    )
 }
 
 /// `before(:suite)` of a heading about a hook.
@@ -320,7 +351,10 @@ mod tests {
         );
         assert_eq!(found.class, "NoMethodError");
         assert_eq!(found.trace.len(), 2);
-        assert_eq!(found.one_line(), "NoMethodError: undefined method `turn' for nil");
+        assert_eq!(
+            found.one_line(),
+            "NoMethodError: undefined method `turn' for nil"
+        );
     }
 
     #[test]
@@ -338,7 +372,10 @@ mod tests {
             "Got 1 failure and 1 other error:\n\n1.1) Failure/Error: expect(1).to eq(2)\n\n       expected: 2\n            got: 1\n     # ./a_spec.rb:6:in `x'\n\n1.2) Failure/Error: raise \"y\"\n\n     RuntimeError:\n       y\n     # ./a_spec.rb:3:in `x'",
         );
         assert_eq!(found.parts.len(), 2);
-        assert_eq!(found.one_line(), "Got 1 failure and 1 other error: expected: 2, got: 1");
+        assert_eq!(
+            found.one_line(),
+            "Got 1 failure and 1 other error: expected: 2, got: 1"
+        );
         assert_eq!(found.parts[1].one_line(), "RuntimeError: y");
         assert_eq!(found.parts[1].trace, ["./a_spec.rb:3:in `x'"]);
     }
@@ -347,15 +384,23 @@ mod tests {
     fn headings_of_what_is_no_example() {
         let heading = "An error occurred while loading ./spec/b_spec.rb. - Did you mean?";
         assert_eq!(loaded(heading), Some("./spec/b_spec.rb"));
-        assert_eq!(hook_name("An error occurred in an `after(:context)` hook."), Some("after(:context)"));
+        assert_eq!(
+            hook_name("An error occurred in an `after(:context)` hook."),
+            Some("after(:context)")
+        );
     }
 
     #[test]
     fn a_hook_stands_above_its_examples() {
         let context = Context::default();
         let defined = ruby::at("spec/a_spec.rb", Some(5));
-        let block = said("Failure/Error: x\n\nRuntimeError:\n  y\n# ./spec/a_spec.rb:3:in `x'");
+        let block = said(
+            "Failure/Error: x\n\nRuntimeError:\n  y\n# ./spec/a_spec.rb:3:in `block (2 levels) in <top (required)>'",
+        );
         let failure = failure(&context, "a", &block, Some(&defined), "");
-        assert_eq!((failure.kind, failure.kind_sure), (FailureKind::SetupError, false));
+        assert_eq!(
+            (failure.kind, failure.kind_sure),
+            (FailureKind::SetupError, false)
+        );
     }
 }

@@ -4,8 +4,8 @@ use crate::compose;
 use crate::compose::Compose;
 use crate::context::Context;
 use crate::junit;
-use crate::live::End;
 use crate::lines::Seen;
+use crate::live::End;
 use crate::report::Exit;
 use crate::report::Failure;
 use crate::report::FailureKind;
@@ -21,6 +21,7 @@ use crate::rspec::block::Said;
 use crate::rspec::text;
 use crate::rspec::text::Block;
 use crate::rspec::text::Listed;
+use crate::rspec::xml;
 use crate::ruby;
 use crate::ruby::uncaught::Uncaught;
 use crate::text as shown;
@@ -37,14 +38,34 @@ pub(super) fn finish(mut run: Run, end: &End) -> Report {
         return of_events(run, uncaught.as_ref(), end);
     }
     let mut compose = Compose::new();
+    // What comes last is RSpec's own: a document that is followed by a summary was printed.
+    let after = run.text.last();
+    let inline = inline
+        .filter(|(_, at)| *at >= after)
+        .map(|(document, _)| document);
     if let Some(document) = document.or(inline) {
         document.add(&mut compose, &run.context);
-        settle(&mut compose, end, &run.tail, uncaught.as_ref(), &run.context);
+        settle(
+            &mut compose,
+            end,
+            &run.tail,
+            uncaught.as_ref(),
+            &run.context,
+        );
         return compose.finish("rspec", Source::Report, end);
     }
+    let inline = std::mem::take(&mut run.xml).finish();
+    let xml: Vec<_> = xml.into_iter().chain(inline).collect();
     if !xml.is_empty() {
         for one in &xml {
-            junit::add(&mut compose, &one.read(&run.context), "junit");
+            junit::add(&mut compose, &xml::read(one, &run.context), "junit");
+        }
+        // The formatter leaves out what is no example.
+        let (_, before) = run.text.unfinished();
+        if end.exit.is_none_or(|exit| !exit.success()) {
+            for (heading, body) in &before {
+                compose.failed(outside(&run.context, heading, body));
+            }
         }
         junit::settle_exit(&mut compose, end, &run.tail, "rspec");
         return compose.finish("rspec", Source::Report, end);
@@ -61,7 +82,7 @@ fn rest(run: &mut Run) {
             length: line.length,
             unfinished: true,
         };
-        if !run.json.line(&seen) {
+        if !run.json.line(&seen, run.text.count) {
             run.text.line(&seen);
             run.uncaught.line(&line.bytes);
         }
@@ -215,7 +236,9 @@ fn of_run(run: &text::Run, compose: &mut Compose, context: &Context) {
     }
     compose.counts.failed += totals.failures;
     compose.counts.skipped += totals.pending;
-    let passed = totals.examples.saturating_sub(totals.failures + totals.pending);
+    let passed = totals
+        .examples
+        .saturating_sub(totals.failures + totals.pending);
     compose.counts.passed += passed;
     // An example that leaves the process has no mark, and is counted as if it had passed.
     let missing = totals.examples > 0 && run.marks == Some(totals.examples - 1);
@@ -282,8 +305,12 @@ fn of_block(block: &Block, listed: Option<&Listed>, compose: &mut Compose, conte
 fn of_list(listed: &Listed, context: &Context) -> Failure {
     let place = defined(listed, context);
     let message = "the example failed";
-    let mut failure =
-        compose::failure(&listed.description, FailureKind::Panic, Phase::Call, message);
+    let mut failure = compose::failure(
+        &listed.description,
+        FailureKind::Panic,
+        Phase::Call,
+        message,
+    );
     failure.kind_sure = false;
     failure.target = Some(place.file.clone());
     failure.location = Some(place.clone());
@@ -328,7 +355,13 @@ fn settle(
         return;
     }
     if exit.signal.is_some() {
-        broken_off(compose, end, uncaught.filter(|found| found.bug), context, tail);
+        broken_off(
+            compose,
+            end,
+            uncaught.filter(|found| found.bug),
+            context,
+            tail,
+        );
         return;
     }
     let ran = compose.counts.passed + compose.counts.skipped > 0;

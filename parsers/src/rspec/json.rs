@@ -91,16 +91,18 @@ pub(crate) struct Finder {
     /// A document on lines of its own, as `jq` prints it.
     pretty: Vec<u8>,
     found: Option<Document>,
+    /// After how many other lines the last one was found.
+    at: u64,
     /// A document began, and the log ends within.
     broken: bool,
 }
 
 impl Finder {
     /// Takes one line; whether it belongs to a document.
-    pub fn line(&mut self, seen: &Seen<'_>) -> bool {
+    pub fn line(&mut self, seen: &Seen<'_>, before: u64) -> bool {
         let bytes = seen.bytes;
         if !self.pretty.is_empty() {
-            return self.more(bytes);
+            return self.more(bytes, before);
         }
         if bytes == b"{" {
             self.pretty.extend_from_slice(b"{\n");
@@ -114,13 +116,13 @@ impl Finder {
         };
         match parse(&bytes[at..]) {
             // The last one counts: what came before was printed by an example.
-            Some(document) => self.found = Some(document),
+            Some(document) => (self.found, self.at) = (Some(document), before),
             None => self.broken |= memmem::find(bytes, b"\"examples\":[").is_some(),
         }
         false
     }
 
-    fn more(&mut self, bytes: &[u8]) -> bool {
+    fn more(&mut self, bytes: &[u8], before: u64) -> bool {
         let second = self.pretty.len() == 2;
         if second && memmem::find(bytes, b"\"version\"").is_none() || self.pretty.len() > LONGEST {
             self.pretty.clear();
@@ -131,15 +133,16 @@ impl Finder {
         if bytes.first() == Some(&b'}') {
             let whole = std::mem::take(&mut self.pretty);
             if let Some(document) = parse(&whole) {
-                self.found = Some(document);
+                (self.found, self.at) = (Some(document), before);
             }
         }
         true
     }
 
-    /// The last document, and whether one broke off.
-    pub fn finish(self) -> (Option<Document>, bool) {
-        (self.found, self.broken || self.pretty.len() > 2)
+    /// The last document with the number of other lines before it, and whether one broke off.
+    pub fn finish(self) -> (Option<(Document, u64)>, bool) {
+        let found = self.found.map(|document| (document, self.at));
+        (found, self.broken || self.pretty.len() > 2)
     }
 }
 
@@ -175,7 +178,9 @@ impl Document {
         let (_, found) = reader.unfinished();
         let said = self.summary.as_ref();
         let said = said.map_or(0, |summary| summary.errors_outside_of_examples_count);
-        let quit = found.iter().filter(|(heading, _)| heading.starts_with("While loading "));
+        let quit = found
+            .iter()
+            .filter(|(heading, _)| heading.starts_with("While loading "));
         let quit = quit.count() as u64;
         for (heading, body) in &found {
             let lines: Vec<&str> = body.lines().collect();
@@ -183,8 +188,7 @@ impl Document {
         }
         if found.len() as u64 - quit < said {
             let message = format!("{said} errors occurred outside of examples");
-            let failure =
-                compose::failure("rspec", FailureKind::Panic, Phase::Session, message);
+            let failure = compose::failure("rspec", FailureKind::Panic, Phase::Session, message);
             compose.failed(compose::seal(failure));
             compose.complete = false;
         }
@@ -220,7 +224,10 @@ impl Example {
 }
 
 fn ready(mut failure: Failure, example: &Example, context: &Context) -> Failure {
-    let file = example.id.rsplit_once('[').map_or(example.file_path.as_str(), |(file, _)| file);
+    let file = example
+        .id
+        .rsplit_once('[')
+        .map_or(example.file_path.as_str(), |(file, _)| file);
     failure.target = Some(context.relative(file));
     failure.test_location = Some(example.defined(context));
     failure.duration_ms = example
@@ -330,7 +337,9 @@ enum Step {
 fn step(trace: &[String]) -> Step {
     let own = trace.iter().filter(|line| line.contains("/rspec/core/"));
     for line in own {
-        let name = ruby::traced(line).and_then(|traced| traced.function).map(ruby::bare);
+        let name = ruby::traced(line)
+            .and_then(|traced| traced.function)
+            .map(ruby::bare);
         match name.as_deref() {
             Some("run_before_example" | "run_before_context_hooks") => return Step::Setup,
             Some("run_after_example" | "run_after_context_hooks") => return Step::Teardown,
@@ -360,13 +369,16 @@ mod tests {
     fn a_document_stands_anywhere_in_a_line() {
         for line in [ONE.to_owned(), format!("hello {{ x }}{ONE}bye\n")] {
             let mut finder = Finder::default();
-            finder.line(&seen(b"{\"version\":\"1\"} something else that is long enough"));
-            finder.line(&seen(line.as_bytes()));
+            finder.line(
+                &seen(b"{\"version\":\"1\"} something else that is long enough"),
+                0,
+            );
+            finder.line(&seen(line.as_bytes()), 0);
             let (found, broken) = finder.finish();
             assert!(found.is_some() && !broken, "{line}");
         }
         let mut finder = Finder::default();
-        finder.line(&seen(&ONE.as_bytes()[..ONE.len() - 20]));
+        finder.line(&seen(&ONE.as_bytes()[..ONE.len() - 20]), 0);
         assert!(finder.finish().1);
     }
 
@@ -378,7 +390,7 @@ mod tests {
         let pretty = pretty.replacen("{\n", "{\n  \"version\": \"3\",\n", 1);
         let mut finder = Finder::default();
         for line in pretty.lines() {
-            finder.line(&seen(line.as_bytes()));
+            finder.line(&seen(line.as_bytes()), 0);
         }
         // The version twice is no document for the strict reader, but one for ours.
         assert!(finder.finish().0.is_some());

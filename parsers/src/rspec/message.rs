@@ -44,7 +44,10 @@ pub(crate) fn one_line(class: &str, message: &str) -> String {
     if let Some(pair) = pair(&message) {
         let (expected, actual) = (short(&pair.expected), short(&pair.actual));
         let (labels, colon) = (pair.labels, if pair.colons { ":" } else { "" });
-        let sides = format!("{}{colon} {expected}, {}{colon} {actual}", labels.0, labels.1);
+        let sides = format!(
+            "{}{colon} {expected}, {}{colon} {actual}",
+            labels.0, labels.1
+        );
         // A mock's message begins with what was called.
         return match first.starts_with(labels.0) {
             true => text::one_line(&sides),
@@ -105,7 +108,10 @@ struct Pair {
 const LABELS: [(&str, &str); 4] = [
     ("expected", "got"),
     ("expected", "received"),
-    ("expected collection contained", "actual collection contained"),
+    (
+        "expected collection contained",
+        "actual collection contained",
+    ),
     ("expected", "actual"),
 ];
 
@@ -171,16 +177,26 @@ fn value(rest: &str) -> &str {
 /// What comes after the sides.
 fn ends(line: &str) -> bool {
     let line = line.trim_start();
-    ["(compared using ", "Compared using ", "Diff:", "Diff for ", "...or:", "...and:"]
-        .iter()
-        .chain(&["the missing element", "the extra element", "But received "])
-        .any(|start| line.starts_with(start))
+    [
+        "(compared using ",
+        "Compared using ",
+        "Diff:",
+        "Diff for ",
+        "...or:",
+        "...and:",
+    ]
+    .iter()
+    .chain(&["the missing element", "the extra element", "But received "])
+    .any(|start| line.starts_with(start))
 }
 
 /// `expected KeyError, got #<ArgumentError: no> with backtrace:`
 fn raised(message: &str) -> Option<(String, String)> {
     let line = message.lines().find(|line| !line.trim().is_empty())?;
-    let (expected, actual) = line.trim().strip_prefix("expected ")?.split_once(", got #<")?;
+    let (expected, actual) = line
+        .trim()
+        .strip_prefix("expected ")?
+        .split_once(", got #<")?;
     let actual = actual.split(" with backtrace:").next().unwrap_or(actual);
     Some((expected.to_owned(), format!("#<{actual}")))
 }
@@ -194,7 +210,10 @@ fn unified(message: &str) -> Option<String> {
         .iter()
         .find(|line| line.trim_start().starts_with("@@"))
         .map_or(0, |line| line.len() - line.trim_start().len());
-    let body: Vec<&str> = body.iter().map(|line| line.get(shift..).unwrap_or("")).collect();
+    let body: Vec<&str> = body
+        .iter()
+        .map(|line| line.get(shift..).unwrap_or(""))
+        .collect();
     let body = body.join("\n");
     let body = body.trim_end();
     (!body.is_empty()).then(|| text::cap(body, text::SIDE))
@@ -225,7 +244,10 @@ mod tests {
     use super::*;
 
     fn check(message: &str, line: &str, expected: Option<&str>, actual: Option<&str>) {
-        assert_eq!(one_line("RSpec::Expectations::ExpectationNotMetError", message), line);
+        assert_eq!(
+            one_line("RSpec::Expectations::ExpectationNotMetError", message),
+            line
+        );
         let diff = diff(message).unwrap_or_default();
         assert_eq!(diff.expected.as_deref(), expected, "{message}");
         assert_eq!(diff.actual.as_deref(), actual, "{message}");
@@ -239,7 +261,12 @@ mod tests {
             Some("2"),
             Some("3"),
         );
-        check("expected: > 5\n     got:   3", "expected: > 5, got: 3", Some("> 5"), Some("3"));
+        check(
+            "expected: > 5\n     got:   3",
+            "expected: > 5, got: 3",
+            Some("> 5"),
+            Some("3"),
+        );
         check(
             "\nexpected nil\n     got #<Till:1960> => #<Till>\n",
             "expected nil, got #<Till:1960> => #<Till>",
@@ -264,7 +291,12 @@ mod tests {
             Some("KeyError"),
             Some("#<ArgumentError: no>"),
         );
-        check("expected [1, 2] to include 3", "expected [1, 2] to include 3", None, None);
+        check(
+            "expected [1, 2] to include 3",
+            "expected [1, 2] to include 3",
+            None,
+            None,
+        );
         check(
             "   expected: nil\n        got: 5\n\n...or:\n\n   expected: 6\n        got: 5\n",
             "expected: nil, got: 5",
@@ -300,7 +332,10 @@ mod tests {
         assert_eq!(one_line("KeyError", "no\nmore"), "KeyError: no");
         assert_eq!(one_line("KeyError", ""), "KeyError");
         assert_eq!(kind("Timeout::Error").0, FailureKind::Timeout);
-        assert_eq!(kind("RSpec::Mocks::MockExpectationError").0, FailureKind::Assertion);
+        assert_eq!(
+            kind("RSpec::Mocks::MockExpectationError").0,
+            FailureKind::Assertion
+        );
         assert_eq!(kind("IOError"), (FailureKind::Panic, true));
     }
 }

@@ -21,6 +21,7 @@ mod json;
 mod message;
 mod request;
 mod text;
+mod xml;
 
 pub(crate) use block::syntax_line;
 pub(crate) use finish::explain;
@@ -66,6 +67,7 @@ struct Run {
     errors: Lines,
     text: text::Reader,
     json: json::Finder,
+    xml: xml::Finder,
     uncaught: uncaught::Reader,
     tail: Tail,
 }
@@ -80,6 +82,7 @@ impl Run {
             errors: Lines::default(),
             text: text::Reader::default(),
             json: json::Finder::default(),
+            xml: xml::Finder::default(),
             uncaught: uncaught::Reader::default(),
             tail: Tail::default(),
         }
@@ -90,11 +93,12 @@ impl Run {
             lines,
             text,
             json,
+            xml,
             uncaught,
             ..
         } = self;
         lines.each(bytes, |seen| {
-            if !json.line(&seen) {
+            if !xml.line(seen.bytes) && !json.line(&seen, text.count) {
                 text.line(&seen);
                 uncaught.line(seen.bytes);
             }

@@ -43,11 +43,17 @@ fn refused(asked: &Asked<'_>) -> Option<Refused> {
             remedy: remedy.to_owned(),
         })
     };
-    if names.iter().any(|name| name == "guard" || name == "autotest") {
+    if names
+        .iter()
+        .any(|name| name == "guard" || name == "autotest")
+    {
         return because("it watches files and never ends", "use `rspec`");
     }
     if asked.has("--dry-run") {
-        return because("`--dry-run` runs no example and calls all of them passed", "leave it out");
+        return because(
+            "`--dry-run` runs no example and calls all of them passed",
+            "leave it out",
+        );
     }
     if asked.words().any(|word| word.starts_with("--bisect")) {
         return because("`--bisect` runs the suite again and again", "leave it out");
@@ -84,7 +90,10 @@ pub(crate) fn tool(argv: &[String]) -> Vec<String> {
     let mut rest = argv[at + 1..].iter();
     while let Some(word) = rest.next() {
         let long = word.split('=').next().unwrap_or(word);
-        let matters = matches!(long, "-I" | "-r" | "--require" | "--default-path" | "-O" | "--options");
+        let matters = matches!(
+            long,
+            "-I" | "-r" | "--require" | "--default-path" | "-O" | "--options"
+        );
         let joined = (word.starts_with("-I") || word.starts_with("-r")) && word.len() > 2;
         if matters || joined && !word.starts_with("--") {
             kept.push(word.clone());
@@ -121,7 +130,9 @@ mod tests {
             let found = request.env.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
         };
-        assert!(value("SPEC_OPTS").starts_with("--tag fast --require /in\\ ject/regreen_rspec.rb "));
+        assert!(
+            value("SPEC_OPTS").starts_with("--tag fast --require /in\\ ject/regreen_rspec.rb ")
+        );
         assert_eq!(value("REGREEN_OWN"), "SPEC_OPTS=--tag fast");
         assert_eq!(value("REGREEN_EVENTS"), "/ev/regreen.ndjson");
     }
@@ -138,7 +149,10 @@ mod tests {
             let asked = Asked {
                 argv: &argv,
                 own: &[],
-                places: Places { inject: "/i", events: "/e" },
+                places: Places {
+                    inject: "/i",
+                    events: "/e",
+                },
             };
             assert_eq!(request(&asked).refused.is_some(), refused, "{command}");
         }
@@ -148,8 +162,14 @@ mod tests {
     fn a_rerun_begins_with_rspec() {
         for (command, expected) in [
             ("rspec", "rspec"),
-            ("bundle exec rspec -f d --tag x spec/a_spec.rb", "bundle exec rspec"),
-            ("bin/rspec -I lib -rfoo --require=bar -e name", "bin/rspec -I lib -rfoo --require=bar"),
+            (
+                "bundle exec rspec -f d --tag x spec/a_spec.rb",
+                "bundle exec rspec",
+            ),
+            (
+                "bin/rspec -I lib -rfoo --require=bar -e name",
+                "bin/rspec -I lib -rfoo --require=bar",
+            ),
             ("bundle exec rake spec", "bundle exec rspec"),
             ("make test", ""),
         ] {

@@ -26,7 +26,10 @@ fn nothing_that_ran_is_no_tests() {
 
 #[test]
 fn exit_in_an_example_is_a_crash() {
-    let report = report(&format!(".\n\n{HEAD}2 examples, 0 failures\n\n"), Some(Exit::code(0)));
+    let report = report(
+        &format!(".\n\n{HEAD}2 examples, 0 failures\n\n"),
+        Some(Exit::code(0)),
+    );
     assert_eq!(report.outcome, Outcome::Crashed, "{report:?}");
     assert_eq!((report.counts.passed, report.counts.failed), (1, 1));
 }
@@ -51,5 +54,8 @@ fn a_file_that_leaves_while_it_is_loaded() {
 #[test]
 fn usage_errors() {
     let log = "invalid option: --nope\n\nPlease use --help for a listing of valid options\n";
-    assert_eq!(report(log, Some(Exit::code(1))).outcome, Outcome::UsageError);
+    assert_eq!(
+        report(log, Some(Exit::code(1))).outcome,
+        Outcome::UsageError
+    );
 }

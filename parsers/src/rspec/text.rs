@@ -65,6 +65,8 @@ pub(crate) struct Run {
     pub outside: Vec<(String, String)>,
     /// Progress marks, if nothing else stood between them.
     pub marks: Option<u64>,
+    /// The number of its line in the log.
+    pub at: u64,
     /// How many runs had ended before.
     group: u32,
 }
@@ -102,6 +104,8 @@ enum Part {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     part: Part,
+    /// How many lines were seen.
+    pub count: u64,
     blocks: Vec<Block>,
     bytes: usize,
     outside: Vec<(String, String)>,
@@ -124,6 +128,7 @@ impl Reader {
     /// Takes one line. Most lines are looked at and forgotten.
     pub fn line(&mut self, seen: &Seen<'_>) {
         let bytes = seen.bytes;
+        self.count += 1;
         if self.part == Part::Progress {
             match bytes.first() {
                 None => return,
@@ -172,19 +177,25 @@ impl Reader {
                 self.part = Part::Listed;
                 return;
             }
-            "RSpec is shutting down and will print the summary report... Interrupt again to force quit." => {
+            "RSpec is shutting down and will print the summary report... Interrupt again to force quit." =>
+            {
                 self.interrupted = true;
             }
             _ => {}
         }
-        if line.starts_with("Finished in ") && line.contains(" second") || line.starts_with("Finished in ") && line.contains(" minute") {
+        if line.starts_with("Finished in ") && line.contains(" second")
+            || line.starts_with("Finished in ") && line.contains(" minute")
+        {
             self.part = Part::Totals;
-        } else if line.starts_with("Pending: (Failures listed here are expected") || line == "Pending:" {
+        } else if line.starts_with("Pending: (Failures listed here are expected")
+            || line == "Pending:"
+        {
             self.part = Part::Pending;
         } else if line.starts_with("An error occurred ") || line.starts_with("While loading ") {
             self.begin_outside(line);
         } else if let Some(option) = line.strip_prefix("invalid option: ") {
-            self.usage.get_or_insert_with(|| format!("invalid option: {}", text::one_line(option)));
+            self.usage
+                .get_or_insert_with(|| format!("invalid option: {}", text::one_line(option)));
         } else if line.starts_with('/') && line.contains("/ruby") && line.contains("/rspec") {
             // `rake` says what it starts: what comes is a run of its own.
             self.group += 1;
@@ -198,7 +209,10 @@ impl Reader {
 
     /// What is left in the progress area: marks with colours, or what an example printed.
     fn progress(&mut self, line: &str) {
-        if line.is_empty() || line.starts_with("Run options:") || line.starts_with("Randomized with seed ") {
+        if line.is_empty()
+            || line.starts_with("Run options:")
+            || line.starts_with("Randomized with seed ")
+        {
             return;
         }
         match is_marks(line.as_bytes()) {
@@ -283,6 +297,7 @@ impl Reader {
                 listed: Vec::new(),
                 outside: std::mem::take(&mut self.outside),
                 marks,
+                at: self.count,
                 group: self.group,
             });
         }
@@ -304,7 +319,9 @@ impl Reader {
             self.part = Part::Progress;
             return false;
         };
-        let (place, description) = rest.split_once(" # ").unwrap_or((rest.trim_end_matches(" #"), ""));
+        let (place, description) = rest
+            .split_once(" # ")
+            .unwrap_or((rest.trim_end_matches(" #"), ""));
         if run.listed.len() < MOST {
             run.listed.push(Listed {
                 place: place.trim_matches('\'').to_owned(),
@@ -317,7 +334,11 @@ impl Reader {
     /// The summaries that count: of each run the last one that agrees with itself, else the last.
     pub fn runs(&mut self) -> Vec<Run> {
         // `exit` in a file that is loaded is no error that is counted.
-        if let Some(at) = self.outside.iter().position(|(heading, _)| heading.starts_with("While loading ")) {
+        if let Some(at) = self
+            .outside
+            .iter()
+            .position(|(heading, _)| heading.starts_with("While loading "))
+        {
             self.quit = Some(self.outside.remove(at));
         }
         let mut groups: Vec<Vec<Run>> = Vec::new();
@@ -341,6 +362,12 @@ impl Reader {
         let blocks = std::mem::take(&mut self.blocks);
         let outside = std::mem::take(&mut self.outside);
         (if open { blocks } else { Vec::new() }, outside)
+    }
+
+    /// The line of the last summary that agrees with itself; 0 where there is none.
+    pub fn last(&self) -> u64 {
+        let agrees = self.runs.iter().rfind(|run| run.agrees());
+        agrees.map_or(0, |run| run.at)
     }
 
     /// Whether anything of RSpec was seen.
@@ -412,12 +439,17 @@ mod tests {
 
     #[test]
     fn what_an_example_prints_is_not_believed() {
-        let ghost = REAL.replace("A fails", "Ghost").replace("2 examples", "9 examples");
+        let ghost = REAL
+            .replace("A fails", "Ghost")
+            .replace("2 examples", "9 examples");
         for log in [
             format!("{ghost}{REAL}"),
             // After the end, but not in agreement with itself.
             format!("{REAL}{}", "Finished in 1 second\n5 examples, 3 failures\n"),
-            format!("{}{REAL}", "Failures:\n\n  1) Ghost\n     Failure/Error: x\n"),
+            format!(
+                "{}{REAL}",
+                "Failures:\n\n  1) Ghost\n     Failure/Error: x\n"
+            ),
         ] {
             let runs = read(&log).runs();
             assert_eq!(runs.len(), 1, "{log}");
@@ -428,14 +460,22 @@ mod tests {
 
     #[test]
     fn rake_starts_several_runs() {
-        let log = format!("/usr/bin/ruby -I/x /usr/bin/rspec --pattern a\n{REAL}/usr/bin/ruby -I/x /usr/bin/rspec --pattern b\n{REAL}");
+        let log = format!(
+            "/usr/bin/ruby -I/x /usr/bin/rspec --pattern a\n{REAL}/usr/bin/ruby -I/x /usr/bin/rspec --pattern b\n{REAL}"
+        );
         assert_eq!(read(&log).runs().len(), 2);
     }
 
     #[test]
     fn totals_are_read_whole_or_not_at_all() {
-        let found = totals("3 examples, 1 failure, 1 pending, 2 errors occurred outside of examples");
-        let expected = Totals { examples: 3, failures: 1, pending: 1, errors: 2 };
+        let found =
+            totals("3 examples, 1 failure, 1 pending, 2 errors occurred outside of examples");
+        let expected = Totals {
+            examples: 3,
+            failures: 1,
+            pending: 1,
+            errors: 2,
+        };
         assert_eq!(found, Some(expected));
         assert_eq!(totals("3 examples, 1 failure and more"), None);
         assert_eq!(totals("x examples, 1 failure"), None);

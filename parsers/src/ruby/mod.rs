@@ -73,7 +73,10 @@ fn function(text: &str) -> (Option<&str>, &str) {
     // A method's own name may hold no quote; a block's place may.
     let end = inner.find("':").or_else(|| inner.rfind('\''));
     match end {
-        Some(end) => (Some(&inner[..end]), inner[end + 1..].trim_start_matches([':', ' '])),
+        Some(end) => (
+            Some(&inner[..end]),
+            inner[end + 1..].trim_start_matches([':', ' ']),
+        ),
         None => (Some(inner), ""),
     }
 }
@@ -94,7 +97,13 @@ pub(crate) fn bare(function: &str) -> String {
 
 /// Whether a file, already relative to the project, is the user's own.
 pub(crate) fn is_user(context: &Context, file: &str) -> bool {
-    const FOREIGN: [&str; 5] = ["gems", "rubygems", "bundle", ".bundle", "rubygems-integration"];
+    const FOREIGN: [&str; 5] = [
+        "gems",
+        "rubygems",
+        "bundle",
+        ".bundle",
+        "rubygems-integration",
+    ];
     if !context.is_user(file) || file.starts_with(['(', '<', '-']) {
         return false;
     }
@@ -120,11 +129,23 @@ pub(crate) fn frames<'a>(
                 function: line.function.map(|name| text::cut(name, 300)),
             }
         })
-        .filter(|frame| frame.user || !frame.file.starts_with("<internal:"))
+        .filter(|frame| frame.user || !framework(&frame.file))
         .take(400)
         .collect();
     shorten(&mut frames);
     frames
+}
+
+/// Whether a file is the framework's or the interpreter's own: its steps say nothing of a test.
+fn framework(file: &str) -> bool {
+    const OWN: [&str; 5] = [
+        "/lib/rspec/core",
+        "/lib/rspec/expectations",
+        "/lib/rspec/mocks",
+        "/lib/rspec/support",
+        "/lib/minitest",
+    ];
+    file.starts_with("<internal:") || OWN.iter().any(|own| file.contains(own))
 }
 
 /// A path as Ruby prints it, relative to the root.
@@ -195,7 +216,13 @@ mod tests {
                 (file, number, function, rest)
             );
         }
-        for line in ["no place", "12:30", ":3", "Message: at 3:4 o'clock", "a.rb:0:in `x'"] {
+        for line in [
+            "no place",
+            "12:30",
+            ":3",
+            "Message: at 3:4 o'clock",
+            "a.rb:0:in `x'",
+        ] {
             assert_eq!(traced(line), None, "{line}");
         }
     }
@@ -208,7 +235,10 @@ mod tests {
             ("A.b", "b"),
             ("setup", "setup"),
             ("TestA#setup", "setup"),
-            ("block (2 levels) in <top (required)>", "block (2 levels) in <top (required)>"),
+            (
+                "block (2 levels) in <top (required)>",
+                "block (2 levels) in <top (required)>",
+            ),
         ] {
             assert_eq!(bare(printed), name);
         }

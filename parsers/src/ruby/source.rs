@@ -21,7 +21,9 @@ pub(crate) enum Within {
 pub(crate) fn within(context: &Context, file: &str, line: u32) -> Option<Within> {
     let text = context.tree.read(file)?;
     let lines: Vec<&str> = text.lines().collect();
-    let mut at = (line as usize).checked_sub(1).filter(|at| *at < lines.len())?;
+    let mut at = (line as usize)
+        .checked_sub(1)
+        .filter(|at| *at < lines.len())?;
     let mut depth = indentation(lines[at]);
     if let Some(found) = opens(lines[at]) {
         return Some(found);
@@ -49,7 +51,9 @@ pub(crate) fn within(context: &Context, file: &str, line: u32) -> Option<Within>
 pub(crate) fn class_of(context: &Context, file: &str, line: u32) -> Option<String> {
     let text = context.tree.read(file)?;
     let lines: Vec<&str> = text.lines().collect();
-    let at = (line as usize).checked_sub(1).filter(|at| *at < lines.len())?;
+    let at = (line as usize)
+        .checked_sub(1)
+        .filter(|at| *at < lines.len())?;
     let mut depth = indentation(lines[at]);
     for line in lines[at.saturating_sub(HIGHEST)..at].iter().rev() {
         if line.trim().is_empty() || indentation(line) >= depth {

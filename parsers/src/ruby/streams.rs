@@ -81,9 +81,10 @@ impl Streams {
                 interrupted: end.interrupted,
             },
         };
-        let mut reports = self.files.into_values().map(|records| {
-            records.report(&alone, &Tail::default(), |_, _| {})
-        });
+        let mut reports = self
+            .files
+            .into_values()
+            .map(|records| records.report(&alone, &Tail::default(), |_, _| {}));
         let mut compose = Compose::new();
         let mut framework = String::new();
         for report in reports.by_ref() {
@@ -104,10 +105,18 @@ pub(crate) fn merge(compose: &mut Compose, report: Report) {
     compose.counts.skipped += counts.skipped;
     compose.counts.flaky += counts.flaky;
     compose.complete &= report.complete;
-    if report.outcome != crate::report::Outcome::NoTests && report.outcome != crate::report::Outcome::Passed {
+    if report.outcome != crate::report::Outcome::NoTests
+        && report.outcome != crate::report::Outcome::Passed
+    {
         compose.outcome(report.outcome);
     }
-    report.failures.into_iter().for_each(|failure| compose.failure(failure));
-    report.diagnostics.into_iter().for_each(|one| compose.diagnostic(one));
+    report
+        .failures
+        .into_iter()
+        .for_each(|failure| compose.failure(failure));
+    report
+        .diagnostics
+        .into_iter()
+        .for_each(|one| compose.diagnostic(one));
     report.notes.into_iter().for_each(|note| compose.note(note));
 }

@@ -51,8 +51,14 @@ impl Uncaught {
         let frames = self.frames(context);
         let own = || frames.iter().rev().filter(|frame| frame.user);
         let test = own().find(|frame| looks_like_a_test(&frame.file));
-        let found = test.or_else(|| own().next()).map(|frame| frame.file.clone());
-        let syntax = || self.syntax.as_ref().map(|(file, _)| ruby::relative(context, file));
+        let found = test
+            .or_else(|| own().next())
+            .map(|frame| frame.file.clone());
+        let syntax = || {
+            self.syntax
+                .as_ref()
+                .map(|(file, _)| ruby::relative(context, file))
+        };
         found.or_else(syntax)
     }
 
@@ -71,7 +77,9 @@ impl Uncaught {
 pub(crate) fn looks_like_a_test(file: &str) -> bool {
     let name = file.rsplit('/').next().unwrap_or(file);
     let helper = name.ends_with("_helper.rb");
-    let named = ["_test.rb", "_spec.rb"].iter().any(|end| name.ends_with(end));
+    let named = ["_test.rb", "_spec.rb"]
+        .iter()
+        .any(|end| name.ends_with(end));
     !helper && (named || name.starts_with("test_") || name.starts_with("tc_"))
 }
 
@@ -259,11 +267,15 @@ fn header(line: &str) -> Option<Uncaught> {
     }
     let (message, class) = rest.strip_suffix(')')?.rsplit_once(" (")?;
     let constant = class.starts_with(|c: char| c.is_ascii_uppercase())
-        && class.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | ':'));
+        && class
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | ':'));
     if !constant {
         return None;
     }
-    if class == "SyntaxError" && let Some(found) = syntax(message) {
+    if class == "SyntaxError"
+        && let Some(found) = syntax(message)
+    {
         return Some(of_syntax(line, found, Some(&traced)));
     }
     Some(of_exception(line, &traced, class, message))
@@ -345,7 +357,10 @@ mod tests {
     #[test]
     fn a_message_of_several_lines() {
         let found = read("t.rb:2:in 'A#a': one (IOError)\ntwo\n\tfrom t.rb:5:in 'Object#b'\n");
-        assert_eq!(found.map(|found| found.message), Some("one\ntwo".to_owned()));
+        assert_eq!(
+            found.map(|found| found.message),
+            Some("one\ntwo".to_owned())
+        );
         let found = read("t.rb:2:in 'A#a': one (IOError)\nsomething else of the log\n");
         assert_eq!(found.map(|found| found.message), Some("one".to_owned()));
     }
@@ -354,7 +369,11 @@ mod tests {
     fn syntax_errors_of_every_ruby() {
         let context = Context::default();
         for (log, line, file) in [
-            ("bad.rb:3: syntax error, unexpected `end', expecting ')'\n", 3, "bad.rb"),
+            (
+                "bad.rb:3: syntax error, unexpected `end', expecting ')'\n",
+                3,
+                "bad.rb",
+            ),
             (
                 "test/m_test.rb:1:in `require_relative': /p/bad.rb:3: syntax error, unexpected `end' (SyntaxError)\n\tfrom test/m_test.rb:1:in `<main>'\n",
                 3,
@@ -373,7 +392,11 @@ mod tests {
         ] {
             let found = read(log).expect(log);
             assert_eq!(found.class, "SyntaxError", "{log}");
-            assert_eq!(found.place(&context).and_then(|at| at.line), Some(line), "{log}");
+            assert_eq!(
+                found.place(&context).and_then(|at| at.line),
+                Some(line),
+                "{log}"
+            );
             assert_eq!(found.file(&context).as_deref(), Some(file), "{log}");
         }
     }
