@@ -39,6 +39,7 @@ mod records;
 pub mod report;
 pub mod request;
 mod rspec;
+mod ruby;
 mod tap;
 mod text;
 mod tree;
