@@ -13,6 +13,7 @@
 //! | `start` | a test begins | `t` (a number of its own), `id`, `file`, `path` (titles, outermost first), `at` |
 //! | `pass` | it passed | `t`, `ms` |
 //! | `skip` | it did not run, or failed as expected | `t`, or `id` and `file` where it never began; `why`, `ms` |
+//! | `group` | it has tests of its own, and is none itself | `t` |
 //! | `retry` | it failed and is run again | `t` |
 //! | `fail` | something failed | `t` where it was a test, `id` (besides `t`: of a hook that ran for it), `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this |
 //! | `end` | a test that failed before is over | `t`, `ms` |
@@ -20,10 +21,12 @@
 //! | `warning` | a diagnostic | `message`, `file`, `line`, `code` |
 //! | `finish` | the last | `records` (how many came before), `passed`, `failed`, `skipped`, `status` where the reporter knows it |
 //!
-//! `file` is absolute or relative to the session's `cwd`; `at` is `[file, line, column]` of the
+//! `path` is what a rerun is made of; where a runner selects by other names than the titles,
+//! these. `file` is absolute or relative to the session's `cwd`; `at` is `[file, line, column]` of the
 //! definition. `error` is an object with `name`, `message`, `stack` (the runtime's own text) or
 //! `frames` (`[file, line, column, function]`, innermost first), `expected`/`actual` or
-//! `left`/`right` as text, `code`, and `cause`, an error again.
+//! `left`/`right` as text, `code`, and `cause`, an error again. A failure may have the framework's
+//! own word for it (`type`) and the exit status of the process that held it (`exit`).
 
 mod failure;
 mod record;
@@ -243,6 +246,7 @@ impl Records {
                 self.counted(Result::Skipped, Some(file), id, events);
             }
             Record::Retry { t } => self.session.retry(t),
+            Record::Group { t } => self.session.group(t),
             Record::Fail(failed) => self.fail(*failed, events),
             Record::Note {
                 code,
@@ -291,6 +295,9 @@ impl Records {
             file: file.clone(),
             ..Named::default()
         });
+        if !record.path.is_empty() {
+            test.path.clone_from(&record.path);
+        }
         if !record.id.is_empty() {
             test.id.clone_from(&record.id);
             if record.id == record.file {

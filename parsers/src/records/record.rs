@@ -57,6 +57,9 @@ pub(crate) enum Record {
     Retry {
         t: u64,
     },
+    Group {
+        t: u64,
+    },
     Fail(Box<Failed>),
     End {
         t: u64,
@@ -150,6 +153,12 @@ pub(crate) struct Failed {
     /// Milliseconds.
     #[serde(default)]
     pub ms: Option<f64>,
+    /// The framework's own word for what happened.
+    #[serde(default, rename = "type")]
+    pub word: String,
+    /// The exit status of the process that held it.
+    #[serde(default)]
+    pub exit: Option<i64>,
     /// The test is not over by this: more of it may fail, `end` will come.
     #[serde(default)]
     pub open: bool,
