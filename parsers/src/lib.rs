@@ -23,6 +23,7 @@ mod go;
 mod gtest;
 mod javac;
 mod jest;
+mod js;
 pub mod junit;
 mod libtest;
 mod lines;

@@ -8,22 +8,25 @@
 //! |---|---|---|
 //! | `session` | the first | `version` (1), `runner` (`jest 29.7.0`), `cwd` |
 //! | `listed` | so many more tests will run, where that is known beforehand | `total` |
-//! | `unlisted` | so many of them will not run after all, because their fixture failed or was skipped | `total` |
+//! | `unlisted` | so many of them will not run after all (their fixture failed or was skipped, the runner stopped) | `total`, `why` |
 //! | `open`, `close` | a file is taken up, is done with | `file` |
 //! | `start` | a test begins | `t` (a number of its own), `id`, `file`, `path` (titles, outermost first), `at` |
 //! | `pass` | it passed | `t`, `ms` |
 //! | `skip` | it did not run, or failed as expected | `t`, or `id` and `file` where it never began; `why`, `ms` |
+//! | `group` | it has tests of its own, and is none itself | `t` |
 //! | `retry` | it failed and is run again | `t` |
-//! | `fail` | something failed | `t` where it was a test, `id`, `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this |
+//! | `fail` | something failed | `t` where it was a test, `id` (besides `t`: of a hook that ran for it), `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this |
 //! | `end` | a test that failed before is over | `t`, `ms` |
 //! | `note` | a fact about the run | `code`, `message`, `remedy` |
 //! | `warning` | a diagnostic | `message`, `file`, `line`, `code` |
 //! | `finish` | the last | `records` (how many came before), `passed`, `failed`, `skipped`, `status` where the reporter knows it |
 //!
-//! `file` is absolute or relative to the session's `cwd`; `at` is `[file, line, column]` of the
+//! `path` is what a rerun is made of; where a runner selects by other names than the titles,
+//! these. `file` is absolute or relative to the session's `cwd`; `at` is `[file, line, column]` of the
 //! definition. `error` is an object with `name`, `message`, `stack` (the runtime's own text) or
 //! `frames` (`[file, line, column, function]`, innermost first), `expected`/`actual` or
-//! `left`/`right` as text, `code`, and `cause`, an error again.
+//! `left`/`right` as text, `code`, and `cause`, an error again. A failure may have the framework's
+//! own word for it (`type`) and the exit status of the process that held it (`exit`).
 
 mod failure;
 mod record;
@@ -84,6 +87,11 @@ pub(crate) trait Dialect: fmt::Debug + Send {
 
     /// The frames of a stack's text, innermost first, files as they are printed.
     fn frames(&self, _stack: &str) -> Vec<Frame> {
+        Vec::new()
+    }
+
+    /// The columns that belong to [`Dialect::frames`], where the text has them.
+    fn columns(&self, _stack: &str) -> Vec<Option<u32>> {
         Vec::new()
     }
 
@@ -204,7 +212,13 @@ impl Records {
                 let total = self.session.listed(total);
                 events.push(TestEvent::Planned { total });
             }
-            Record::Unlisted { total } => self.session.unlisted(total),
+            Record::Unlisted { total, why } => {
+                self.session.unlisted(total);
+                if !why.is_empty() {
+                    let message = format!("{total} tests did not run: {why}");
+                    self.note("not_run".to_owned(), &message, None);
+                }
+            }
             Record::Open { file } => {
                 let file = self.file(&file);
                 self.session.open(&file);
@@ -234,6 +248,7 @@ impl Records {
                 self.counted(Result::Skipped, Some(file), id, events);
             }
             Record::Retry { t } => self.session.retry(t),
+            Record::Group { t } => self.session.group(t),
             Record::Fail(failed) => self.fail(*failed, events),
             Record::Note {
                 code,
@@ -252,12 +267,7 @@ impl Records {
     }
 
     fn fail(&mut self, record: Failed, events: &mut Vec<TestEvent>) {
-        let known = record.t.and_then(|t| self.session.test(t)).cloned();
-        let test = known.unwrap_or_else(|| Named {
-            id: record.id.clone(),
-            file: self.file(&record.file),
-            path: record.path.clone(),
-        });
+        let test = self.named(&record);
         let failure = self.failure(&record, &test);
         events.push(TestEvent::Failed(Box::new(failure.clone())));
         if self.failures.len() < MOST_FAILURES {
@@ -275,6 +285,28 @@ impl Records {
                 self.tell_counts(events);
             }
         }
+    }
+
+    /// Whom a failure is about. One that has a test's number and an id besides is that of a hook
+    /// that ran for the test; a file stands for itself.
+    fn named(&self, record: &Failed) -> Named {
+        let file = self.file(&record.file);
+        let known = record.t.and_then(|t| self.session.test(t)).cloned();
+        let mut test = known.unwrap_or_else(|| Named {
+            path: record.path.clone(),
+            file: file.clone(),
+            ..Named::default()
+        });
+        if !record.path.is_empty() {
+            test.path.clone_from(&record.path);
+        }
+        if !record.id.is_empty() {
+            test.id.clone_from(&record.id);
+            if record.id == record.file {
+                test.id = file;
+            }
+        }
+        test
     }
 
     fn over(&mut self, t: u64, result: Result, events: &mut Vec<TestEvent>) {
@@ -338,6 +370,9 @@ impl Records {
         let file = file.strip_prefix("file://").unwrap_or(file);
         if file.is_empty() {
             return String::new();
+        }
+        if file.starts_with("node:") {
+            return file.to_owned();
         }
         self.context.relative_from(&self.cwd, file)
     }

@@ -26,6 +26,8 @@ pub(crate) enum Record {
     },
     Unlisted {
         total: u64,
+        #[serde(default)]
+        why: String,
     },
     Open {
         file: String,
@@ -53,6 +55,9 @@ pub(crate) enum Record {
         file: String,
     },
     Retry {
+        t: u64,
+    },
+    Group {
         t: u64,
     },
     Fail(Box<Failed>),
@@ -148,6 +153,12 @@ pub(crate) struct Failed {
     /// Milliseconds.
     #[serde(default)]
     pub ms: Option<f64>,
+    /// The framework's own word for what happened.
+    #[serde(default, rename = "type")]
+    pub word: String,
+    /// The exit status of the process that held it.
+    #[serde(default)]
+    pub exit: Option<i64>,
     /// The test is not over by this: more of it may fail, `end` will come.
     #[serde(default)]
     pub open: bool,

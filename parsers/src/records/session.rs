@@ -175,6 +175,13 @@ impl Session {
         }
     }
 
+    /// A test turns out to be a group of tests.
+    pub fn group(&mut self, t: u64) {
+        if self.running.remove(&t).is_none() {
+            self.stray(t);
+        }
+    }
+
     /// A test is over; its name and how it came out in all.
     pub fn over(&mut self, t: u64, result: Result) -> Option<(Named, Result)> {
         let Some(running) = self.running.remove(&t) else {
