@@ -21,6 +21,7 @@ pub mod generic;
 mod go;
 mod gtest;
 mod jest;
+mod js;
 pub mod junit;
 mod libtest;
 mod lines;

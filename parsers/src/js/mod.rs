@@ -1,0 +1,3 @@
+//! What the JavaScript frameworks have in common.
+
+pub(crate) mod stack;
