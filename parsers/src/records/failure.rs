@@ -57,7 +57,10 @@ impl Records {
         failure.frames = self.frames(error);
         let user = failure.frames.iter().position(|frame| frame.user);
         let structured = error.frames.iter().take(MOST_FRAMES);
-        let columns: Vec<Option<u32>> = structured.map(|(_, _, column, _)| *column).collect();
+        let mut columns: Vec<Option<u32>> = structured.map(|(_, _, column, _)| *column).collect();
+        if error.frames.is_empty() {
+            columns = self.dialect.columns(below(error));
+        }
         failure.location = user.map(|at| Location {
             file: failure.frames[at].file.clone(),
             line: failure.frames[at].line,
@@ -80,7 +83,7 @@ impl Records {
             })
             .collect();
         if frames.is_empty() {
-            frames = self.dialect.frames(&error.stack);
+            frames = self.dialect.frames(below(error));
         }
         frames.truncate(MOST_FRAMES);
         for frame in &mut frames {
@@ -88,6 +91,16 @@ impl Records {
             frame.user = self.dialect.is_user(&self.context, &frame.file);
         }
         frames
+    }
+}
+
+/// The stack without the message that stands before it: a message may hold a stack of its own.
+fn below(error: &Error) -> &str {
+    let message = error.message.trim_end();
+    let named = error.name.len() + 64;
+    match error.stack.find(message) {
+        Some(at) if message.contains('\n') && at <= named => &error.stack[at + message.len()..],
+        _ => &error.stack,
     }
 }
 

@@ -85,6 +85,11 @@ pub(crate) trait Dialect: fmt::Debug + Send {
         Vec::new()
     }
 
+    /// The columns that belong to [`Dialect::frames`], where the text has them.
+    fn columns(&self, _stack: &str) -> Vec<Option<u32>> {
+        Vec::new()
+    }
+
     /// Whether a frame of a file, already relative, belongs to the user.
     fn is_user(&self, context: &Context, file: &str) -> bool {
         context.is_user(file)
@@ -335,6 +340,9 @@ impl Records {
         let file = file.strip_prefix("file://").unwrap_or(file);
         if file.is_empty() {
             return String::new();
+        }
+        if file.starts_with("node:") {
+            return file.to_owned();
         }
         self.context.relative_from(&self.cwd, file)
     }
