@@ -8,12 +8,13 @@
 //! |---|---|---|
 //! | `session` | the first | `version` (1), `runner` (`jest 29.7.0`), `cwd` |
 //! | `listed` | so many more tests will run, where that is known beforehand | `total` |
+//! | `unlisted` | so many of them will not run, for the runner's own reasons | `total`, `why` |
 //! | `open`, `close` | a file is taken up, is done with | `file` |
 //! | `start` | a test begins | `t` (a number of its own), `id`, `file`, `path` (titles, outermost first), `at` |
 //! | `pass` | it passed | `t`, `ms` |
 //! | `skip` | it did not run, or failed as expected | `t`, or `id` and `file` where it never began; `why`, `ms` |
 //! | `retry` | it failed and is run again | `t` |
-//! | `fail` | something failed | `t` where it was a test, `id`, `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this |
+//! | `fail` | something failed | `t` where it was a test, `id` (besides `t`: of a hook that ran for it), `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this |
 //! | `end` | a test that failed before is over | `t`, `ms` |
 //! | `note` | a fact about the run | `code`, `message`, `remedy` |
 //! | `warning` | a diagnostic | `message`, `file`, `line`, `code` |
@@ -31,6 +32,7 @@ mod settle;
 
 pub(crate) use record::Error;
 pub(crate) use record::Failed;
+pub(crate) use settle::how;
 
 use crate::compose;
 use crate::context::Context;
@@ -207,6 +209,11 @@ impl Records {
                 let total = self.session.listed(total);
                 events.push(TestEvent::Planned { total });
             }
+            Record::Unlisted { total, why } => {
+                self.session.unlisted(total);
+                let message = format!("{total} tests did not run: {why}");
+                self.note("not_run".to_owned(), &message, None);
+            }
             Record::Open { file } => {
                 let file = self.file(&file);
                 self.session.open(&file);
@@ -254,12 +261,7 @@ impl Records {
     }
 
     fn fail(&mut self, record: Failed, events: &mut Vec<TestEvent>) {
-        let known = record.t.and_then(|t| self.session.test(t)).cloned();
-        let test = known.unwrap_or_else(|| Named {
-            id: record.id.clone(),
-            file: self.file(&record.file),
-            path: record.path.clone(),
-        });
+        let test = self.named(&record);
         let failure = self.failure(&record, &test);
         events.push(TestEvent::Failed(Box::new(failure.clone())));
         if self.failures.len() < MOST_FAILURES {
@@ -277,6 +279,25 @@ impl Records {
                 self.tell_counts(events);
             }
         }
+    }
+
+    /// Whom a failure is about. One that has a test's number and an id besides is that of a hook
+    /// that ran for the test; a file stands for itself.
+    fn named(&self, record: &Failed) -> Named {
+        let file = self.file(&record.file);
+        let known = record.t.and_then(|t| self.session.test(t)).cloned();
+        let mut test = known.unwrap_or_else(|| Named {
+            path: record.path.clone(),
+            file: file.clone(),
+            ..Named::default()
+        });
+        if !record.id.is_empty() {
+            test.id.clone_from(&record.id);
+            if record.id == record.file {
+                test.id = file;
+            }
+        }
+        test
     }
 
     fn over(&mut self, t: u64, result: Result, events: &mut Vec<TestEvent>) {

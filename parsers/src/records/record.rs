@@ -24,6 +24,11 @@ pub(crate) enum Record {
     Listed {
         total: u64,
     },
+    Unlisted {
+        total: u64,
+        #[serde(default)]
+        why: String,
+    },
     Open {
         file: String,
     },

@@ -101,6 +101,16 @@ impl Session {
         sum
     }
 
+    /// So many of the announced tests will not run, as the runner itself says.
+    pub fn unlisted(&mut self, total: u64) {
+        self.must_have_begun();
+        let sum = self.listed.unwrap_or(0);
+        if total > sum {
+            self.fault("more tests are taken back than were announced".to_owned());
+        }
+        self.listed = Some(sum.saturating_sub(total));
+    }
+
     /// A file is taken up.
     pub fn open(&mut self, file: &str) {
         self.must_have_begun();

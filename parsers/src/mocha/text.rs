@@ -1,0 +1,381 @@
+//! Mocha's output for people: the tree of `spec`, and the epilogue that all its reporters for
+//! people end with (`3 passing (5ms)`, `1 failing`, the numbered failures).
+//!
+//! An epilogue is believed if it is the log's last and the exit status agrees (Mocha's is the
+//! number of failures), or if its numbers are those of the tree before it. Others were printed
+//! by tests.
+
+use crate::lines::Seen;
+use crate::mocha::block;
+use crate::text;
+use std::borrow::Cow;
+
+/// The most that is kept of one failure's block.
+const MOST_BLOCK: usize = 64 * 1024;
+/// The most that is kept of all blocks.
+const MOST_BLOCKS: usize = 24 * 1024 * 1024;
+/// More failures than this are not kept.
+const MOST_ITEMS: usize = 10_000;
+/// More epilogues than this are not kept.
+const MOST_RUNS: usize = 50;
+/// Longer lines are no titles.
+const LONGEST: usize = 4 * 1024;
+/// Suites are not nested more deeply than this.
+const DEEPEST: usize = 40;
+
+/// A failing line of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Its number.
+    pub number: u64,
+    /// The titles that lead there, outermost first.
+    pub path: Vec<String>,
+}
+
+/// One epilogue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// As it counts.
+    pub passing: u64,
+    /// As it counts.
+    pub pending: u64,
+    /// As it counts.
+    pub failing: u64,
+    /// The numbered failures, each from behind its number on.
+    pub items: Vec<String>,
+    /// Passing lines of the tree since the last epilogue.
+    pub passed: u64,
+    /// Failing ones.
+    pub marks: Vec<Mark>,
+    /// A package manager said in between that it starts a script.
+    pub apart: bool,
+    /// How many lines of the tree came after it.
+    pub after: u64,
+}
+
+impl Run {
+    /// Whether the tree before it says the same.
+    pub fn agrees(&self) -> bool {
+        let seen = self.passed + self.marks.len() as u64;
+        seen > 0 && self.passed == self.passing && self.marks.len() as u64 == self.failing
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Tree,
+    Epilogue,
+    List,
+    Closing,
+}
+
+/// Reads the text line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    part: Part,
+    /// The finished epilogues, and what has been read of the tree since.
+    pub runs: Vec<Run>,
+    /// The tree since the last epilogue.
+    pub tree: Run,
+    run: Run,
+    suites: Vec<String>,
+    blank: u32,
+    kept: usize,
+    tail: String,
+    begun: u64,
+}
+
+impl Reader {
+    /// Takes one line.
+    pub fn line(&mut self, seen: Seen<'_>) {
+        match self.part {
+            Part::Tree => self.tree_line(seen),
+            Part::Epilogue => self.epilogue_line(seen),
+            Part::List | Part::Closing => self.list_line(seen),
+        }
+    }
+
+    fn tree_line(&mut self, seen: Seen<'_>) {
+        let bytes = seen.bytes;
+        // Everything of the tree is indented, coloured, or begins a script.
+        let first = bytes.first().copied().unwrap_or(b'\n');
+        let blank = std::mem::replace(&mut self.blank, u32::from(bytes.is_empty()));
+        if !matches!(first, b' ' | 0x1b | b'>' | b'\r') || bytes.len() > LONGEST {
+            return;
+        }
+        if first == b'>' {
+            self.tree.apart |= script(bytes);
+            return;
+        }
+        if first == b' ' && !bytes.starts_with(b"  ") && !bytes.contains(&0x1b) {
+            return;
+        }
+        let line = seen.shown();
+        let body = line.trim_start_matches(' ');
+        let indent = line.len() - body.len();
+        if indent == 2
+            && let Some(passing) = counted(body, "passing")
+        {
+            self.begin(passing);
+            return;
+        }
+        self.mark(indent, body, blank > 0);
+    }
+
+    /// A line of the tree: a suite, a passing, pending or failing test.
+    fn mark(&mut self, indent: usize, body: &str, after_blank: bool) {
+        if indent < 2 || !indent.is_multiple_of(2) || body.is_empty() {
+            return;
+        }
+        let level = indent / 2 - 1;
+        let begun = body.starts_with(|c| matches!(c, '✓' | '✔' | '√'));
+        if begun || failing(body).is_some() {
+            if let Some(run) = self.runs.last_mut() {
+                run.after += 1;
+            }
+        }
+        if begun {
+            self.tree.passed += 1;
+        } else if let Some((number, title)) = failing(body) {
+            if self.tree.marks.len() < MOST_ITEMS {
+                let mut path: Vec<String> = self.suites.iter().take(level).cloned().collect();
+                path.push(title.to_owned());
+                self.tree.marks.push(Mark { number, path });
+            }
+        } else if level < DEEPEST && (level > 0 || after_blank) {
+            self.suites.truncate(level);
+            // A line that is deeper than the one above was printed by a test.
+            if self.suites.len() == level {
+                self.suites.push(body.to_owned());
+            }
+        }
+    }
+
+    fn begin(&mut self, passing: u64) {
+        self.run = std::mem::take(&mut self.tree);
+        self.run.passing = passing;
+        self.run.items.clear();
+        self.suites.clear();
+        self.blank = 0;
+        self.part = Part::Epilogue;
+    }
+
+    fn epilogue_line(&mut self, seen: Seen<'_>) {
+        let line = shown(&seen);
+        if let Some(pending) = line.strip_prefix("  ").and_then(|l| counted(l, "pending")) {
+            self.run.pending = pending;
+        } else if let Some(failing) = line.strip_prefix("  ").and_then(|l| counted(l, "failing")) {
+            self.run.failing = failing;
+            self.part = Part::List;
+        } else if let Some(passing) = line.strip_prefix("  ").and_then(|l| counted(l, "passing")) {
+            // A test's, and the real one follows at once; or the other way round.
+            self.end();
+            self.begin(passing);
+        } else if !line.trim().is_empty() {
+            self.end();
+            self.tree_line(seen);
+        }
+    }
+
+    fn list_line(&mut self, seen: Seen<'_>) {
+        let line = shown(&seen);
+        let blank = std::mem::take(&mut self.blank);
+        if line.trim().is_empty() {
+            self.blank = blank + 1;
+        }
+        if blank > 0 && self.item(&line) {
+            return;
+        }
+        if self.run.items.is_empty() {
+            if !line.trim().is_empty() {
+                self.end();
+                self.tree_line(seen);
+            }
+            return;
+        }
+        let all = self.run.items.len() as u64 >= self.run.failing;
+        if self.part == Part::Closing {
+            self.closing(&line, seen);
+            return;
+        }
+        self.keep(&line);
+        if all && self.blank >= 2 {
+            self.part = Part::Closing;
+            self.tail.clear();
+        }
+    }
+
+    /// Two blank lines end the last failure, unless its stack is still to come.
+    fn closing(&mut self, line: &str, seen: Seen<'_>) {
+        if line.starts_with("      at ") && self.tail.len() < MOST_BLOCK {
+            let tail = std::mem::take(&mut self.tail);
+            self.keep(tail.trim_end_matches('\n'));
+            self.keep(line);
+            self.part = Part::List;
+            return;
+        }
+        let ends = line
+            .strip_prefix("  ")
+            .is_some_and(|l| counted(l, "passing").is_some());
+        let other = line.starts_with("> ") || line.starts_with("npm ");
+        if ends || other || self.tail.len() >= MOST_BLOCK {
+            let tail = std::mem::take(&mut self.tail);
+            self.end();
+            // What was taken for the rest of a message is the tree of another run.
+            for line in tail.lines() {
+                self.tree_again(line);
+            }
+            self.tree_line(seen);
+            return;
+        }
+        self.tail.push_str(line);
+        self.tail.push('\n');
+    }
+
+    fn tree_again(&mut self, line: &str) {
+        let seen = Seen {
+            bytes: line.as_bytes(),
+            length: line.len() as u64 + 1,
+            unfinished: false,
+        };
+        self.tree_line(seen);
+    }
+
+    /// Whether a line begins the next failure of the list.
+    fn item(&mut self, line: &str) -> bool {
+        let Some((number, title)) = line.strip_prefix("  ").and_then(failing) else {
+            return false;
+        };
+        let have = self.run.items.len() as u64;
+        if number == have && have > 0 {
+            // The last one was a part of the message before it, which imitates the list.
+            let forged = self.run.items.pop().unwrap_or_default();
+            if let Some(before) = self.run.items.last_mut() {
+                before.push_str(&forged);
+            }
+        } else if number != have + 1 || number > self.run.failing {
+            return false;
+        }
+        if self.run.items.len() < MOST_ITEMS {
+            self.kept += title.len();
+            self.run.items.push(format!("{title}\n"));
+        }
+        self.part = Part::List;
+        true
+    }
+
+    fn keep(&mut self, line: &str) {
+        if let Some(item) = self.run.items.last_mut()
+            && item.len() < MOST_BLOCK
+            && self.kept < MOST_BLOCKS
+        {
+            let line = &line[..text::floor(line, MOST_BLOCK)];
+            item.push_str(line);
+            item.push('\n');
+            self.kept += line.len() + 1;
+        }
+    }
+
+    fn end(&mut self) {
+        self.part = Part::Tree;
+        let run = std::mem::take(&mut self.run);
+        if self.runs.len() < MOST_RUNS {
+            self.runs.push(run);
+        } else if let Some(last) = self.runs.last_mut() {
+            *last = run;
+        }
+        self.begun += 1;
+    }
+
+    /// The end of the text.
+    pub fn finish(&mut self) {
+        if self.part == Part::Tree {
+            return;
+        }
+        self.end();
+        let tail = std::mem::take(&mut self.tail);
+        for line in tail.lines() {
+            self.tree_again(line);
+        }
+        self.part = Part::Tree;
+    }
+
+    /// Which of the epilogues are to be believed, in their order. `status` is the exit status,
+    /// where it is known.
+    pub fn believed(&self, status: Option<i32>) -> Vec<&Run> {
+        let Some(last) = self.runs.last() else {
+            return Vec::new();
+        };
+        let code = status.and_then(|code| u64::try_from(code).ok());
+        let confirmed = code.is_some_and(|code| code == last.failing.min(255));
+        // The tree goes on behind it: it was no end, unless the status says so.
+        let goes_on = self.tree.passed + self.tree.marks.len() as u64 > 0;
+        if goes_on && !confirmed && !last.agrees() {
+            return Vec::new();
+        }
+        let mut believed = vec![last];
+        let mut own = last;
+        for (at, run) in self.runs.iter().enumerate().rev().skip(1) {
+            let _ = at;
+            let apart = own.apart || own.agrees();
+            let hidden = confirmed && run.failing > 0 && !own.apart;
+            if apart && run.agrees() && !hidden {
+                believed.push(run);
+                own = run;
+            }
+        }
+        believed.reverse();
+        believed
+    }
+}
+
+/// A line's text; what is plain is not copied.
+fn shown<'a>(seen: &Seen<'a>) -> Cow<'a, str> {
+    seen.shown()
+}
+
+/// `> name@1.0.0 test` is how package managers announce a script.
+fn script(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"> ") && bytes.contains(&b'@') && bytes.len() < 300
+}
+
+/// The number in `3 passing (5ms)`, `1 pending`, `2 failing`.
+fn counted(body: &str, word: &str) -> Option<u64> {
+    let (number, rest) = body.trim_end().split_once(' ')?;
+    let rest = rest.strip_prefix(word)?;
+    let timed = rest
+        .strip_prefix(" (")
+        .and_then(|time| time.strip_suffix(')'));
+    let known = match word {
+        "passing" => timed
+            .is_some_and(|time| time.starts_with(|c: char| c.is_ascii_digit()) && time.len() < 12),
+        _ => rest.is_empty(),
+    };
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    (known && digits).then(|| number.parse().ok()).flatten()
+}
+
+/// Number and title of `3) title`.
+fn failing(body: &str) -> Option<(u64, &str)> {
+    let (number, title) = body.split_once(") ")?;
+    let digits = (1..7).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    digits.then_some((number.parse().ok()?, title))
+}
+
+/// The titles of a mark, for the block of the same number.
+pub(crate) fn titles(run: &Run, number: usize) -> Option<&[String]> {
+    let mark = run
+        .marks
+        .iter()
+        .find(|mark| mark.number == number as u64 + 1)?;
+    Some(&mark.path)
+}
+
+/// The blocks of a run, each with what the tree says of its titles.
+pub(crate) fn items(run: &Run) -> impl Iterator<Item = block::Block> + '_ {
+    run.items.iter().enumerate().map(|(number, item)| {
+        let leaf = titles(run, number).and_then(|path| path.last());
+        block::read(item, leaf.map(String::as_str))
+    })
+}
