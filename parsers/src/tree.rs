@@ -40,20 +40,17 @@ impl Tree {
     }
 
     /// Whether a file is surely there.
-    #[expect(dead_code, reason = "for the formats to come")]
     pub(crate) fn holds(&self, path: &str) -> bool {
         let files = self.0.as_ref();
         files.is_some_and(|files| files.lines(path).is_some())
     }
 
     /// The text of a small file.
-    #[expect(dead_code, reason = "for the formats to come")]
     pub(crate) fn read(&self, path: &str) -> Option<String> {
         self.0.as_ref()?.read(path)
     }
 
     /// The names of the files in a directory.
-    #[expect(dead_code, reason = "for the formats to come")]
     pub(crate) fn list(&self, dir: &str) -> Vec<String> {
         self.0
             .as_ref()
