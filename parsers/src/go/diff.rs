@@ -110,7 +110,7 @@ fn quicktest(message: &str) -> Option<Diff> {
     if want == "<same as \"got\">" {
         want.clone_from(&got);
     }
-    let own = block("diff (-got +want):").map(|text| text::cap(&text, text::SIDE));
+    let own = block("diff (-got +want):").map(|text| text::cap(&text.replace('\u{a0}', " "), text::SIDE));
     Some(sides::expected_actual(Some(&want), Some(&got), own))
 }
 
@@ -221,10 +221,10 @@ fn blocks(message: &str) -> Option<Diff> {
 static FORMS: LazyLock<Vec<(Regex, bool)>> = LazyLock::new(|| {
     [
         // The first side is what was.
-        (r"^(?:.*?[\s:;,(=])?(?i:got|actual|have|received)(?:[:=]|\s+value|\s)\s*(?P<one>.+?)[,;.]?\s+(?:but\s+)?(?i:want|wanted|expected|expecting)(?:[:=]|\s+value)?\s+(?P<two>.+)$", false),
-        (r"^.*?(?:\s=|\s=>|\sreturned|\sis|\swas|\s==)\s+(?P<one>.+?)[,;.]?\s+(?:but\s+)?(?i:want|wanted|expected|expecting)(?:[:=])?\s+(?P<two>.+)$", false),
+        (r"^(?:.*?[\s:;,(=])?(?i:got|actual|have|received)(?:[:=]|\s+value\s|\s)\s*(?P<one>.+?)[,;.]?\s+(?:but\s+)?(?i:wanted|want|expected|expecting)(?:[:=]\s*|\s+value\s+|\s+)(?P<two>.+)$", false),
+        (r"^.*?(?:\s=|\s=>|\sreturned|\sis|\swas|\s==)\s+(?P<one>.+?)[,;.]?\s+(?:but\s+)?(?i:wanted|want|expected|expecting)(?:[:=]\s*|\s+)(?P<two>.+)$", false),
         // The first side is what should have been.
-        (r"^(?:.*?[\s:;,(=])?(?i:want|wanted|expected|expecting|expects|should be)(?:[:=]|\s+value|\s)\s*(?:to be\s+)?(?P<two>.+?)[,;.]?\s+(?:but\s+)?(?i:got|actual|have|received|was)(?:[:=]|\s+value)?\s+(?P<one>.+)$", true),
+        (r"^(?:.*?[\s:;,(=])?(?i:want|wanted|expected|expecting|expects|should be)(?:[:=]|\s+value|\s)\s*(?:to be\s+)?(?P<two>.+?)[,;.]?\s+(?:but\s+)?(?i:got|actual|have|received|was)(?:[:=]\s*|\s+value\s+|\s+)(?P<one>.+)$", true),
     ]
     .into_iter()
     .map(|(pattern, first)| (Regex::new(pattern).expect("a constant pattern"), first))

@@ -104,7 +104,8 @@ fn choose<'a>(logged: &'a Logged, package: &str, places: &mut Places) -> Option<
 }
 
 fn complaining(entries: &[Entry]) -> Option<&Entry> {
-    entries.iter().find(|entry| entry.complains()).or(entries.first())
+    let compares = entries.iter().find(|entry| entry.compares());
+    compares.or_else(|| entries.iter().find(|entry| entry.complains())).or(entries.first())
 }
 
 /// A log's message in one line.
@@ -272,8 +273,13 @@ pub(crate) fn of_crash(
     }
     if let Some(test) = test {
         let lines = test.out.as_ref().map(|out| out.lines()).unwrap_or_default();
-        let bare: Vec<&str> = lines.iter().map(|line| line.trim_start_matches(['\u{2}', '\u{3}'])).collect();
-        failure.stdout = text::block(&bare.join("\n"), text::DETAILS);
+        let logged = logged::sort(&lines);
+        failure.stdout = text::block(&logged.printed.join("\n"), text::DETAILS);
+        if !logged.entries.is_empty() {
+            let shown: Vec<String> = logged.entries.iter().map(Entry::shown).collect();
+            let details = format!("{}\n{}", shown.join("\n"), said.text);
+            failure.details = text::block(&details, text::DETAILS);
+        }
         failure.duration_ms = test.ms;
     }
     about(&mut failure, package, places);
@@ -323,7 +329,8 @@ pub(crate) fn of_build(error: &build::Error, package: &str, places: &mut Places)
             format!("{}{}{}", at.file, number(at.line), number(at.column))
         }
         _ if !package.is_empty() => package.to_owned(),
-        _ => error.message.strip_prefix("package ").unwrap_or("go").to_owned(),
+        Some(at) => at.file.clone(),
+        None => error.message.strip_prefix("package ").unwrap_or("go").to_owned(),
     };
     let mut failure = compose::failure(id, FailureKind::CompileError, Phase::Build, message);
     failure.location = location;

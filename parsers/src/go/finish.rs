@@ -52,7 +52,8 @@ pub(crate) fn report(mut run: GoRun, end: &End) -> Report {
         true => Source::Text,
         false => Source::Events,
     };
-    let told = told(&mut store, &events);
+    let mut told = told(&mut store, &events);
+    denied(&mut told, run.output.failed, end);
     let (real, usage) = builds(&mut store, &events, &told);
     let mut all: Vec<Resolved> = events.into_iter().chain(told).collect();
     if source == Source::Text && !documents.is_empty() {
@@ -79,11 +80,22 @@ pub(crate) fn report(mut run: GoRun, end: &End) -> Report {
 }
 
 fn suggest(store: &mut Store) {
-    let events = store.packages.iter().map(|package| package.name.as_str());
+    let text = store.told.iter().any(|told| told.ended.is_some() && !told.name.is_empty());
+    let real = store.packages.iter().filter(|package| !text || package.ended.is_some() && package.line);
+    let events = real.map(|package| package.name.as_str());
     let told = store.told.iter().map(|told| told.name.as_str());
     let claims = store.claims.iter().map(|(name, _)| name.as_str());
     let names: Vec<String> = events.chain(told).chain(claims).map(str::to_owned).collect();
     store.places.suggest(names.iter().map(String::as_str));
+    let text = store.builds.groups.iter();
+    let built = store.built.values().flat_map(|(builds, _)| builds.groups.iter());
+    for group in text.chain(built) {
+        let place = group.errors.iter().find_map(|error| error.place.as_ref());
+        if let Some((file, ..)) = place {
+            let file = store.places.context.relative(file);
+            store.places.teach(&group.package, &file);
+        }
+    }
 }
 
 /// What the events say.
@@ -122,8 +134,12 @@ fn told(store: &mut Store, events: &[Resolved]) -> Vec<Resolved> {
         if known && !told.name.is_empty() {
             continue;
         }
+        // gotestsum's own list says all, and what it shows besides is mixed.
+        if listed && told.ended != Some(Ended::Nothing) {
+            continue;
+        }
         if told.name.is_empty() {
-            if !events.is_empty() || listed && told.ended.is_none() {
+            if !events.is_empty() {
                 continue;
             }
             told.section.flush();
@@ -141,7 +157,8 @@ fn told(store: &mut Store, events: &[Resolved]) -> Vec<Resolved> {
         let resolved = resolve::resolve(told.section, &told.name, told.ended, told.cached, &mut store.places);
         // The same package again: a line that a test printed, and the real one.
         if let Some(same) = found.iter().position(|other| other.package == resolved.package && !other.package.is_empty()) {
-            if found[same].tests == 0 {
+            let whole = |one: &Resolved| one.failures.iter().all(|failure| failure.id == one.package);
+            if found[same].tests == 0 || (found[same].ended == Some(Ended::Fail) && whole(&found[same])) {
                 found.remove(same);
             } else if resolved.tests == 0 {
                 continue;
@@ -150,6 +167,16 @@ fn told(store: &mut Store, events: &[Resolved]) -> Vec<Resolved> {
         found.push(resolved);
     }
     found
+}
+
+/// The go command says that all is well, by its status and by its last line: then what failed
+/// was printed by a test. (A pipe hides the status, but not the last line.)
+fn denied(told: &mut Vec<Resolved>, failed: bool, end: &End) {
+    let fine = end.exit.is_some_and(|exit| exit.success());
+    let last = told.last().is_some_and(|last| matches!(last.ended, Some(Ended::Ok | Ended::Nothing)));
+    if fine && last && !failed && !told.iter().any(|one| one.status) {
+        told.retain(|one| one.ended != Some(Ended::Fail));
+    }
 }
 
 /// Build errors that the go command stands for, and what it says of its arguments there.
@@ -222,13 +249,13 @@ fn add(compose: &mut Compose, resolved: &mut Resolved, end: &End) {
     for failure in std::mem::take(&mut resolved.failures) {
         compose.failed(failure);
     }
-    if resolved.cut_short {
-        let message = format!("the test binary of `{}` ended before its last word: what would have run after that did not", resolved.package);
-        compose.incomplete(Note::new("tests_not_run", message));
-    }
     if !resolved.faults.is_empty() {
         let why = text::cut(&resolved.faults[..resolved.faults.len().min(5)].join("; "), text::MESSAGE);
         compose.incomplete(compose::inconsistent(format!("the results of `{}` contradict themselves: {why}", resolved.package)));
+    }
+    if let Some(usage) = resolved.usage.take() {
+        compose.outcome(Outcome::UsageError);
+        compose.note(Note::new("usage", text::one_line(&usage)));
     }
     if resolved.ended.is_none() {
         unfinished(compose, resolved, end);
@@ -281,7 +308,10 @@ fn files(documents: &[junit::Document], all: &mut Vec<Resolved>, places: &mut Pl
         let read = document.read(&context);
         found.passed += read.passed;
         found.skipped += read.skipped;
-        found.faults.extend(read.faults.clone());
+        // gotestsum lists a package's own failure, but does not count it.
+        let extra = read.failures.iter().any(|failure| failure.id == "TestMain" || failure.id.is_empty());
+        let faults = read.faults.iter().filter(|fault| !extra || !fault.contains(" are announced, "));
+        found.faults.extend(faults.cloned());
         let names: Vec<&str> = read.failures.iter().filter_map(|failure| failure.target.as_deref()).collect();
         places.suggest(names.into_iter());
         for failure in &read.failures {
@@ -294,11 +324,12 @@ fn files(documents: &[junit::Document], all: &mut Vec<Resolved>, places: &mut Pl
             }
             let body = failure.details.clone().unwrap_or_default();
             let name = if frame::is_test(&failure.id) && failure.id != "TestMain" { failure.id.as_str() } else { "" };
-            let mut made = lone(&package, name, body.lines(), places);
+            let mut made = lone(&package, name, body.lines(), None, places);
             made.duration_ms = failure.duration_ms.or(made.duration_ms);
             found.failures.push(made);
         }
     }
+    found.cut_short = found.failures.iter().any(died);
     // The file knows every test; the text may know more of those that failed.
     let text: Vec<Resolved> = std::mem::take(all);
     let known = |failure: &Failure, list: &[Failure]| list.iter().any(|other| other.id == failure.id && other.target == failure.target);
@@ -321,10 +352,17 @@ fn files(documents: &[junit::Document], all: &mut Vec<Resolved>, places: &mut Pl
 }
 
 /// One failed test of which only the output is known.
-fn lone<'a>(package: &str, name: &str, lines: impl Iterator<Item = &'a str>, places: &mut Places) -> Failure {
+fn lone<'a>(
+    package: &str,
+    name: &str,
+    lines: impl Iterator<Item = &'a str>,
+    ms: Option<u64>,
+    places: &mut Places,
+) -> Failure {
     let mut section = Section::new(Mode::Text);
     let mut crash: Option<Crash> = None;
     let mut test = Test::named(name);
+    test.ms = ms;
     for line in lines {
         if let Some(crash) = &mut crash {
             crash.text.push(line);
@@ -371,8 +409,7 @@ fn lone<'a>(package: &str, name: &str, lines: impl Iterator<Item = &'a str>, pla
 
 /// gotestsum's own list, where nothing else names what failed.
 fn summary(store: &mut Store, all: &mut Vec<Resolved>) {
-    let named = all.iter().any(|resolved| !resolved.failures.is_empty());
-    if named || !store.sum.holds() {
+    if !store.sum.holds() {
         return;
     }
     let Some(done) = store.sum.done else {
@@ -394,16 +431,24 @@ fn summary(store: &mut Store, all: &mut Vec<Resolved>) {
             continue;
         }
         let package = store.places.whole(&one.package);
-        found.failures.push(lone(&package, &one.name, one.out.lines().into_iter(), &mut store.places));
+        found.failures.push(lone(&package, &one.name, one.out.lines().into_iter(), one.ms, &mut store.places));
     }
-    for resolved in all.iter_mut() {
-        resolved.passed = 0;
-        resolved.unlisted = false;
-    }
+    found.cut_short = found.failures.iter().any(died);
     all.push(found);
 }
 
+/// Whether a failure ended its whole binary.
+fn died(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Crash | FailureKind::Panic | FailureKind::Timeout)
+}
+
 fn remarks(compose: &mut Compose, all: &[Resolved], store: &Store) {
+    let short: Vec<&str> = all.iter().filter(|resolved| resolved.cut_short).map(|resolved| resolved.package.as_str()).collect();
+    if !short.is_empty() {
+        let names = text::cut(&short.join(", "), text::MESSAGE);
+        let message = format!("test binaries ended before their last word, what would have run after that did not: {names}");
+        compose.incomplete(Note::new("tests_not_run", message));
+    }
     let cached = all.iter().filter(|resolved| resolved.cached).count();
     if cached > 0 {
         let message = format!("the results of {cached} packages come out of go's cache: their tests did not run this time");

@@ -88,11 +88,17 @@ fn push(logged: &mut Logged, found: &regex::Captures<'_>, first: usize, error: O
 impl Entry {
     /// Whether the message reads as if something was wrong.
     pub fn complains(&self) -> bool {
-        const WORDS: [&str; 20] = [
-            "want", "expect", "error trace:", "error", "fail", "mismatch", "!=", "should", "unexpected",
-            "differ", "wrong", "invalid", "not equal", "assert", "panic", "race detected", "must", "got",
-            "missing", "cannot",
+        const WORDS: [&str; 14] = [
+            "error", "fail", "mismatch", "should", "unexpected", "differ", "wrong", "invalid",
+            "assert", "panic", "must", "got", "missing", "cannot",
         ];
+        let text = self.text.to_lowercase();
+        WORDS.iter().any(|word| text.contains(word))
+    }
+
+    /// Whether the message compares.
+    pub fn compares(&self) -> bool {
+        const WORDS: [&str; 6] = ["want", "expect", "error trace:", "not equal", "!=", "race detected"];
         let text = self.text.to_lowercase();
         WORDS.iter().any(|word| text.contains(word))
     }

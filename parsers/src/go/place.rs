@@ -50,8 +50,9 @@ pub(crate) struct Places {
     /// The run's surroundings.
     pub context: Context,
     modules: Option<Vec<Module>>,
-    /// Directories that traces told.
-    learned: HashMap<String, String>,
+    /// Import paths and their directories, as absolute paths and build errors told, without
+    /// what both end with.
+    learned: Vec<(String, String)>,
     /// The module that the packages' names suggest.
     guess: Option<String>,
     sources: HashMap<String, Option<Vec<String>>>,
@@ -64,7 +65,7 @@ impl Places {
         Places {
             context,
             modules: None,
-            learned: HashMap::new(),
+            learned: Vec::new(),
             guess: None,
             sources: HashMap::new(),
             found: HashMap::new(),
@@ -210,12 +211,32 @@ impl Places {
     pub fn learn(&mut self, calls: &[Call]) {
         for call in calls.iter().filter(|call| call.file.starts_with('/') && !call.is_go()) {
             let file = self.context.relative(&call.file);
-            if self.context.is_user(&file) && self.learned.len() < 10_000 {
-                let dir = file.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
+            if self.context.is_user(&file) && !file.starts_with('/') {
                 let package = call.package();
                 let package = package.strip_suffix("_test").unwrap_or(&package);
-                self.learned.insert(package.to_owned(), dir);
+                self.teach(package, &file);
             }
+        }
+    }
+
+    /// A file lies in a package.
+    pub fn teach(&mut self, package: &str, file: &str) {
+        let dir = file.rsplit_once('/').map_or("", |(dir, _)| dir);
+        if package == "main" || file.starts_with(['/', '.']) || self.learned.len() >= 1000 {
+            return;
+        }
+        let (mut package, mut dir) = (package, dir);
+        while let Some((rest, last)) = package.rsplit_once('/') {
+            let above = match dir.rsplit_once('/') {
+                Some((above, same)) if same == last => above,
+                None if dir == last => "",
+                _ => break,
+            };
+            (package, dir) = (rest, above);
+        }
+        let pair = (package.to_owned(), dir.to_owned());
+        if !self.learned.contains(&pair) {
+            self.learned.push(pair);
         }
     }
 
@@ -233,8 +254,13 @@ impl Places {
         if let Some((_, dir)) = self.by_module(package) {
             return Some(dir);
         }
-        if let Some(dir) = self.learned.get(package) {
-            return Some(dir.clone());
+        let known = self.learned.iter().filter_map(|(base, dir)| {
+            let rest = package.strip_prefix(base.as_str())?;
+            let rest = rest.strip_prefix('/').or(rest.is_empty().then_some(""))?;
+            Some((base.len(), join(dir, rest)))
+        });
+        if let Some((_, dir)) = known.max_by_key(|(length, _)| *length) {
+            return Some(dir);
         }
         let guess = self.guess.clone()?;
         let rest = package.strip_prefix(&guess)?;
@@ -451,6 +477,14 @@ mod tests {
         let text = "go 1.19\n\nuse (\n\t./a // first\n\t./b\n)\nuse ./c\n";
         assert_eq!(used(text).collect::<Vec<_>>(), ["./a", "./b", "./c"]);
         assert_eq!(module_path("// x\nmodule \"a.b/c\" // why\n"), Some("a.b/c".into()));
+    }
+
+    #[test]
+    fn a_file_of_one_package_tells_where_others_lie() {
+        let mut places = Places::new(Context::rooted("/p"));
+        places.teach("a.b/gen/v2/bad", "tools/gen/bad/bad.go");
+        assert_eq!(places.dir("a.b/gen/v2").as_deref(), Some("tools/gen"));
+        assert_eq!(places.dir("a.b/gen/v2/x/y").as_deref(), Some("tools/gen/x/y"));
     }
 
     #[test]

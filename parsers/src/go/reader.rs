@@ -5,6 +5,7 @@ use crate::go::event;
 use crate::go::frame;
 use crate::go::frame::Ended;
 use crate::go::frame::Frame;
+use crate::go::frame::Verdict;
 use crate::go::section::Mode;
 use crate::go::section::Pending;
 use crate::go::section::Section;
@@ -24,9 +25,14 @@ pub(crate) struct Reader {
     section: Section,
     /// Standard error alone: only the go command writes there.
     errors: bool,
-    /// Events came through this stream.
-    json: bool,
+    /// The packages that ended last, for the case that a test printed their ends.
+    closed: Vec<Told>,
+    /// `FAIL` alone below the last package: the go command's own last word.
+    pub failed: bool,
 }
+
+/// So many packages may turn out not to have ended.
+const REOPENED: usize = 4;
 
 impl Reader {
     /// For a stream; `errors` if it is standard error alone.
@@ -35,7 +41,8 @@ impl Reader {
             lines: Lines::default(),
             section: Section::new(Mode::Text),
             errors,
-            json: false,
+            closed: Vec::new(),
+            failed: false,
         }
     }
 
@@ -58,6 +65,7 @@ impl Reader {
         }
         self.commit(store);
         let section = std::mem::replace(&mut self.section, Section::new(Mode::Text));
+        self.closed.drain(..).for_each(|told| store.told(told));
         if !section.is_empty() {
             store.told(Told {
                 name: String::new(),
@@ -72,7 +80,6 @@ impl Reader {
         if seen.bytes.first() == Some(&b'{')
             && let Some(event) = event::of(seen.bytes)
         {
-            self.json = true;
             store.event(&event, events);
             return;
         }
@@ -98,6 +105,9 @@ impl Reader {
         };
         store.sum.line(&line);
         let frame = frame::may_be(line.as_bytes()).then(|| frame::of(&line)).flatten();
+        if frame.is_some() {
+            store.sum.goes_on();
+        }
         match frame {
             Some(Frame::Package { ended, name, cached }) => self.package(ended, name, cached, &line, store),
             Some(frame) if !self.errors => {
@@ -118,6 +128,10 @@ impl Reader {
                 });
             }
             Frame::Word(_) if self.section.pending.is_some() => return,
+            Frame::Word(verdict) => {
+                self.failed = verdict == Verdict::Fail && self.section.is_empty();
+            }
+            Frame::End { indent: 0, name, .. } if self.section.unknown(name) => self.reopen(name),
             _ => {}
         }
         self.section.frame(frame, line);
@@ -134,12 +148,13 @@ impl Reader {
         store.tests_told = true;
         if line.starts_with('?') {
             self.commit(store);
-            return store.told(Told {
+            let told = Told {
                 name: name.to_owned(),
                 ended: Some(ended),
                 section: Section::new(Mode::Text),
                 cached,
-            });
+            };
+            return self.close(told, store);
         }
         let pending = Pending {
             name: name.to_owned(),
@@ -157,18 +172,40 @@ impl Reader {
         }
     }
 
+    /// A test ends that began in a package that is said to have ended: it printed so.
+    fn reopen(&mut self, name: &str) {
+        let fits = |told: &Told| !told.section.quiet() && told.section.alone() == Some(name);
+        if let Some(at) = self.closed.iter().rposition(fits) {
+            self.closed.truncate(at + 1);
+            if let Some(told) = self.closed.pop() {
+                self.section = told.section;
+            }
+        }
+    }
+
     /// The package's line was meant.
     fn commit(&mut self, store: &mut Store) {
         let Some(pending) = self.section.pending.take() else {
             return;
         };
         let section = std::mem::replace(&mut self.section, Section::new(Mode::Text));
-        store.told(Told {
-            name: pending.name,
-            ended: Some(pending.ended),
-            section,
-            cached: pending.cached,
-        });
+        self.failed = false;
+        self.close(
+            Told {
+                name: pending.name,
+                ended: Some(pending.ended),
+                section,
+                cached: pending.cached,
+            },
+            store,
+        );
+    }
+
+    fn close(&mut self, told: Told, store: &mut Store) {
+        self.closed.push(told);
+        if self.closed.len() > REOPENED {
+            store.told(self.closed.remove(0));
+        }
     }
 }
 

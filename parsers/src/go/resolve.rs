@@ -60,6 +60,8 @@ pub(crate) struct Resolved {
     pub usage: Option<String>,
     /// How many tests were seen.
     pub tests: usize,
+    /// The go command named the binary's exit status.
+    pub status: bool,
 }
 
 /// Reads a section to its end.
@@ -79,10 +81,12 @@ pub(crate) fn resolve(
         ended,
         cached,
         faults: std::mem::take(&mut section.faults),
-        tests: section.tests.len(),
+        status: section.exit.is_some(),
         ..Resolved::default()
     };
     let finals = finals(&section, package, ended, places);
+    give_back(&mut section, &finals);
+    resolved.tests = finals.iter().filter(|last| **last != Final::Ghost).count();
     count(&section, &finals, &mut resolved);
     match ended {
         Some(Ended::Ok) if section.tests.is_empty() && !section.no_tests => {
@@ -93,6 +97,23 @@ pub(crate) fn resolve(
         Some(Ended::Fail) | None => failures(&section, &finals, &mut resolved, places),
     }
     resolved
+}
+
+/// What a subtest that never was seems to have printed is its parent's.
+fn give_back(section: &mut Section, finals: &[Final]) {
+    if section.mode == Mode::Marked {
+        return;
+    }
+    for at in 0..finals.len() {
+        if finals[at] != Final::Ghost || section.tests[at].out.is_none() {
+            continue;
+        }
+        let above = section.tests[at].parent.or(section.tests[at].under);
+        let parent = above.filter(|parent| finals[*parent] == Final::Failed);
+        if let (Some(parent), Some(out)) = (parent, section.tests[at].out.take()) {
+            out.lines().into_iter().for_each(|line| section.tests[parent].print(line));
+        }
+    }
 }
 
 /// The last word about each test.
@@ -119,15 +140,15 @@ fn finals(section: &Section, package: &str, ended: Option<Ended>, places: &mut P
 fn one(section: &Section, at: usize, test: &Test, before: &[Final]) -> Final {
     if section.mode == Mode::Text {
         // Without `-v` nobody is said to begin, with it everybody.
-        if section.runs > 0 && test.ran == 0 {
+        if section.quiet() == (test.ran > 0) {
             return Final::Ghost;
         }
         let under = test.under.map(|under| &section.tests[under]);
-        if under.is_some_and(|under| under.claim.is_some_and(|claim| claim.tick > test.ran)) {
+        if test.ran > 0 && under.is_some_and(|under| under.claim.is_some_and(|claim| claim.tick > test.ran)) {
             return Final::Ghost;
         }
     }
-    let parent = section.parent(&test.name).filter(|parent| *parent != at);
+    let parent = test.parent.filter(|parent| *parent != at);
     let parent_final = parent.and_then(|parent| before.get(parent).copied());
     if section.mode == Mode::Text
         && let (Some(parent), Some(parent_final)) = (parent, parent_final)
@@ -149,7 +170,7 @@ fn one(section: &Section, at: usize, test: &Test, before: &[Final]) -> Final {
         Some(Verdict::Pass) => Final::Passed,
         Some(Verdict::Fail) => Final::Failed,
         Some(Verdict::Skip) => Final::Skipped,
-        None if test.waiting => Final::Waiting,
+        None if test.waiting || test.over => Final::Waiting,
         None => Final::Running,
     }
 }
@@ -167,7 +188,7 @@ fn exclude(section: &Section, package: &str, finals: &mut [Final], places: &mut 
             finals[*at] = Final::Ghost;
         }
     }
-    if section.runs == 0 {
+    if section.quiet() {
         let said = |at: usize| section.tests[at].out.as_ref().is_some_and(|out| !out.is_empty());
         let others = failed.iter().any(|at| finals[*at] == Final::Failed && !section.tests[*at].glued);
         for at in failed.iter().copied().filter(|_| others || section.crash.is_some()) {
@@ -220,7 +241,7 @@ fn count(section: &Section, finals: &[Final], resolved: &mut Resolved) {
         .iter()
         .enumerate()
         .filter(|(at, test)| finals[*at] != Final::Ghost && test.name.contains('/'))
-        .filter_map(|(_, test)| section.parent(&test.name))
+        .filter_map(|(_, test)| test.parent)
         .collect();
     for (at, last) in finals.iter().enumerate() {
         match last {
@@ -264,12 +285,9 @@ fn failed_parents(section: &Section, finals: &[Final], blamed: &BTreeSet<usize>)
         if finals[at] != Final::Failed && !blamed.contains(&at) {
             continue;
         }
-        let mut name = test.name.as_str();
-        while let Some(parent) = section.parent(name) {
-            if !parents.insert(parent) {
-                break;
-            }
-            name = section.tests[parent].name.as_str();
+        let mut above = test.parent;
+        while let Some(parent) = above.filter(|parent| parents.insert(*parent)) {
+            above = section.tests[parent].parent;
         }
     }
     parents
@@ -377,13 +395,8 @@ fn leaves(section: &Section, finals: &[Final]) -> Vec<usize> {
     let running: Vec<usize> = (0..finals.len()).filter(|at| finals[*at] == Final::Running).take(2000).collect();
     let parents: BTreeSet<usize> = running
         .iter()
-        .filter_map(|at| section.parent(&section.tests[*at].name))
+        .filter_map(|at| section.tests[*at].parent)
         .collect();
-    let waiting_parents: BTreeSet<usize> = (0..finals.len())
-        .filter(|at| finals[*at] == Final::Waiting)
-        .filter_map(|at| section.parent(&section.tests[at].name))
-        .collect();
-    let _ = waiting_parents;
     running.into_iter().filter(|at| !parents.contains(at)).collect()
 }
 
@@ -417,7 +430,7 @@ fn timed_out(
     places: &mut Places,
 ) -> Vec<Failure> {
     let mut ids: Vec<String> = leaves(section, finals).into_iter().map(|at| section.tests[at].name.clone()).collect();
-    if ids.is_empty() {
+    if ids.is_empty() || !said.running.is_empty() {
         ids = said
             .running
             .iter()
@@ -463,12 +476,8 @@ fn left(section: &Section, finals: &[Final], resolved: &mut Resolved, places: &m
     for at in running {
         let test = &section.tests[at];
         let message = format!("{how} while this test was running");
-        let kind = match section.exit.as_deref() {
-            Some(exit) if exit.starts_with("signal: quit") => FailureKind::Crash,
-            _ => FailureKind::Crash,
-        };
         let said = Said {
-            kind,
+            kind: FailureKind::Crash,
             message,
             running: Vec::new(),
             goroutines: Vec::new(),
@@ -516,7 +525,7 @@ fn alone(
         failure.kind_sure = false;
         return crate::compose::seal(failure);
     }
-    let own = free.lines().map(str::trim).rfind(|line| !line.is_empty() && *line != "FAIL" && !line.starts_with("exit status "));
+    let own = free.lines().map(str::trim).rfind(|line| !line.is_empty() && *line != "FAIL" && !line.starts_with("exit status ") && !line.starts_with("signal: "));
     let said = own.map(|line| format!(": {line}")).unwrap_or_default();
     let over = section.word == Some(Verdict::Pass) || finals.iter().any(|last| *last == Final::Passed);
     let has_main = matches!(places.defined(package, "TestMain"), Defined::At(_));

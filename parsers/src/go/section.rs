@@ -16,6 +16,8 @@ use std::collections::HashMap;
 
 /// The most that is kept of each end of one test's output.
 const OUTPUT: usize = 12 * 1024;
+/// A piece of a line of at least this length is one of several.
+const PIECE: usize = 1000;
 /// More tests than this are not told apart in one package.
 const MOST_TESTS: usize = 400_000;
 /// More race reports than this are not kept.
@@ -46,6 +48,8 @@ pub(crate) struct Test {
     pub name: String,
     /// When it began; 0 if nobody said that it did.
     pub ran: u32,
+    /// The test that it is a subtest of.
+    pub parent: Option<usize>,
     /// It is parallel and has waited for its turn.
     pub paused: bool,
     /// It waits now.
@@ -56,6 +60,8 @@ pub(crate) struct Test {
     pub disputed: bool,
     /// It began while this one was running, which testing does not do.
     pub under: Option<usize>,
+    /// The next subtest of its parent began: it has ended, and nobody said how.
+    pub over: bool,
     /// Its end stands behind something else in its line.
     pub glued: bool,
     /// How long it took.
@@ -70,12 +76,14 @@ impl Test {
         Test {
             name: name.to_owned(),
             ran: 0,
+            parent: None,
             paused: false,
             waiting: false,
             claim: None,
             disputed: false,
             under: None,
             glued: false,
+            over: false,
             ms: None,
             out: None,
         }
@@ -105,8 +113,6 @@ enum Block {
     None,
     /// To the test whose end stands above it; its parents before it.
     Ends(Vec<(usize, usize)>),
-    /// To nobody: the end above it was none.
-    Sink,
 }
 
 /// A package whose tests are being read.
@@ -139,10 +145,16 @@ pub(crate) struct Section {
     block: Block,
     last_end: Option<usize>,
     exclusive: Option<usize>,
+    previous: Option<usize>,
+    tentative: Option<(usize, Verdict, Option<u64>)>,
     doubt: Option<usize>,
+    /// Whether the last end without indentation was one of a test that was said to begin.
+    pub last_ran: Option<bool>,
     tick: u32,
     race: Option<Race>,
     passed: Vec<usize>,
+    /// The last subtest that began, and its parent.
+    youngest: Option<(usize, usize)>,
     glued_panic: Option<String>,
     partial: Option<(Option<usize>, String)>,
     run_events: u64,
@@ -180,10 +192,14 @@ impl Section {
             block: Block::None,
             last_end: None,
             exclusive: None,
+            previous: None,
+            tentative: None,
             doubt: None,
+            last_ran: None,
             tick: 0,
             race: None,
             passed: Vec::new(),
+            youngest: None,
             glued_panic: None,
             partial: None,
             run_events: 0,
@@ -220,6 +236,7 @@ impl Section {
                 ms,
             } => self.end(indent, verdict, name, ms, line),
             Frame::Word(verdict) => {
+                self.decide();
                 if self.runs > 0 && self.busy() {
                     self.output(line);
                 } else {
@@ -268,14 +285,21 @@ impl Section {
         let typed = event.output_type.as_deref().unwrap_or("");
         // A piece without a line end goes on in the next piece of the same test.
         let mut line = match self.partial.take() {
-            Some((of, start)) if of == at && typed.is_empty() => start + text,
+            Some((of, start)) if of == at && (typed.is_empty() || start.len() >= PIECE) => {
+                // Testing hands a long line on in pieces; its beginning says enough.
+                match start.len() < OUTPUT {
+                    true => start + text,
+                    false if text.ends_with('\n') => start + "\n",
+                    false => start,
+                }
+            }
             Some((of, start)) => {
                 self.whole(of, &start, "");
                 text.to_owned()
             }
             None => text.to_owned(),
         };
-        if !line.ends_with('\n') && line.len() < OUTPUT {
+        if !line.ends_with('\n') {
             self.partial = Some((at, line));
             return;
         }
@@ -290,6 +314,7 @@ impl Section {
 
     /// What stays of a line without its end.
     pub fn flush(&mut self) {
+        self.decide();
         if let Some((at, line)) = self.partial.take() {
             self.whole(at, &line, "");
         }
@@ -305,8 +330,13 @@ impl Section {
         }
         match typed {
             "frame" => {
-                if matches!(frame::of(&shown), Some(Frame::Word(_))) {
-                    self.uncrash();
+                match frame::of(&shown) {
+                    Some(Frame::Package { .. }) | None => {}
+                    Some(Frame::End { verdict: Verdict::Fail, .. }) => {
+                        self.uncrash();
+                        self.last_end = at;
+                    }
+                    Some(_) => self.uncrash(),
                 }
                 self.words(&shown);
                 return;
@@ -333,6 +363,9 @@ impl Section {
                     self.uncrash();
                 }
                 self.words(&shown);
+                if let Frame::End { verdict: Verdict::Fail, .. } = found {
+                    self.last_end = at;
+                }
                 return;
             }
         }
@@ -384,8 +417,10 @@ impl Section {
             return None;
         }
         let at = self.tests.len();
+        let parent = self.parent(name);
         self.tests.push(Test {
             ran,
+            parent,
             ..Test::named(name)
         });
         self.index.insert(name.to_owned(), at);
@@ -393,7 +428,7 @@ impl Section {
     }
 
     /// The nearest test above a subtest that is known.
-    pub fn parent(&self, name: &str) -> Option<usize> {
+    fn parent(&self, name: &str) -> Option<usize> {
         let mut rest = name;
         while let Some((above, _)) = rest.rsplit_once('/') {
             if let Some(at) = self.index.get(above) {
@@ -414,6 +449,7 @@ impl Section {
         }
         self.tick += 1;
         self.runs += 1;
+        self.last_end = None;
         self.current = self.add(name, self.tick);
     }
 
@@ -463,6 +499,10 @@ impl Section {
         if running || (!top && parent.is_none()) {
             return self.output(line);
         }
+        if top {
+            self.decide();
+        }
+        let open = |at: usize| self.tests[at].claim.is_none() && self.tests[at].ran > 0;
         let busy = self.exclusive.filter(|at| open(*at) && !self.tests[*at].waiting);
         self.tick += 1;
         self.runs += 1;
@@ -470,6 +510,7 @@ impl Section {
             self.tests[at].out = None;
         }
         self.block = Block::None;
+        self.last_end = None;
         let Some(at) = self.add(name, self.tick) else {
             return;
         };
@@ -481,13 +522,43 @@ impl Section {
                     self.doubt = Some(at);
                 }
                 None => {
+                    self.previous = self.exclusive.filter(|at| !self.tests[*at].paused);
                     self.exclusive = Some(at);
                     self.doubt = None;
                 }
             }
         } else if let Some(parent) = parent {
             self.tests[at].under = self.tests[parent].under;
+            if let Some((_, before)) = self.youngest.replace((parent, at)).filter(|(of, _)| *of == parent)
+                && !self.tests[before].paused
+            {
+                self.tests[before].over = true;
+            }
         }
+    }
+
+    /// The test that ran before the running one was said to end once more, and the running one
+    /// has not ended: it never began, the other one printed that it did.
+    fn decide(&mut self) {
+        let Some((at, verdict, ms)) = self.tentative.take() else {
+            return;
+        };
+        self.tick += 1;
+        self.claim(at, verdict, ms);
+        if let Some(ghost) = self.exclusive {
+            self.tests[ghost].under = Some(at);
+        }
+        self.exclusive = Some(at);
+    }
+
+    /// The name of the test that runs alone, or did last.
+    pub fn alone(&self) -> Option<&str> {
+        self.exclusive.map(|at| self.tests[at].name.as_str())
+    }
+
+    /// Whether nobody was said to begin whose end this would be.
+    pub fn unknown(&self, name: &str) -> bool {
+        self.index.get(name).is_none_or(|at| self.tests[*at].ran == 0)
     }
 
     fn pause(&mut self, name: &str) {
@@ -508,6 +579,17 @@ impl Section {
     }
 
     fn end(&mut self, indent: usize, verdict: Verdict, name: &str, ms: Option<u64>, line: &str) {
+        if indent == 0 {
+            self.last_ran = Some(!self.unknown(name));
+            let before = self.index.get(name).copied().filter(|at| Some(*at) == self.previous);
+            let open = self.exclusive.is_some_and(|at| self.tests[at].claim.is_none());
+            if let (Some(at), true) = (before, open) {
+                self.tentative = Some((at, verdict, ms));
+                self.pending = None;
+                self.block = Block::Ends(vec![(at, 0)]);
+                return;
+            }
+        }
         let at = match indent {
             0 => self.top_end(name),
             _ => self.sub_end(indent, name),
@@ -515,16 +597,18 @@ impl Section {
         let Some(at) = at else {
             self.strays += 1;
             if indent == 0 {
-                self.block = Block::Sink;
-            } else {
-                self.output(line);
+                self.block = Block::None;
             }
+            self.output(line);
             return;
         };
         self.tick += 1;
         self.claim(at, verdict, ms);
         self.last_end = Some(at);
         self.tests[at].waiting = false;
+        if Some(at) == self.exclusive {
+            self.tentative = None;
+        }
         if verdict != Verdict::Fail && indent == 0 {
             self.passed.push(at);
         }
@@ -542,7 +626,10 @@ impl Section {
         }
         let Some(at) = self.index.get(name).copied() else {
             // Without `-v` nobody says who begins.
-            return self.add(name, 0);
+            let printer = self.current.filter(|_| self.runs > 0);
+            let at = self.add(name, 0)?;
+            self.tests[at].under = printer;
+            return Some(at);
         };
         let test = &self.tests[at];
         if test.ran == 0 || Some(at) == self.exclusive || Some(at) == self.doubt {
@@ -606,8 +693,14 @@ impl Section {
             }
             Some(b'=') if line == "==================" => return,
             Some(b't') if line == "testing: warning: no tests to run" => self.no_tests = true,
-            Some(b'e') if line.starts_with("exit status ") => self.exit = Some(line.to_owned()),
-            Some(b's') if line.starts_with("signal: ") => self.exit = Some(line.to_owned()),
+            Some(b'e') if line.starts_with("exit status ") => {
+                self.exit = Some(line.to_owned());
+                return;
+            }
+            Some(b's') if line.starts_with("signal: ") => {
+                self.exit = Some(line.to_owned());
+                return;
+            }
             _ if crash::begins(line) => return self.crashed(line),
             Some(b'g') if crate::go::trace::heading(line).is_some() => {
                 // The panic's own line stands behind what was printed without a line end.
@@ -625,10 +718,7 @@ impl Section {
     }
 
     fn crashed(&mut self, line: &str) {
-        let ended = self
-            .last_end
-            .filter(|at| self.tests[*at].claim.is_some_and(|c| c.verdict == Verdict::Fail));
-        self.crash = Some(Crash::new(line, ended));
+        self.crash = Some(Crash::new(line, self.last_end));
     }
 
     /// After a real crash nothing more is said: whatever it was, it was printed.
@@ -662,8 +752,6 @@ impl Section {
                 }
                 self.block = Block::None;
             }
-            Block::Sink if blanks >= 4 => return,
-            Block::Sink => self.block = Block::None,
             Block::None => {}
         }
         self.push(self.current, line);
@@ -680,6 +768,13 @@ impl Section {
         if self.races.len() < MOST_RACES {
             self.races.push(race);
         }
+    }
+
+    /// Whether this is the output of `go test` without `-v`: who begins is not said there, and
+    /// what says so was printed by a test. A test prints before its own end, so the last end
+    /// tells.
+    pub fn quiet(&self) -> bool {
+        self.mode == Mode::Text && (self.runs == 0 || self.last_ran == Some(false))
     }
 
     /// Whether the events and the frames in their output are as many.

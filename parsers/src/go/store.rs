@@ -220,8 +220,10 @@ impl Package {
             match ended {
                 Ended::Nothing => self.section.no_tests = true,
                 // Until Go 1.23 only this line says so.
-                Ended::Build | Ended::Setup => self.failed_build = Some(name.to_owned()),
-                Ended::Ok | Ended::Fail => {}
+                Ended::Build | Ended::Setup if self.section.tests.is_empty() && name == self.name => {
+                    self.failed_build = Some(name.to_owned());
+                }
+                Ended::Build | Ended::Setup | Ended::Ok | Ended::Fail => {}
             }
         }
     }

@@ -14,6 +14,8 @@ pub(crate) struct Listed {
     pub package: String,
     /// The test.
     pub name: String,
+    /// How long it took; gotestsum writes `unknown` if it did not end.
+    pub ms: Option<u64>,
     /// Its output.
     pub out: Clip,
 }
@@ -75,7 +77,7 @@ impl Sum {
         if let Some(rest) = rest.strip_prefix("FAIL: ").filter(|_| self.headed) {
             self.inside = false;
             let named = rest.strip_suffix(')').and_then(|rest| rest.rsplit_once(" ("));
-            let Some((named, _)) = named else {
+            let Some((named, time)) = named else {
                 return;
             };
             let named = named.split(" (re-run ").next().unwrap_or(named);
@@ -85,15 +87,20 @@ impl Sum {
                 self.listed.push(Listed {
                     package: package.to_owned(),
                     name: name.trim().to_owned(),
+                    ms: time.strip_suffix('s').and_then(|time| time.parse::<f64>().ok()).filter(|s| *s >= 0.0).map(|s| (s * 1000.0) as u64),
                     out: Clip::of(12 * 1024),
                 });
                 self.inside = true;
             }
-        } else if !rest.starts_with("RUN ") && !rest.starts_with("CONT ") && !rest.starts_with("NAME ") && !rest.starts_with("PAUSE ") {
+        } else if !["RUN ", "CONT ", "NAME ", "PAUSE "].iter().any(|word| rest.starts_with(word)) {
+            // Frames are a part of the output that gotestsum shows; anything else ends it.
             self.inside = false;
-        } else if self.inside {
-            // A frame that gotestsum shows as a part of the output.
         }
+    }
+
+    /// Something of go's own comes after it: it was not the end.
+    pub fn goes_on(&mut self) {
+        self.done = None;
     }
 
     /// Whether the list is whole.

@@ -3,7 +3,7 @@
 use crate::go::frame;
 
 /// More frames than this are not read of one goroutine.
-const MOST_FRAMES: usize = 60;
+const MOST_FRAMES: usize = 200;
 /// More goroutines than this are not read.
 const MOST_GOROUTINES: usize = 2000;
 
