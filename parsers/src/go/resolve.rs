@@ -85,6 +85,10 @@ pub(crate) fn resolve(
         ..Resolved::default()
     };
     let finals = finals(&section, package, ended, places);
+    if section.mode == Mode::Marked && matches!(ended, Some(Ended::Ok)) {
+        let open = section.tests.iter().find(|test| test.claim.is_none());
+        resolved.faults.extend(open.map(|test| format!("`{}` did not end", test.name)));
+    }
     give_back(&mut section, &finals);
     resolved.tests = finals.iter().filter(|last| **last != Final::Ghost).count();
     count(&section, &finals, &mut resolved);

@@ -156,8 +156,13 @@ pub(crate) struct Section {
     /// The last subtest that began, and its parent.
     youngest: Option<(usize, usize)>,
     glued_panic: Option<String>,
-    partial: Option<(Option<usize>, String)>,
+    /// A piece of a line without its end: whose it is, the piece, and its kind.
+    partial: Option<(Option<usize>, String, String)>,
     run_events: u64,
+    end_events: u64,
+    ends: u64,
+    /// Ends behind something that was printed, of which go makes no events.
+    behind: u64,
     strays: u64,
 }
 
@@ -203,6 +208,9 @@ impl Section {
             glued_panic: None,
             partial: None,
             run_events: 0,
+            end_events: 0,
+            ends: 0,
+            behind: 0,
             strays: 0,
         }
     }
@@ -273,6 +281,16 @@ impl Section {
                 };
                 self.marked_end(name, verdict, event.ms());
             }
+            "pass" | "bench" | "fail" | "skip" if !name.is_empty() => {
+                self.end_events += 1;
+                let known = self.index.get(name).copied();
+                let above = known.and_then(|at| self.tests[at].parent);
+                let open = |at: usize| self.tests[at].claim.is_none();
+                // Only where frames are marked a subtest ends before its parent.
+                if known.is_some_and(open) && above.is_some_and(open) && self.crash.is_none() {
+                    self.faults.push("the start event is missing".to_owned());
+                }
+            }
             "output" => self.event_output(event),
             _ => {}
         }
@@ -284,23 +302,24 @@ impl Section {
         let at = self.index.get(name).copied();
         let typed = event.output_type.as_deref().unwrap_or("");
         // A piece without a line end goes on in the next piece of the same test.
-        let mut line = match self.partial.take() {
-            Some((of, start)) if of == at && (typed.is_empty() || start.len() >= PIECE) => {
+        let (mut line, typed) = match self.partial.take() {
+            Some((of, start, first)) if of == at && (typed.is_empty() || start.len() >= PIECE) => {
                 // Testing hands a long line on in pieces; its beginning says enough.
-                match start.len() < OUTPUT {
+                let line = match start.len() < OUTPUT {
                     true => start + text,
                     false if text.ends_with('\n') => start + "\n",
                     false => start,
-                }
+                };
+                (line, first)
             }
-            Some((of, start)) => {
-                self.whole(of, &start, "");
-                text.to_owned()
+            Some((of, start, first)) => {
+                self.whole(of, &start, &first);
+                (text.to_owned(), typed.to_owned())
             }
-            None => text.to_owned(),
+            None => (text.to_owned(), typed.to_owned()),
         };
         if !line.ends_with('\n') {
-            self.partial = Some((at, line));
+            self.partial = Some((at, line, typed));
             return;
         }
         if line.ends_with('\n') {
@@ -309,14 +328,14 @@ impl Section {
                 line.pop();
             }
         }
-        self.whole(at, &line, typed);
+        self.whole(at, &line, &typed);
     }
 
     /// What stays of a line without its end.
     pub fn flush(&mut self) {
         self.decide();
-        if let Some((at, line)) = self.partial.take() {
-            self.whole(at, &line, "");
+        if let Some((at, line, typed)) = self.partial.take() {
+            self.whole(at, &line, &typed);
         }
         if let Some(race) = self.race.take() {
             self.keep_race(race);
@@ -394,6 +413,7 @@ impl Section {
             && self.current.is_some_and(|at| self.tests[at].name == name)
         {
             self.output(before);
+            self.behind += 1;
             return self.end(0, verdict, name, ms, line);
         }
         if self.runs == 0
@@ -603,6 +623,7 @@ impl Section {
             return;
         };
         self.tick += 1;
+        self.ends += 1;
         self.claim(at, verdict, ms);
         self.last_end = Some(at);
         self.tests[at].waiting = false;
@@ -779,6 +800,7 @@ impl Section {
 
     /// Whether the events and the frames in their output are as many.
     pub fn odd(&self) -> bool {
-        self.mode == Mode::Text && self.run_events != self.runs && self.strays == 0
+        let ends = self.crash.is_none() && self.end_events + self.behind != self.ends;
+        self.mode == Mode::Text && self.strays == 0 && (self.run_events != self.runs || ends)
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Package {
     pub name: String,
     /// Its tests.
     pub section: Section,
+    /// Its start event came.
+    pub started: bool,
     /// Its end.
     pub ended: Option<Ended>,
     /// Its own line was among the output: a forger would have to think of it, too.
@@ -117,6 +119,12 @@ impl Store {
             return;
         }
         let test = event.test.as_deref().unwrap_or("");
+        if event.action == "start" {
+            if package.started {
+                package.section.faults.push("the package began twice".to_owned());
+            }
+            package.started = true;
+        }
         if test.is_empty() {
             match &*event.action {
                 "pass" => package.ended = Some(Ended::Ok),
@@ -151,6 +159,7 @@ impl Store {
         self.packages.push(Package {
             name: name.to_owned(),
             section: Section::new(mode),
+            started: false,
             ended: None,
             line: false,
             failed_build: None,
@@ -238,7 +247,11 @@ impl Package {
         places: &mut Places,
     ) -> Resolved {
         let odd = ended.is_some() && section.odd();
+        let unstarted = section.mode == Mode::Marked && !self.started && ended.is_some();
         let mut resolved = resolve::resolve(section, name, ended, cached, places);
+        if unstarted {
+            resolved.faults.push("its start event is missing".to_owned());
+        }
         if odd {
             resolved.faults.push("events and output do not agree about which tests began".to_owned());
         }
