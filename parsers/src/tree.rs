@@ -51,7 +51,6 @@ impl Tree {
     }
 
     /// The names of the files in a directory.
-    #[expect(dead_code, reason = "for the formats to come")]
     pub(crate) fn list(&self, dir: &str) -> Vec<String> {
         self.0
             .as_ref()

@@ -1,0 +1,49 @@
+//! One line of `go test -json` (`go doc test2json` describes them).
+
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// An event.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Event<'a> {
+    /// What happened.
+    #[serde(rename = "Action", borrow)]
+    pub action: Cow<'a, str>,
+    /// The package's import path; `go tool test2json` alone does not know it.
+    #[serde(rename = "Package", borrow, default)]
+    pub package: Option<Cow<'a, str>>,
+    /// The test.
+    #[serde(rename = "Test", borrow, default)]
+    pub test: Option<Cow<'a, str>>,
+    /// Seconds.
+    #[serde(rename = "Elapsed", default)]
+    pub elapsed: Option<f64>,
+    /// A piece of output, mostly a line.
+    #[serde(rename = "Output", borrow, default)]
+    pub output: Option<Cow<'a, str>>,
+    /// What kind of output (Go 1.26 and later).
+    #[serde(rename = "OutputType", borrow, default)]
+    pub output_type: Option<Cow<'a, str>>,
+    /// What was being built (Go 1.24 and later).
+    #[serde(rename = "ImportPath", borrow, default)]
+    pub import_path: Option<Cow<'a, str>>,
+    /// What could not be built (Go 1.24 and later).
+    #[serde(rename = "FailedBuild", borrow, default)]
+    pub failed_build: Option<Cow<'a, str>>,
+}
+
+/// Reads one line, if it is an event at all.
+pub(crate) fn of(line: &[u8]) -> Option<Event<'_>> {
+    if line.first() != Some(&b'{') || memchr::memmem::find(line, b"\"Action\":").is_none() {
+        return None;
+    }
+    serde_json::from_slice(line).ok()
+}
+
+impl Event<'_> {
+    /// The time in milliseconds.
+    pub fn ms(&self) -> Option<u64> {
+        let seconds = self.elapsed.filter(|s| s.is_finite() && *s >= 0.0)?;
+        Some((seconds * 1000.0).round() as u64)
+    }
+}
