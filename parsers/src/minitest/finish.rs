@@ -31,6 +31,9 @@ pub(super) fn finish(mut run: Run, end: &End) -> Report {
         return of_events(run, uncaught.as_ref(), end);
     }
     let mut compose = Compose::new();
+    if run.live && end.exit.is_some_and(|exit| exit.success()) {
+        compose.incomplete(no_events());
+    }
     if !run.xml.is_empty() {
         for (name, one) in &run.xml {
             junit::add(&mut compose, &one.read(&run.context), name);
@@ -40,6 +43,14 @@ pub(super) fn finish(mut run: Run, end: &End) -> Report {
     }
     of_text(&mut run, &mut compose, end, uncaught.as_ref());
     compose.finish("minitest", Source::Text, end)
+}
+
+/// In a run of regreen's own the reporter writes: text alone may hide that it could not.
+fn no_events() -> Note {
+    let message = "regreen's reporter wrote nothing, so the results cannot be believed";
+    Note::new("no_events", message).remedy(
+        "the command has to start minitest by `minitest/autorun`, with RUBYOPT kept; a test must not touch the reporter's file",
+    )
 }
 
 /// The last lines, which have no end.

@@ -43,6 +43,7 @@ const MOST_FILES: usize = 10_000;
 pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
     Box::new(Run {
         streams: Streams::new(context.clone(), Minitest::dialect),
+        live: false,
         context,
         xml: BTreeMap::new(),
         lines: Lines::default(),
@@ -58,6 +59,8 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
 struct Run {
     context: Context,
     streams: Streams,
+    /// A run of regreen's own: its reporter was asked for.
+    live: bool,
     xml: BTreeMap<String, Document>,
     lines: Lines,
     errors: Lines,
@@ -94,6 +97,7 @@ impl Adapter for Run {
                 });
             }
             Stream::Stdout | Stream::Log => {
+                self.live |= stream == Stream::Stdout;
                 self.tail.feed(bytes);
                 let Run {
                     lines,

@@ -38,6 +38,9 @@ pub(super) fn finish(mut run: Run, end: &End) -> Report {
         return of_events(run, uncaught.as_ref(), end);
     }
     let mut compose = Compose::new();
+    if run.live && end.exit.is_some_and(|exit| exit.success()) {
+        compose.incomplete(no_events());
+    }
     // What comes last is RSpec's own: a document that is followed by a summary was printed.
     let after = run.text.last();
     let inline = inline
@@ -72,6 +75,14 @@ pub(super) fn finish(mut run: Run, end: &End) -> Report {
     }
     of_text(&mut run, &mut compose, end, broken, uncaught.as_ref());
     compose.finish("rspec", Source::Text, end)
+}
+
+/// In a run of regreen's own the reporter writes: text alone may hide that it could not.
+fn no_events() -> Note {
+    let message = "regreen's reporter wrote nothing, so the results cannot be believed";
+    Note::new("no_events", message).remedy(
+        "the command has to start RSpec with SPEC_OPTS kept; a test must not touch the reporter's file",
+    )
 }
 
 /// The last lines, which have no end.

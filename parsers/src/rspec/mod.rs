@@ -62,6 +62,8 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
 struct Run {
     context: Context,
     streams: Streams,
+    /// A run of regreen's own: its reporter was asked for.
+    live: bool,
     files: BTreeMap<String, Vec<u8>>,
     lines: Lines,
     errors: Lines,
@@ -77,6 +79,7 @@ impl Run {
         Run {
             context: Context::default(),
             streams: Streams::new(Context::default(), Rspec::dialect),
+            live: false,
             files: BTreeMap::new(),
             lines: Lines::default(),
             errors: Lines::default(),
@@ -159,6 +162,7 @@ impl Adapter for Run {
                 self.read_errors(bytes);
             }
             Stream::Stdout | Stream::Log => {
+                self.live |= stream == Stream::Stdout;
                 self.tail.feed(bytes);
                 self.read(bytes);
             }
