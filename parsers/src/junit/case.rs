@@ -128,7 +128,7 @@ fn failure(
         failure.message = crashed(&failure.message, &body, node);
     }
     failure.stderr = inner(node, "system-err")
-        .filter(|err| !err.contains("(stdout and stderr are combined)"))
+        .filter(|err| !err.contains(COMBINED))
         .and_then(|err| text::block(&err, text::DETAILS));
     if failure.details.is_none() {
         failure.details = text::block(&body, text::DETAILS);
@@ -157,13 +157,42 @@ fn failure(
 /// nextest keeps the whole output: the panic is read out of it.
 fn nextest(node: Node<'_, '_>, name: &str, body: &str, context: &Context) -> Failure {
     let output = inner(node, "system-out").unwrap_or_else(|| body.to_owned());
-    let output = without_harness(&output);
-    libtest::failure::of(
-        name,
-        &output,
-        None,
-        &Package::new(context.clone(), &context.dir),
-    )
+    let errors = inner(node, "system-err").filter(|err| !err.contains(COMBINED));
+    let own = joined(&output, errors.as_deref().unwrap_or(""));
+    let package = Package::new(context.clone(), &context.dir);
+    let mut failure = libtest::failure::of(name, &own, None, &package);
+    let class = node.children().find_map(|child| child.attribute("type"));
+    let code = class.and_then(|class| class.strip_prefix("test failure with exit code "));
+    if let Some(code) = code.and_then(|code| code.parse().ok()) {
+        left(&mut failure, code, &output);
+    }
+    failure
+}
+
+/// nextest's word where one output holds both.
+const COMBINED: &str = "(stdout and stderr are combined)";
+
+/// What a test printed to both of its outputs, without the harness; what the harness says about
+/// `should_panic` stands at the end.
+pub(crate) fn joined(output: &str, errors: &str) -> String {
+    let mut own = without_harness(output);
+    if !errors.trim().is_empty() {
+        let notes = own.find("\nnote: ").unwrap_or(own.len());
+        own.insert_str(notes, &format!("\n{}\n", errors.trim_end()));
+    }
+    own
+}
+
+/// A process that exits in mid-test leaves without the harness's word.
+pub(crate) fn left(failure: &mut Failure, code: i32, output: &str) {
+    let harness = |line: &str| line.starts_with("test ") && line.ends_with(" ... FAILED");
+    let ended = code == 101 || output.lines().any(harness) || output.is_empty();
+    if !ended {
+        (failure.kind, failure.kind_sure) = (FailureKind::Crash, true);
+        failure.message =
+            format!("the process exited with status {code} while this test was running");
+        failure.diff = None;
+    }
 }
 
 /// How a process died, in one line.

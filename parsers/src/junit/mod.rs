@@ -29,6 +29,8 @@ impl Adapter for JunitRun {
 #[cfg(test)]
 mod tests;
 
+pub(crate) use case::joined;
+pub(crate) use case::left;
 pub(crate) use case::without_harness;
 pub(crate) use document::Dialect;
 pub(crate) use document::Document;
