@@ -295,6 +295,10 @@ impl Settle<'_> {
 
     fn tests(&mut self, compose: &mut Compose, ones: Vec<One>) {
         let fixtures = broken_fixtures(&ones);
+        // Where output is shown, what shows nothing has printed nothing: it is no file's.
+        let hidden = !ones
+            .iter()
+            .any(|one| one.status.is_failure() && one.printed.is_some());
         let mut all: Vec<(One, Vec<Program>, bool)> = Vec::new();
         for mut one in ones {
             let programs = std::mem::take(&mut one.printed.programs);
@@ -304,7 +308,7 @@ impl Settle<'_> {
             if !shows && one.status == Status::Passed {
                 programs.extend(self.pool.of_passed(&one.name));
             }
-            if !shows && one.status.is_failure() {
+            if !shows && hidden && one.status.is_failure() {
                 programs.extend(self.pool.of_failed(&one.name));
             }
             let plain = matches!(&one.status, Status::Failed(reason) if reason.is_empty());
@@ -313,12 +317,15 @@ impl Settle<'_> {
         }
         // Failed tests of which nothing is shown, and files that are nobody's: perhaps the same.
         let mute = all.iter().filter(|(_, _, mute)| *mute).count();
-        let rest = match mute {
-            // What CTest does not count as failed was meant to fail.
-            0 => Vec::new(),
-            _ => self.pool.rest(),
+        let mut rest = match hidden {
+            true => self.pool.rest(),
+            false => Vec::new(),
         };
-        let explained = !rest.is_empty() && rest.len() >= mute;
+        // What CTest does not count as failed was meant to fail, and has a file all the same.
+        let explained = !rest.is_empty() && rest.len() == mute;
+        if !explained {
+            rest.clear();
+        }
         for (one, programs, mute) in all {
             match &one.status {
                 Status::Passed => {
@@ -375,6 +382,12 @@ impl Settle<'_> {
             return;
         }
         for mut failure in found {
+            if single && !failure.id.contains('.') {
+                // The test that was to run failed with its suite.
+                let filter = programs.iter().find_map(|program| program.filter.clone());
+                let plain = filter.filter(|filter| !filter.contains(['*', '?', ':', '-']));
+                failure.id = plain.unwrap_or_else(|| one.name.clone());
+            }
             self.identify(&mut failure, one, programs, single);
             compose.failed(failure);
         }
