@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::gtest::block::Block;
 use crate::gtest::program::Case;
 use crate::gtest::program::Outside;
+use crate::gtest::within;
 use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Frame;
@@ -86,6 +87,14 @@ pub(crate) fn of_case(case: &Case, places: &Places, context: &Context) -> Failur
     if case.blocks.is_empty() {
         "the test failed; its output does not say why".clone_into(&mut failure.message);
         failure.kind_sure = false;
+    }
+    // An assertion in a fixture's `SetUp()` is told as its test's.
+    if failure.kind == FailureKind::Assertion
+        && let Some(at) = &failure.location
+        && let Some(source) = context.tree.read(&at.file)
+        && let Some((kind, phase)) = at.line.and_then(|line| within::phase(&source, line))
+    {
+        (failure.kind, failure.phase) = (kind, phase);
     }
     failure.test_location = defined(case, places, context);
     failure.duration_ms = case.ms;
