@@ -169,11 +169,6 @@ impl Reader {
         }
     }
 
-    /// Whether anything failed so far; what is still open does not count.
-    pub fn failed(&self) -> bool {
-        !self.found.failures.is_empty() || self.found.stopped
-    }
-
     /// Everything that was read.
     pub fn finish(mut self, context: &Context) -> Found {
         if let Some(block) = self.block.take() {

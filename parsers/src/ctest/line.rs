@@ -136,8 +136,8 @@ fn status(tail: &str) -> Option<(Status, Option<u64>)> {
     }
     let (before, after) = words.split_once("***")?;
     let after = after.trim();
-    let status = if after.starts_with("Failed") {
-        Status::Failed(after["Failed".len()..].trim().to_owned())
+    let status = if let Some(reason) = after.strip_prefix("Failed") {
+        Status::Failed(reason.trim().to_owned())
     } else if after.starts_with("Timeout") {
         Status::Timeout
     } else if after.starts_with("Not Run (Disabled)") || after.starts_with("Skipped") {
@@ -176,7 +176,7 @@ pub(crate) fn summary(line: &str) -> Option<(u64, u64)> {
     Some((failed.parse().ok()?, rest.trim().parse().ok()?))
 }
 
-/// `	  3 - name (Failed)`, with labels behind it in newer versions.
+/// `  3 - name (Failed)` behind a tab, with labels behind it in newer versions.
 pub(crate) fn listed<'a>(
     line: &'a str,
     name_of: impl Fn(u64) -> Option<&'a str>,

@@ -10,6 +10,7 @@
 //! A rerun selects by name (`ctest -R '^name$'`); two directories may have one name each.
 
 mod ask;
+mod explain;
 mod file;
 mod line;
 mod other;

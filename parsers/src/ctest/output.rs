@@ -20,6 +20,13 @@ pub(crate) struct Output {
     bytes: u64,
 }
 
+impl Printed {
+    /// Whether anything was printed.
+    pub fn is_some(&self) -> bool {
+        !self.programs.is_empty() || !self.text.trim().is_empty()
+    }
+}
+
 /// A test's output that is whole.
 #[derive(Debug, Default)]
 pub(crate) struct Printed {

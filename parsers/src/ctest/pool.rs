@@ -53,13 +53,10 @@ impl Pool {
 
     /// The file of a failed test that printed nothing which is known.
     pub fn of_failed(&mut self, name: &str) -> Option<Program> {
-        let exact = |file: &Program| file.total() == 1 && same(file, name, |id| id == name);
+        let exact = |file: &Program| file.total() == 1 && same(file, |id| id == name);
         let parameter = |file: &Program| {
             let stem = |text: &str| text.rsplit_once('/').map(|(stem, _)| stem.to_owned());
-            file.total() == 1
-                && same(file, name, |id| {
-                    stem(id).is_some() && stem(id) == stem(name)
-                })
+            file.total() == 1 && same(file, |id| stem(id).is_some() && stem(id) == stem(name))
         };
         let binary = |file: &Program| {
             let of = file.binary.as_deref().unwrap_or("");
@@ -67,7 +64,7 @@ impl Pool {
         };
         let like = |file: &Program| {
             let of = file.binary.as_deref().unwrap_or("");
-            file.has_failures() && !of.is_empty() && (name.contains(of) || of.contains(name))
+            file.has_failures() && (is_part(name, of) || is_part(of, name))
         };
         self.take(exact)
             .or_else(|| self.take(parameter))
@@ -79,7 +76,7 @@ impl Pool {
     pub fn of_passed(&mut self, name: &str) -> Option<Program> {
         self.take(|file| {
             let of = file.binary.as_deref().unwrap_or("");
-            !file.has_failures() && file.total() > 1 && (of == name || name.contains(of))
+            !file.has_failures() && file.total() > 1 && (of == name || is_part(name, of))
         })
     }
 
@@ -98,6 +95,18 @@ impl Pool {
     }
 }
 
-fn same(file: &Program, _name: &str, is: impl Fn(&str) -> bool) -> bool {
+/// Whether one name begins or ends with the other one as a word: `unit_fast`, `run-unit`.
+fn is_part(name: &str, part: &str) -> bool {
+    let edge = |c: char| !c.is_alphanumeric();
+    let before = name
+        .strip_prefix(part)
+        .is_some_and(|rest| rest.starts_with(edge));
+    let after = name
+        .strip_suffix(part)
+        .is_some_and(|rest| rest.ends_with(edge));
+    !part.is_empty() && (before || after)
+}
+
+fn same(file: &Program, is: impl Fn(&str) -> bool) -> bool {
     file.failed.len() == 1 && file.failed.iter().all(|case| is(&case.id))
 }

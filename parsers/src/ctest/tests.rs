@@ -276,3 +276,23 @@ fn a_rerun_selects_one_test_whatever_its_name() {
         words("env --chdir=sub GTEST_FILTER=Math.Add ctest --test-dir build -R ^unit$")
     );
 }
+
+const FILE: &str = r#"{"tests": 2, "failures": 1, "testsuites": [{"name": "A", "testsuite": [
+  {"name": "One", "file": "a.cc", "line": 2, "status": "RUN", "result": "COMPLETED", "failures": [{"failure": "a.cc:3\nFailed\nreal"}]},
+  {"name": "Two", "status": "RUN", "result": "COMPLETED"}]}]}"#;
+
+#[test]
+fn a_file_of_a_test_that_was_to_fail_is_nobody_s_failure() {
+    // `a` passed because it was to fail; the output of what failed is shown.
+    let report = read(&three("words\n", END), &[("a.json", FILE)], Some(8));
+    assert_eq!(ids(&report), ["b c"]);
+    // A test that shows nothing among others that do has printed nothing.
+    let log = "Test project /p/build\n    Start 1: a\n1/2 Test #1: a ...***Failed    0.00 sec\nwords\n\n    Start 2: unit\n2/2 Test #2: unit ...***Failed    0.00 sec\n\n0% tests passed, 2 tests failed out of 2\n\nTotal Test time (real) =   0.03 sec\n\nThe following tests FAILED:\n\t  1 - a (Failed)\n\t  2 - unit (Failed)\nErrors while running CTest\n";
+    let report = read(log, &[("unit.json", FILE)], Some(8));
+    assert_eq!(ids(&report), ["a", "unit"]);
+    // Where no output is shown the file tells what failed.
+    let report = read(&log.replace("words\n", ""), &[("unit.json", FILE)], Some(8));
+    assert_eq!(ids(&report), ["a", "A.One"]);
+    assert_eq!(report.failures[1].target.as_deref(), Some("unit"));
+    assert_eq!(report.counts.passed, 1);
+}

@@ -8,6 +8,11 @@ use crate::report::FailureKind;
 use crate::report::Phase;
 use crate::text;
 
+/// The first line of a failed equality.
+const EQUALITY: &str = "Expected equality of these values:\n";
+/// What stands before a value.
+const WHICH: &str = "    Which is: ";
+
 /// A failed assertion.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Block {
@@ -59,6 +64,32 @@ impl Block {
             Some((file, line)) => format!("{file}:{line}: Failure\n{text}"),
             None => format!("unknown file: Failure\n{text}"),
         }
+    }
+
+    /// Whether it begins as GoogleTest's own assertions do.
+    pub fn is_usual(&self) -> bool {
+        const STARTS: [&str; 18] = [
+            "Expected",
+            "Value of: ",
+            "Failed",
+            "C++ exception",
+            "Unknown C++ exception",
+            "The difference between ",
+            "Death test: ",
+            "Actual function call",
+            "Unexpected mock",
+            "Uninteresting mock",
+            "Mock function called",
+            "Returning value",
+            "SEH exception",
+            "Assertion failed",
+            "To be equal to",
+            "The following",
+            "Death test",
+            "Syntax error",
+        ];
+        let text = self.text.trim_start();
+        STARTS.iter().any(|start| text.starts_with(start)) || text.contains(" evaluates to ")
     }
 
     /// What it comes to.
@@ -146,11 +177,14 @@ fn kind(body: &str) -> (FailureKind, bool, Phase) {
 /// One line: GoogleTest's own words, then the test's.
 fn message(body: &str) -> String {
     let body = body.trim();
-    if let Some(rest) = body.strip_prefix("Expected equality of these values:\n") {
-        let (sides, rest) = two(rest);
-        let rest = after(rest);
+    if let Some(rest) = body.strip_prefix(EQUALITY)
+        && let Some(equality) = Equality::of(rest)
+    {
+        let rest = after(&equality.rest);
+        let sides = equality.sides.map(|side| side.shown());
         return one(&format!(
-            "Expected equality of these values: {}{rest}",
+            "{} {}{rest}",
+            EQUALITY.trim_end(),
             sides.join(", ")
         ));
     }
@@ -180,40 +214,95 @@ fn one(text: &str) -> String {
     text::cut(&text::clean(&words.join(" ")), text::MESSAGE)
 }
 
-/// The expressions of an equality, each with its value, and what stands below them.
-fn two(text: &str) -> (Vec<String>, &str) {
-    let mut sides: Vec<String> = Vec::new();
-    let mut rest = text;
-    while let Some((line, after)) = first_line(rest) {
-        if let Some(value) = line.strip_prefix("    Which is: ") {
-            match sides.last_mut() {
-                Some(side) => *side = format!("{side} (which is {value})"),
-                None => break,
-            }
-        } else if line.starts_with("    As Text: ") {
-            // The same again, readable; the value above is what was compared.
-        } else if let Some(expression) = line.strip_prefix("  ")
-            && sides.len() < 2
-        {
-            sides.push(expression.to_owned());
-        } else {
-            break;
-        }
-        rest = after;
-    }
-    (sides, rest)
+/// One side of an equality: the expression, and its value where that is another text.
+#[derive(Debug, Default)]
+struct Side {
+    expression: String,
+    value: Option<String>,
 }
 
-fn first_line(text: &str) -> Option<(&str, &str)> {
-    if text.is_empty() {
-        return None;
+impl Side {
+    fn text(self) -> String {
+        self.value.unwrap_or(self.expression)
     }
-    Some(text.split_once('\n').unwrap_or((text, "")))
+
+    fn shown(&self) -> String {
+        match &self.value {
+            Some(value) => format!("{} (which is {value})", self.expression),
+            None => self.expression.clone(),
+        }
+    }
+
+    /// Whether a brace is open: the value goes on.
+    fn is_open(&self) -> bool {
+        self.value.as_ref().is_some_and(|value| {
+            let count = |wanted: char| value.chars().filter(|c| *c == wanted).count();
+            value.contains('{') && count('{') > count('}')
+        })
+    }
+}
+
+/// Both sides, and what stands below them.
+#[derive(Debug)]
+struct Equality {
+    sides: [Side; 2],
+    rest: String,
+}
+
+impl Equality {
+    /// A printed value may have lines of its own, and they may look like an expression.
+    fn of(text: &str) -> Option<Equality> {
+        let lines: Vec<&str> = text.lines().collect();
+        let value = |at: usize| lines.get(at).and_then(|line| line.strip_prefix(WHICH));
+        let expression = |at: usize| lines.get(at).and_then(|line| line.strip_prefix("  "));
+        let mut left = Side {
+            expression: expression(0)?.to_owned(),
+            value: value(1).map(str::to_owned),
+        };
+        let mut at = 1 + usize::from(left.value.is_some());
+        if left.value.is_some() {
+            let next = (at..lines.len().min(at + 2000)).find(|at| value(*at).is_some());
+            let last = next.filter(|next| *next > at && expression(*next - 1).is_some());
+            at = go_on(&mut left, &lines, at, last.map(|next| next - 1));
+        }
+        let mut right = Side {
+            expression: expression(at)?.to_owned(),
+            value: value(at + 1).map(str::to_owned),
+        };
+        at += 1 + usize::from(right.value.is_some());
+        at = go_on(&mut right, &lines, at, None);
+        Some(Equality {
+            sides: [left, right],
+            rest: lines.get(at..).unwrap_or(&[]).join("\n"),
+        })
+    }
+}
+
+/// Adds the further lines of a value, up to a known end or as long as a brace is open; the line
+/// after them.
+fn go_on(side: &mut Side, lines: &[&str], mut at: usize, until: Option<usize>) -> usize {
+    while at < lines.len() {
+        if lines[at].starts_with("    As Text: ") {
+            // The same again, readable; the value above is what was compared.
+            at += 1;
+            continue;
+        }
+        let goes_on = match until {
+            Some(end) => at < end,
+            None => side.is_open(),
+        };
+        if !goes_on {
+            break;
+        }
+        push(&mut side.value, lines[at]);
+        at += 1;
+    }
+    at
 }
 
 fn diff(body: &str) -> Option<Diff> {
     let body = body.trim_start_matches('\n');
-    if let Some(rest) = body.strip_prefix("Expected equality of these values:\n") {
+    if let Some(rest) = body.strip_prefix(EQUALITY) {
         return equality(rest);
     }
     if let Some(rest) = body.strip_prefix("The difference between ") {
@@ -232,47 +321,17 @@ fn diff(body: &str) -> Option<Diff> {
 
 /// The values of `EXPECT_EQ`: what "Which is" says, else the expression, a literal.
 fn equality(text: &str) -> Option<Diff> {
-    let mut values: Vec<String> = Vec::new();
-    let mut rest = text;
-    while let Some((line, after)) = first_line(rest) {
-        if let Some(value) = line.strip_prefix("    Which is: ") {
-            *values.last_mut()? = value.to_owned();
-        } else if line.starts_with("    As Text: ") {
-            // The same again, readable; the value above is what was compared.
-        } else if let Some(expression) = line.strip_prefix("  ")
-            && values.len() < 2
-        {
-            values.push(expression.to_owned());
-        } else if values.len() == 1 || (values.len() == 2 && continues(line, &values[1], after)) {
-            // A printed value may have lines of its own.
-            let last = values.last_mut()?;
-            last.push('\n');
-            last.push_str(line);
-        } else {
-            break;
-        }
-        rest = after;
-    }
-    let [left, right] = values.as_slice() else {
-        return None;
-    };
+    let Equality { sides, rest } = Equality::of(text)?;
+    let [left, right] = sides.map(Side::text);
     let unified = rest
         .split_once("With diff:\n")
         .map(|(_, diff)| text::cap(unified(diff).trim_end(), text::SIDE));
     Some(Diff {
-        left: Some(text::cap(left, text::SIDE)),
-        right: Some(text::cap(right, text::SIDE)),
+        left: Some(text::cap(&left, text::SIDE)),
+        right: Some(text::cap(&right, text::SIDE)),
         unified: unified.filter(|text| !text.is_empty()),
         ..Diff::default()
     })
-}
-
-/// Whether a line below the second value is still part of it: a brace or quote is open.
-fn continues(line: &str, value: &str, _after: &str) -> bool {
-    let open = |text: &str, a: char, b: char| {
-        text.chars().filter(|c| *c == a).count() > text.chars().filter(|c| *c == b).count()
-    };
-    !line.starts_with("With diff:") && open(value, '{', '}')
 }
 
 /// The lines of GoogleTest's diff, without what the test says below.
@@ -399,9 +458,14 @@ fn named(body: &str) -> Option<Diff> {
                 actual = Some(value.to_owned());
                 open = 2;
                 if expected.is_some() {
-                    break;
+                    open = 4;
                 }
             }
+            // A matcher explains on further lines what does not match.
+            None if open == 4 && goes_on(actual.as_deref()) && !line.is_empty() => {
+                push(&mut actual, line);
+            }
+            _ if open == 4 => break,
             Some((value, 3)) if open == 2 => actual = Some(value.to_owned()),
             Some(_) => {}
             None if open == 1 && !line.is_empty() => push(&mut expected, line),
@@ -418,6 +482,11 @@ fn named(body: &str) -> Option<Diff> {
         actual: Some(text::cap(actual.trim_end(), text::SIDE)),
         ..Diff::default()
     })
+}
+
+fn goes_on(text: Option<&str>) -> bool {
+    let last = text.and_then(|text| text.lines().next_back()).unwrap_or("");
+    last.ends_with([':', ',']) || last.ends_with(" and")
 }
 
 fn push(side: &mut Option<String>, line: &str) {

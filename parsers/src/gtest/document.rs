@@ -12,6 +12,7 @@ use crate::text;
 use roxmltree::Node;
 use roxmltree::ParsingOptions;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// The most of a file that is read.
 const MOST: usize = 64 * 1024 * 1024;
@@ -175,7 +176,8 @@ fn program(tests: u64, failures: u64, cases: impl Iterator<Item = (String, Test)
         ended: true,
         ..Program::default()
     };
-    let (mut seen, mut failed, mut ran) = (0u64, 0u64, 0u64);
+    let (mut seen, mut failed) = (0u64, 0u64);
+    let mut ran: BTreeSet<String> = BTreeSet::new();
     for (suite, test) in cases {
         let blocks: Vec<Block> = test
             .failures
@@ -197,11 +199,13 @@ fn program(tests: u64, failures: u64, cases: impl Iterator<Item = (String, Test)
                 (_, true) => program.skipped += 1,
                 _ => program.passed += 1,
             }
-            ran += u64::from(!off && !skipped);
+            if !off && !skipped {
+                ran.insert(suite);
+            }
             continue;
         }
         failed += 1;
-        ran += 1;
+        ran.insert(suite.clone());
         program.started += 1;
         program.failed.push(Case {
             id: format!("{suite}.{}", test.name),
@@ -217,9 +221,12 @@ fn program(tests: u64, failures: u64, cases: impl Iterator<Item = (String, Test)
             "{tests} tests and {failures} failures are announced, {seen} and {failed} are there"
         ));
     }
-    // Where the environment fails at its beginning no test runs.
+    // Where set-up fails no test of it runs.
     for one in &mut program.outside {
-        one.after = ran > 0;
+        one.after = match &one.suite {
+            Some(suite) => ran.contains(suite),
+            None => !ran.is_empty(),
+        };
     }
     program
 }

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::gtest::block::Block;
 use crate::gtest::program::Case;
 use crate::gtest::program::Outside;
+use crate::gtest::within;
 use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Frame;
@@ -87,6 +88,14 @@ pub(crate) fn of_case(case: &Case, places: &Places, context: &Context) -> Failur
         "the test failed; its output does not say why".clone_into(&mut failure.message);
         failure.kind_sure = false;
     }
+    // An assertion in a fixture's `SetUp()` is told as its test's.
+    if failure.kind == FailureKind::Assertion
+        && let Some(at) = &failure.location
+        && let Some(source) = context.tree.read(&at.file)
+        && let Some((kind, phase)) = at.line.and_then(|line| within::phase(&source, line))
+    {
+        (failure.kind, failure.phase) = (kind, phase);
+    }
     failure.test_location = defined(case, places, context);
     failure.duration_ms = case.ms;
     failure.stdout = text::block(&case.output, text::DETAILS);
@@ -101,7 +110,10 @@ pub(crate) fn of_outside(outside: &Outside, places: &Places, context: &Context) 
         "SetUpTestSuite or TearDownTestSuite failed".clone_into(&mut failure.message);
         failure.kind_sure = false;
     }
+    // An exception says where it was thrown.
+    let known = failure.phase != Phase::Call;
     (failure.kind, failure.phase) = match outside.after {
+        _ if known => (failure.kind, failure.phase),
         true => (FailureKind::TeardownError, Phase::Teardown),
         false => (FailureKind::SetupError, Phase::Setup),
     };
@@ -153,7 +165,7 @@ fn defined(case: &Case, places: &Places, context: &Context) -> Option<Location> 
 }
 
 fn of_blocks(id: &str, blocks: &[Block], places: &Places, context: &Context) -> Failure {
-    let Some(first) = blocks.first() else {
+    let Some(first) = first(blocks) else {
         return compose::failure(id, FailureKind::Assertion, Phase::Call, "");
     };
     let meaning = first.meaning();
@@ -164,7 +176,11 @@ fn of_blocks(id: &str, blocks: &[Block], places: &Places, context: &Context) -> 
         let mock = first.place.is_none() && meaning.kind == FailureKind::Assertion;
         mock.then(|| blocks.iter().skip(1).find_map(|block| block.meaning().diff))?
     });
-    let own = blocks.iter().find_map(|block| {
+    let from = blocks
+        .iter()
+        .position(|block| std::ptr::eq(block, first))
+        .unwrap_or(0);
+    let own = blocks[from..].iter().find_map(|block| {
         let (file, line) = block.place.clone().or_else(|| block.mentioned())?;
         let at = places.location(&file, line, context);
         is_own(&at.file, context).then_some(at)
@@ -189,6 +205,14 @@ fn of_blocks(id: &str, blocks: &[Block], places: &Places, context: &Context) -> 
     let all: Vec<String> = blocks.iter().map(Block::shown).collect();
     failure.details = text::block(&all.join("\n"), text::DETAILS);
     failure
+}
+
+/// The first assertion. A test may print what looks like one, of a file that is nobody else's.
+fn first(blocks: &[Block]) -> Option<&Block> {
+    let file = |block: &Block| block.place.as_ref().map(|(file, _)| file.clone());
+    let usual: Vec<Option<String>> = blocks.iter().filter(|b| b.is_usual()).map(file).collect();
+    let fits = |block: &&Block| block.is_usual() || usual.contains(&file(block));
+    blocks.iter().find(fits).or_else(|| blocks.first())
 }
 
 /// GoogleTest's own sources are named from where they were built.

@@ -5,8 +5,8 @@
 //! parameter's value. A test is one failure, however many of its assertions failed: the first
 //! one gives kind, message, sides and place, all stand in the details. A suite whose
 //! `SetUpTestSuite` or `TearDownTestSuite` fails has its own name as the id, the environment
-//! `NonTestSuiteFailure`. A failed assertion in `SetUp()` is an assertion of its test:
-//! GoogleTest does not say where it stood. A rerun filters (`--gtest_filter`, or `GTEST_FILTER`
+//! `NonTestSuiteFailure`. A failed assertion in `SetUp()` is an assertion of its test,
+//! unless the source can be read and shows where it stands: GoogleTest does not say it. A rerun filters (`--gtest_filter`, or `GTEST_FILTER`
 //! where the binary is started by another command).
 
 pub(crate) mod block;
@@ -19,6 +19,8 @@ pub(crate) mod merge;
 pub(crate) mod settle;
 
 mod ask;
+mod mark;
+mod within;
 
 pub(crate) use ask::environment;
 pub(crate) use ask::request;

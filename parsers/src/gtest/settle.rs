@@ -164,10 +164,10 @@ impl Settle<'_> {
                 compose.complete = false;
             }
             let last = at + 1 == programs.len();
-            if let Some(running) = &program.running {
-                if let Some(failure) = self.died(running, last) {
-                    self.add(compose, failure, program, &mut told);
-                }
+            if let Some(running) = &program.running
+                && let Some(failure) = self.died(running, last)
+            {
+                self.add(compose, failure, program, &mut told);
             }
         }
     }

@@ -244,3 +244,30 @@ fn the_report_is_asked_for_and_a_rerun_selects_one_test() {
     );
     assert!(forever.refused.is_some());
 }
+
+#[test]
+fn a_value_may_have_lines_that_look_like_an_expression() {
+    let lines = "[ RUN      ] A.One\na.cc:3: Failure\nExpected equality of these values:\n  W{1}\n    Which is: W {\n  x = 1\n}\n  W{2}\n    Which is: W {\n  x = 2\n}\nand words\n[  FAILED  ] A.One (3 ms)\n";
+    let report = read(&run(1, lines, 0, &["A.One"]), &[], Some(1));
+    let failure = &report.failures[0];
+    let diff = failure.diff.clone().expect("two sides");
+    assert_eq!(diff.left.as_deref(), Some("W {\n  x = 1\n}"));
+    assert_eq!(diff.right.as_deref(), Some("W {\n  x = 2\n}"));
+    assert!(
+        failure.message.ends_with("; and words"),
+        "{}",
+        failure.message
+    );
+}
+
+#[test]
+fn what_a_test_prints_is_no_assertion_of_another_file() {
+    let lines = "[ RUN      ] A.One\nother.cc:5: Failure\nnot a failure\na.cc:9: Failure\nFailed\nreal\n[  FAILED  ] A.One (3 ms)\n";
+    let report = read(&run(1, lines, 0, &["A.One"]), &[], Some(1));
+    let failure = &report.failures[0];
+    assert_eq!(failure.message, "real");
+    assert_eq!(
+        failure.location.as_ref().map(|at| at.file.as_str()),
+        Some("a.cc")
+    );
+}

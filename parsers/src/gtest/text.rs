@@ -5,6 +5,17 @@
 //! summary at the end names what failed, and has to agree with what was seen.
 
 use crate::gtest::block::Block;
+use crate::gtest::mark::Mark;
+use crate::gtest::mark::header;
+use crate::gtest::mark::is_end;
+use crate::gtest::mark::mark;
+use crate::gtest::mark::mark_at;
+use crate::gtest::mark::message_on_it;
+use crate::gtest::mark::milliseconds;
+use crate::gtest::mark::note;
+use crate::gtest::mark::ran;
+use crate::gtest::mark::running;
+use crate::gtest::mark::tests;
 use crate::gtest::program::Case;
 use crate::gtest::program::Ended;
 use crate::gtest::program::Outside;
@@ -12,10 +23,7 @@ use crate::gtest::program::Program;
 use crate::lines::Seen;
 use crate::text;
 use crate::text::cut;
-use memchr::memmem::Finder;
-use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 /// More starts of binaries than this are not followed.
 const MOST_PROGRAMS: usize = 20_000;
@@ -33,9 +41,6 @@ const MOST_IN_ALL: usize = 8 * 1024 * 1024;
 const SHORT: usize = 2 * 1024;
 /// After so many failed tests each one keeps little.
 const WHOLE: usize = 200;
-
-/// Microsoft's form of a place.
-static MSVC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("): error: "));
 
 /// What became known by a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,18 +96,6 @@ pub(crate) struct Reader {
     repeat: bool,
     filter: Option<String>,
     news: Vec<News>,
-}
-
-/// What stands between the brackets of GoogleTest's own lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
-    Rule,
-    Dash,
-    Run,
-    Ok,
-    Failed,
-    Skipped,
-    Passed,
 }
 
 impl Reader {
@@ -727,119 +720,4 @@ fn slim(case: &mut Case) {
         block.text.shrink_to_fit();
     }
     case.blocks.shrink_to_fit();
-}
-
-/// Where one of GoogleTest's marks may stand in a line: twelve bytes in brackets.
-fn mark_at(line: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(at) = memchr::memchr(b'[', &line[from..]) {
-        let at = from + at;
-        let rest = &line[at..];
-        if rest.len() >= 12 && rest[11] == b']' && is_mark(&rest[1..11]).is_some() {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
-}
-
-fn is_mark(inner: &[u8]) -> Option<Mark> {
-    Some(match inner {
-        b"==========" => Mark::Rule,
-        b"----------" => Mark::Dash,
-        b" RUN      " => Mark::Run,
-        b"       OK " => Mark::Ok,
-        b"  FAILED  " => Mark::Failed,
-        b"  SKIPPED " => Mark::Skipped,
-        b"  PASSED  " => Mark::Passed,
-        _ => return None,
-    })
-}
-
-/// The mark in a line as it is shown, what follows it and what stands before it. Only the end
-/// of a test may stand behind something that was printed without a line end.
-fn mark(shown: &str) -> Option<(Mark, &str, &str)> {
-    let at = mark_at(shown.as_bytes())?;
-    let found = is_mark(&shown.as_bytes()[at + 1..at + 11])?;
-    let rest = shown[at + 12..].strip_prefix(' ')?;
-    let ends = matches!(found, Mark::Ok | Mark::Failed | Mark::Skipped);
-    (at == 0 || ends).then_some((found, rest, &shown[..at]))
-}
-
-/// Whether what follows a mark is the end of that test.
-fn is_end(rest: &str, id: &str) -> bool {
-    rest.strip_prefix(id).is_some_and(|rest| {
-        rest.is_empty() || rest.starts_with(" (") || rest.starts_with(", where ")
-    })
-}
-
-/// `Running 3 tests from 2 test suites.`
-fn running(rest: &str) -> Option<u64> {
-    let rest = rest.strip_prefix("Running ")?;
-    let number = tests(rest)?;
-    rest.contains(" from ").then_some(number)
-}
-
-/// `3 tests from 2 test suites ran. (0 ms total)`
-fn ran(rest: &str) -> Option<u64> {
-    rest.contains(" ran. (").then(|| tests(rest)).flatten()
-}
-
-/// The number of `3 tests`, `1 test.`, `2 tests, listed below:`.
-fn tests(rest: &str) -> Option<u64> {
-    let (number, rest) = rest.split_once(' ')?;
-    let rest = rest.strip_prefix("test")?;
-    let rest = rest.strip_prefix('s').unwrap_or(rest);
-    let fits = rest.starts_with(" from ") || rest == "." || rest == ", listed below:";
-    fits.then(|| number.parse().ok()).flatten()
-}
-
-fn milliseconds(rest: &str) -> Option<u64> {
-    rest.trim_end()
-        .strip_suffix(" ms)")?
-        .rsplit_once('(')?
-        .1
-        .parse()
-        .ok()
-}
-
-fn note(line: &str) -> Option<String> {
-    line.strip_prefix("Note: Google Test filter = ")
-        .map(|filter| cut(filter, 4096))
-}
-
-/// The place of a line `a.cc:12: Failure`, and whether it tells of a skip.
-fn header(seen: &Seen<'_>) -> Option<(Option<(String, u32)>, bool)> {
-    let bytes = seen.bytes;
-    let skipped = bytes.ends_with(b": Skipped");
-    let msvc = !skipped && MSVC.find(&bytes[..bytes.len().min(2000)]).is_some();
-    if !skipped && !msvc && !bytes.ends_with(b": Failure") {
-        return None;
-    }
-    let shown: Cow<'_, str> = seen.shown();
-    if shown.len() > 4096 {
-        return None;
-    }
-    if msvc {
-        let (place, _) = shown.split_once("): error: ")?;
-        let (file, line) = place.rsplit_once('(')?;
-        return Some((Some((file.to_owned(), line.parse().ok()?)), false));
-    }
-    let place = shown
-        .strip_suffix(": Failure")
-        .or_else(|| shown.strip_suffix(": Skipped"))?;
-    if place.ends_with("unknown file") {
-        return Some((None, skipped));
-    }
-    let (file, line) = place.rsplit_once(':')?;
-    let line: u32 = line.parse().ok()?;
-    (!file.is_empty()).then(|| (Some((file.to_owned(), line)), skipped))
-}
-
-/// What Microsoft's form has on the line of the place.
-fn message_on_it(line: &str) -> String {
-    match line.split_once("): error: ") {
-        Some((_, message)) => format!("{message}\n"),
-        None => String::new(),
-    }
 }
