@@ -176,9 +176,13 @@ impl PytestRun {
             return;
         }
         match exit.code {
-            Some(2) if !compose.has_fault() => return compose.outcome(Outcome::Interrupted),
-            Some(3) if !compose.has_fault() => return compose.outcome(Outcome::Crashed),
-            Some(5) if !compose.has_fault() => return,
+            Some(2) if !began && !compose.has_fault() => {
+                return compose.outcome(Outcome::Interrupted);
+            }
+            Some(3) if !began && !compose.has_fault() => {
+                return compose.outcome(Outcome::Crashed);
+            }
+            Some(5) if !began && !compose.has_fault() => return,
             Some(code) if code != 0 && !began && !exit.timed_out => {
                 if !compose.has_fault() {
                     self.exit_nonzero(compose, code);
