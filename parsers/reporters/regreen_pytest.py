@@ -139,7 +139,10 @@ def pytest_configure(config):
     # Child processes of tests have no business with the file.
     if _writer is not None and not hasattr(config, "workerinput"):
         os.environ.pop("REGREEN_EVENTS", None)
-        _write("config", rootdir=str(config.rootpath if hasattr(config, "rootpath") else config.rootdir))
+        _write(
+            "config", rootdir=str(config.rootpath if hasattr(config, "rootpath") else config.rootdir),
+            collect_only=bool(getattr(config.option, "collectonly", False)),
+        )
         _whole(config)
 
 

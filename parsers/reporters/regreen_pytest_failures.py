@@ -88,7 +88,9 @@ def _subtest(report):
     if context is None or not type(report).__name__.lower().startswith("subtest"):
         return None
     kwargs = getattr(context, "kwargs", {}) or {}
-    shown = {str(key): value if isinstance(value, str) else _side(value) for key, value in dict(kwargs).items()}
+    # Pytest 9 keeps what it will print of a value, plugins before kept the value.
+    printed = int(pytest.__version__.split(".")[0]) >= 9
+    shown = {str(key): str(value) if printed else _side(value) for key, value in dict(kwargs).items()}
     message = getattr(context, "msg", None)
     return {"message": None if message is None else _cap(message, 1000), "kwargs": shown}
 

@@ -87,7 +87,7 @@ fn words(subtest: &Subtest) -> String {
         let shown: Vec<String> = subtest
             .kwargs
             .iter()
-            .map(|(key, value)| format!("{key}={}", text::one_line(value.trim_matches('\''))))
+            .map(|(key, value)| format!("{key}={}", text::one_line(value)))
             .collect();
         words.push_str(&format!(" ({})", shown.join(", ")));
     }

@@ -4,6 +4,7 @@ use crate::compose;
 use crate::compose::Compose;
 use crate::live::End;
 use crate::pytest::PytestRun;
+use crate::pytest::finish_text::collected_only;
 use crate::pytest::place::Place;
 use crate::report::Exit;
 use crate::report::Failure;
@@ -23,17 +24,21 @@ impl PytestRun {
             let mut events = Vec::new();
             self.record(&line, &mut events);
         }
-        for (lines, reader) in [
-            (&mut self.output, &mut self.text),
-            (&mut self.errors, &mut self.error_text),
-        ] {
-            if let Some(line) = lines.finish() {
-                reader.line(line.seen());
-            }
+        if let Some(line) = self.output.finish()
+            && !self.inline.take(line.seen())
+        {
+            self.text.line(line.seen());
+        }
+        if let Some(line) = self.errors.finish() {
+            self.error_text.line(line.seen());
         }
         let compose = Compose::new();
         if self.fed && self.session.began {
             return self.read_records(compose, &end);
+        }
+        self.sort_files();
+        if let Some(stock) = self.stock() {
+            return self.read_stock(compose, stock, &end);
         }
         if !self.xml.is_empty() {
             return self.read_xml(compose, &end);
@@ -80,7 +85,10 @@ impl PytestRun {
             self.settle_broken(&mut compose, end);
         }
         let left = self.session.not_run();
-        if left > 0 {
+        if self.session.collect_only {
+            let number = self.session.collected().unwrap_or(0);
+            compose.note(collected_only(number));
+        } else if left > 0 {
             let why = self.session.stop.clone();
             let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
             let message = format!("{left} collected tests did not run{why}");
@@ -110,8 +118,16 @@ impl PytestRun {
     /// A test ended pytest (`pytest.exit`, `KeyboardInterrupt`), or pytest stopped early.
     fn stopped_itself(&self, compose: &mut Compose, why: &str) {
         let message = shown::one_line(&format!("pytest was interrupted: {why}"));
-        compose.incomplete(Note::new("interrupted", message.clone()));
         let running = self.session.running().to_vec();
+        if why.starts_with("Exit") && self.session.status == Some(0) {
+            // `pytest.exit(…, returncode=0)` is an orderly end, though not of all tests.
+            let who = running.first().map(|id| format!(", in `{id}`"));
+            let message = format!("{message}{}", who.unwrap_or_default());
+            compose.incomplete(Note::new("interrupted", message));
+            compose.outcome(Outcome::Interrupted);
+            return;
+        }
+        compose.incomplete(Note::new("interrupted", message.clone()));
         for id in &running {
             let mut failure =
                 compose::failure(id, FailureKind::Crash, Phase::Call, message.clone());

@@ -132,7 +132,7 @@ impl PytestRun {
         }
     }
 
-    fn refused(&self, compose: &mut Compose) {
+    pub(super) fn refused(&self, compose: &mut Compose) {
         self.usage(compose);
         for message in self.text.messages.iter().chain(&self.error_text.messages) {
             compose.note(Note::new("usage", message.clone()));
@@ -141,7 +141,12 @@ impl PytestRun {
 
     /// `!!! KeyboardInterrupt !!!`, `!!! _pytest.outcomes.Exit: enough !!!`: it was stopped. That
     /// it stopped at errors of the collection is told by those.
-    fn stopped(&self, compose: &mut Compose, session: &Session, code: Option<i32>) -> bool {
+    pub(super) fn stopped(
+        &self,
+        compose: &mut Compose,
+        session: &Session,
+        code: Option<i32>,
+    ) -> bool {
         let by_hand = |why: &&String| {
             why.contains("outcomes.Exit")
                 || why.starts_with("KeyboardInterrupt")
@@ -161,7 +166,7 @@ impl PytestRun {
     }
 
     /// The last line is missing: whoever was running is named.
-    fn no_end(&self, compose: &mut Compose, end: &End, session: &Session) {
+    pub(super) fn no_end(&self, compose: &mut Compose, end: &End, session: &Session) {
         compose.incomplete(Note::new("no_end", "pytest's last line is missing"));
         let began = session.began
             || !session.progress.results.is_empty()
@@ -171,9 +176,13 @@ impl PytestRun {
             return;
         }
         match exit.code {
-            Some(2) if !compose.has_fault() => return compose.outcome(Outcome::Interrupted),
-            Some(3) if !compose.has_fault() => return compose.outcome(Outcome::Crashed),
-            Some(5) if !compose.has_fault() => return,
+            Some(2) if !began && !compose.has_fault() => {
+                return compose.outcome(Outcome::Interrupted);
+            }
+            Some(3) if !began && !compose.has_fault() => {
+                return compose.outcome(Outcome::Crashed);
+            }
+            Some(5) if !began && !compose.has_fault() => return,
             Some(code) if code != 0 && !began && !exit.timed_out => {
                 if !compose.has_fault() {
                     self.exit_nonzero(compose, code);
@@ -273,7 +282,7 @@ impl PytestRun {
     }
 
     /// The text has its end: does the exit status agree?
-    fn settle_code(&self, compose: &mut Compose, end: &End, code: Option<i32>) {
+    pub(super) fn settle_code(&self, compose: &mut Compose, end: &End, code: Option<i32>) {
         let exit = end.exit.unwrap_or_default();
         if exit.timed_out || end.interrupted || exit.oom {
             return;
@@ -314,7 +323,7 @@ pub(crate) fn collected_only(number: u64) -> Note {
 }
 
 /// A conftest that cannot be loaded, or an error of pytest's own.
-fn of_broken(broken: &Block, place: &Place) -> Failure {
+pub(crate) fn of_broken(broken: &Block, place: &Place) -> Failure {
     let said = block::read(&broken.text);
     if broken.title == "INTERNALERROR" {
         let message = format!("pytest's own error: {}", block::one_line(&said));

@@ -27,7 +27,9 @@ mod last;
 mod place;
 mod progress;
 mod record;
+mod saved;
 mod session;
+mod stock;
 mod summary;
 mod text;
 
@@ -47,6 +49,8 @@ use crate::live::Stream;
 use crate::pytest::record::Number;
 use crate::pytest::record::PhaseReport;
 use crate::pytest::record::Record;
+use crate::pytest::saved::Inline;
+use crate::pytest::saved::Saved;
 use crate::pytest::session::Session;
 use crate::pytest::session::Step;
 use crate::report::Counts;
@@ -102,6 +106,8 @@ pub struct PytestRun {
     tail: Tail,
     error_tail: Tail,
     xml: BTreeMap<String, Document>,
+    files: BTreeMap<String, Saved>,
+    inline: Inline,
     counts: Counts,
 }
 
@@ -126,6 +132,8 @@ impl PytestRun {
             tail: Tail::default(),
             error_tail: Tail::default(),
             xml: BTreeMap::new(),
+            files: BTreeMap::new(),
+            inline: Inline::default(),
             counts: Counts::default(),
         }
     }
@@ -139,12 +147,7 @@ impl PytestRun {
                     self.xml.entry(name.to_owned()).or_default().feed(bytes);
                 }
             }
-            Stream::File(_) => {
-                self.fed = true;
-                for line in self.events.feed(bytes) {
-                    self.record(&line, &mut events);
-                }
-            }
+            Stream::File(name) => self.file(name, bytes, &mut events),
             Stream::Stderr => {
                 self.live = true;
                 self.error_tail.feed(bytes);
@@ -154,11 +157,35 @@ impl PytestRun {
             Stream::Stdout | Stream::Log => {
                 self.live |= stream == Stream::Stdout;
                 self.tail.feed(bytes);
-                let reader = &mut self.text;
-                self.output.each(bytes, |line| reader.line(line));
+                let (reader, inline) = (&mut self.text, &mut self.inline);
+                self.output.each(bytes, |line| {
+                    if !inline.take(line) {
+                        reader.line(line);
+                    }
+                });
             }
         }
         events
+    }
+
+    /// The reporter's file, or one of a plugin: the beginning tells which.
+    fn file(&mut self, name: &str, bytes: &[u8], events: &mut Vec<TestEvent>) {
+        if self.files.len() >= MOST_FILES && !self.files.contains_key(name) {
+            return;
+        }
+        let file = self.files.entry(name.to_owned()).or_default();
+        if matches!(file, Saved::Unknown(_)) {
+            file.recognise(name, bytes);
+        } else {
+            file.feed(bytes);
+        }
+        if let Saved::Events(waiting) = file {
+            let waiting = std::mem::take(waiting);
+            self.fed = true;
+            for line in self.events.feed(&waiting) {
+                self.record(&line, events);
+            }
+        }
     }
 
     fn record(&mut self, line: &Line, events: &mut Vec<TestEvent>) {
@@ -177,7 +204,7 @@ impl PytestRun {
         self.session.number(number.n);
         self.session.take(&record);
         match record {
-            Record::Config { rootdir } => self.place.set_rootdir(&rootdir),
+            Record::Config { rootdir, .. } => self.place.set_rootdir(&rootdir),
             Record::Collected { total, .. } => events.push(TestEvent::Planned { total }),
             Record::Start { id } => {
                 self.session.start(&id);

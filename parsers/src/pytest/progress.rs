@@ -106,6 +106,14 @@ impl Progress {
         }
     }
 
+    /// The letters of a line that something else has gone on with.
+    pub fn before(&mut self, line: &str) {
+        match line.contains(' ') {
+            true => self.letters(line),
+            false => self.letters(&format!("{line} [ 0%]")),
+        }
+    }
+
     /// `tests/test_a.py ..F.s    [ 50%]`, `..F.   [100%]`, cut off `test_a.py ..`.
     pub fn letters(&mut self, line: &str) {
         let line = line.trim_end();

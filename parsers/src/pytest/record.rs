@@ -22,6 +22,8 @@ pub(crate) enum Record {
     Config {
         #[serde(default)]
         rootdir: String,
+        #[serde(default)]
+        collect_only: bool,
     },
     /// The tests that will run.
     Collected {

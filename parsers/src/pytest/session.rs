@@ -75,6 +75,8 @@ pub(crate) struct Session {
     pub interrupt: Option<String>,
     /// It was pytest itself, between two tests.
     pub orderly: bool,
+    /// Tests are only collected, not run.
+    pub collect_only: bool,
     /// Tests that were deselected.
     pub deselected: u64,
     next: u64,
@@ -121,6 +123,7 @@ impl Session {
                 self.total = *total;
                 self.collected = Some(ids.iter().take(MOST_TESTS).cloned().collect());
             }
+            Record::Config { collect_only, .. } => self.collect_only = *collect_only,
             Record::Deselected { total } => {
                 self.deselected = self.deselected.saturating_add(*total);
             }
@@ -282,7 +285,7 @@ impl Session {
             if failed > 0 {
                 faults.push(format!("{failed} tests failed and the status is 0"));
             }
-            if self.not_run() > 0 {
+            if self.not_run() > 0 && !self.collect_only {
                 faults.push(format!("{} collected tests have no result", self.not_run()));
             }
             if let Some(name) = self.running.first() {

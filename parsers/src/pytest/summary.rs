@@ -228,6 +228,14 @@ impl Wanted<'_> {
         let fits = |block: &Block| {
             let (phase, bare) = block::phase(&block.title);
             let error = phase != Phase::Call;
+            // A crashed worker's block has the file for its title.
+            if bare == file
+                && block
+                    .text
+                    .contains(&format!("crashed while running '{}'", self.id))
+            {
+                return true;
+            }
             if error != self.named.error {
                 return false;
             }

@@ -23,6 +23,8 @@ const MOST_MESSAGES: usize = 20;
 static NODE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"::"));
 static FATAL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Fatal Python error: "));
 
+static TIMEOUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"+++ Timeout +++"));
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Part {
     #[default]
@@ -241,12 +243,12 @@ impl Reader {
         ) {
             self.session.progress.letters(&seen.shown());
         }
-        if !self.fatal && FATAL.find(seen.bytes).is_some() {
+        let dying = FATAL.find(seen.bytes).is_some() || TIMEOUT.find(seen.bytes).is_some();
+        if dying && !self.fatal {
             self.fatal = true;
             let line = seen.shown();
-            if let Some((before, _)) = line.split_once("Fatal Python error: ") {
-                self.session.progress.letters(before);
-            }
+            let at = line.find("Fatal Python error: ").or(line.find("+++"));
+            self.session.progress.before(&line[..at.unwrap_or(0)]);
         }
     }
 

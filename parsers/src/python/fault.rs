@@ -46,7 +46,7 @@ fn begins(line: &str) -> Option<&str> {
     if let Some((_, what)) = line.split_once("Fatal Python error: ") {
         return Some(what.trim_end());
     }
-    let title = line.strip_prefix('+')?.trim_matches('+');
+    let title = line[line.find("+++")?..].trim_matches('+');
     (title == " Timeout ").then_some("Timeout")
 }
 
