@@ -224,3 +224,6 @@ impl Adapter for JunitRun {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod dialects;

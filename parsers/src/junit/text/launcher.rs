@@ -31,6 +31,17 @@ struct Entry {
     source: String,
     /// From `=> ` on.
     body: String,
+    /// It is no node of the tree that was seen: it may stand in another one's message.
+    doubtful: bool,
+}
+
+impl Entry {
+    fn add(&mut self, line: &str) {
+        if self.body.len() < LONGEST {
+            self.body.push_str(line);
+            self.body.push('\n');
+        }
+    }
 }
 
 /// A test that `verbose` told of.
@@ -226,10 +237,18 @@ impl Reader {
         }
         if let Some(title) = self.pending.take() {
             // An entry is a node of the tree, where there is one; others stand in a message.
-            let known = self.places.is_empty() || self.places.contains_key(&title);
-            if known && (source(line) || line.starts_with("    => ")) {
+            if source(line) || line.starts_with("    => ") {
+                // The first is never in a message: the tree was not understood.
+                if self.entries.is_empty() && !self.places.contains_key(&title) {
+                    self.places.clear();
+                }
+                let doubtful = !self.places.is_empty() && !self.places.contains_key(&title);
+                if doubtful {
+                    self.append(&format!("  {title}"));
+                }
                 self.entries.push(Entry {
                     title,
+                    doubtful,
                     ..Entry::default()
                 });
             } else {
@@ -245,6 +264,7 @@ impl Reader {
             self.pending = Some(title.to_owned());
             return;
         }
+        let in_message = self.entries.last().is_some_and(|entry| entry.doubtful);
         match self.entries.last_mut() {
             Some(entry) if entry.body.is_empty() && source(line) => {
                 entry.source = line.trim().to_owned();
@@ -252,16 +272,31 @@ impl Reader {
             Some(entry) if entry.body.is_empty() && line.starts_with("    => ") => {
                 entry.body = format!("{}\n", &line[7..]);
             }
-            _ => self.append(line),
+            _ => return self.append(line),
+        }
+        if in_message {
+            let holder = self.entries.iter_mut().rev().find(|entry| !entry.doubtful);
+            if let Some(entry) = holder {
+                entry.add(line);
+            }
         }
     }
 
+    /// Adds a line to the last entry, and to the one whose message may hold that.
     fn append(&mut self, line: &str) {
-        if let Some(entry) = self.entries.last_mut()
-            && entry.body.len() < LONGEST
-        {
-            entry.body.push_str(line);
-            entry.body.push('\n');
+        for entry in self.entries.iter_mut().rev() {
+            entry.add(line);
+            if !entry.doubtful {
+                break;
+            }
+        }
+    }
+
+    /// Drops the entries that stand in messages, where the others are as many as announced.
+    fn sure(&mut self) {
+        let sure = self.entries.iter().filter(|entry| !entry.doubtful).count();
+        if sure as u64 == self.announced && sure > 0 {
+            self.entries.retain(|entry| !entry.doubtful);
         }
     }
 
@@ -383,6 +418,7 @@ impl Reader {
             ended: self.finished,
             ..Told::default()
         };
+        self.sure();
         if self.entries.is_empty() {
             self.told_on_the_way(&mut told, sources);
         }
@@ -650,7 +686,7 @@ fn node(line: &str) -> Option<(usize, &str)> {
             let width = if mark.starts_with(['├', '└']) {
                 3
             } else {
-                4
+                2
             };
             let depth = before.chars().count() / width;
             return Some((depth.min(100), &line[at + mark.len()..]));
