@@ -53,7 +53,7 @@ struct Message {
 }
 
 /// Reads compilers' messages line by line.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     messages: Vec<Message>,
     below: usize,

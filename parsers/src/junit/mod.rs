@@ -69,6 +69,7 @@ pub struct JunitRun {
     output: Lines,
     errors: Lines,
     text: text::Reader,
+    shadow: Option<Box<text::Reader>>,
     tail: Tail,
     error_tail: Tail,
 }
@@ -87,6 +88,7 @@ impl JunitRun {
             output: Lines::default(),
             errors: Lines::default(),
             text: text::Reader::default(),
+            shadow: None,
             tail: Tail::default(),
             error_tail: Tail::default(),
         }
@@ -127,8 +129,20 @@ impl JunitRun {
             );
         }
         let head = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        if !self.wide && self.inside <= 0 && !begins(head) {
+        let outside = !self.wide && self.inside <= 0 && !begins(head);
+        if outside {
             self.text.line(seen);
+        }
+        // What looks like a document may be a test's output: the text is read as if there were
+        // none, too, in case that it is no whole one.
+        if let Some(shadow) = &mut self.shadow {
+            shadow.line(seen);
+        } else if !outside && !self.wide {
+            let mut shadow = Box::new(self.text.clone());
+            shadow.line(seen);
+            self.shadow = Some(shadow);
+        }
+        if outside {
             return;
         }
         self.any_inline = true;
@@ -157,10 +171,6 @@ impl JunitRun {
                 unfinished: true,
             };
             self.text.line(&seen);
-        }
-        if self.any_inline {
-            self.files
-                .insert("log".to_owned(), std::mem::take(&mut self.inline));
         }
         self.report(&end)
     }
@@ -217,3 +227,6 @@ impl Adapter for JunitRun {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod dialects;

@@ -27,13 +27,15 @@ impl JunitRun {
     pub(super) fn report(mut self, end: &End) -> Report {
         let mut compose = Compose::new();
         let mut sources = Sources::new(self.context.clone());
-        let javac = std::mem::take(&mut self.text.javac);
-        let text = std::mem::take(&mut self.text);
-        let mut told = text.finish(&mut sources);
         let mut reads: Vec<(String, Read)> = Vec::new();
         for (name, document) in std::mem::take(&mut self.files) {
             reads.push((name, read(&document, &mut sources)));
         }
+        let inline = self.inline(&reads, &mut sources);
+        let javac = std::mem::take(&mut self.text.javac);
+        let text = std::mem::take(&mut self.text);
+        let mut told = text.finish(&mut sources);
+        reads.extend(inline.map(|read| ("log".to_owned(), read)));
         let structured = reads.iter().any(|(_, read)| read.dialect.is_some());
         for (name, read) in &mut reads {
             add(&mut compose, read, name);
@@ -75,6 +77,27 @@ impl JunitRun {
             Source::Text
         };
         compose.finish("junit", source, end)
+    }
+
+    /// A document in the log, where it is not something that a test printed: there are no files,
+    /// and no tool of the Java world tells its own results.
+    fn inline(&mut self, reads: &[(String, Read)], sources: &mut Sources) -> Option<Read> {
+        if !self.any_inline {
+            return None;
+        }
+        let known = reads.iter().any(|(_, read)| read.dialect.is_some());
+        let inline = read(&self.inline, sources);
+        let shadow = self.shadow.take();
+        let told = self.text.began();
+        let broken = !inline.faults.is_empty();
+        match shadow {
+            Some(shadow) if known || told || broken && shadow.began() => {
+                self.text = *shadow;
+                None
+            }
+            _ if known => None,
+            _ => Some(inline),
+        }
     }
 
     /// Is it over, and does the exit status agree?

@@ -142,6 +142,9 @@ impl Stack {
             parts: vec![Part::default()],
         };
         let mut kept = 0;
+        // Frames that other text follows stood in the message.
+        let mut over = false;
+        let tabs = text.contains("\n\tat ");
         for line in text.lines().take(MOST_LINES) {
             let trimmed = line.trim_start();
             if trimmed.starts_with("Caused by: ") || trimmed.starts_with("Suppressed: ") {
@@ -149,14 +152,21 @@ impl Stack {
                     frames: Vec::new(),
                     suppressed: trimmed.starts_with('S'),
                 });
+                over = false;
             } else if let Some(at) = At::read(trimmed)
-                && (trimmed.starts_with("at ") || line.starts_with(' '))
+                && (trimmed.starts_with("at ") || line.starts_with(' ') && !tabs)
+                && (line.starts_with('\t') || !tabs)
                 && let Some(part) = stack.parts.last_mut()
             {
+                if std::mem::take(&mut over) {
+                    part.frames.clear();
+                }
                 kept += 1;
                 if kept <= 2_000 {
                     part.frames.push(at);
                 }
+            } else if !trimmed.starts_with("... ") && trimmed != "[...]" {
+                over = true;
             }
         }
         stack

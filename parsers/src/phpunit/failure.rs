@@ -275,8 +275,13 @@ fn by_line(failure: &mut Failure, case: &Element) {
         .peekable();
     let some = same.peek().is_some();
     if some && same.all(|frame| frame.line < at.line) {
-        failure.phase = Phase::Setup;
-        failure.kind = FailureKind::SetupError;
+        // Something was already asserted: the test itself is over.
+        let asserted = case.get("assertions").and_then(|n| n.parse::<u64>().ok());
+        let after = asserted.is_some_and(|number| number > 0);
+        (failure.phase, failure.kind) = match after {
+            true => (Phase::Teardown, FailureKind::TeardownError),
+            false => (Phase::Setup, FailureKind::SetupError),
+        };
         failure.kind_sure = false;
     }
 }

@@ -26,6 +26,9 @@ impl PhpunitRun {
     pub(super) fn report(mut self, end: &End) -> Report {
         let mut compose = Compose::new();
         let results = self.text.results();
+        if !self.messages.began && self.inline.believable() && !results.agree() {
+            std::mem::swap(&mut self.messages, &mut self.inline);
+        }
         let xml = self.xml.take().map(|document| document.read(&self.context));
         let whole = xml
             .as_ref()
@@ -118,8 +121,17 @@ impl PhpunitRun {
         if !results.agree() {
             return;
         }
-        for block in &results.blocks {
-            let failure = failure::of(&block.title, &block.body, block.section, &self.context);
+        let told: Vec<Failure> = results
+            .blocks
+            .iter()
+            .map(|block| failure::of(&block.title, &block.body, block.section, &self.context))
+            .collect();
+        // Results that do not hold what the files hold are a test's output.
+        let holds = |known: &Failure| told.iter().any(|failure| failure.id == known.id);
+        if !compose.failures.iter().all(holds) {
+            return;
+        }
+        for failure in told {
             let same = |known: &&mut Failure| known.id == failure.id;
             match compose.failures.iter_mut().find(same) {
                 Some(known) => enrich(known, &failure),

@@ -20,31 +20,39 @@ pub(crate) fn place(line: &str) -> Option<(&str, u32)> {
     let known = [".php", ".phpt", ".inc"]
         .iter()
         .any(|end| file.ends_with(end));
-    let relative = known && !file.contains(' ');
+    let relative = known && !file.contains(' ') && !file.starts_with(['+', '-', '\'', '"']);
     (absolute || windows || relative).then_some((file, number))
 }
 
-/// The frames of a block, innermost first.
+/// The frames of a block, innermost first: they stand at its end, and what the message says above
+/// them is no frame.
 pub(crate) fn of(body: &str, context: &Context) -> Vec<Frame> {
+    let main = body.find("\nCaused by\n").map_or(body, |at| &body[..at]);
+    let found = trailing(main, context);
+    match found.is_empty() {
+        true => trailing(body, context),
+        false => found,
+    }
+}
+
+fn trailing(body: &str, context: &Context) -> Vec<Frame> {
     let mut frames = Vec::new();
-    for line in body.lines() {
-        if frames.len() >= MOST {
-            break;
-        }
-        if line.trim_end() == "Caused by" {
-            // Where it was thrown first is told below; the trace above is that of what failed.
-            if !frames.is_empty() {
-                break;
-            }
+    for line in body.trim_end().lines().rev() {
+        if line.trim_end().ends_with(" {main}") || line.trim_start().starts_with("thrown in ") {
             continue;
         }
         let found = place(line)
             .map(|(file, line)| (file, line, None))
             .or_else(|| numbered(line));
-        if let Some((file, line, function)) = found {
+        let Some((file, line, function)) = found else {
+            break;
+        };
+        if frames.len() < 10 * MOST {
             frames.push(frame(file, line, function, context));
         }
     }
+    frames.reverse();
+    frames.truncate(MOST);
     frames
 }
 

@@ -49,7 +49,9 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
         output: Lines::default(),
         errors: Lines::default(),
         text: Reader::default(),
+        error_text: Reader::default(),
         messages: Messages::default(),
+        inline: Messages::default(),
         xml: None,
         tail: Tail::default(),
         error_tail: Tail::default(),
@@ -64,7 +66,9 @@ struct PhpunitRun {
     output: Lines,
     errors: Lines,
     text: Reader,
+    error_text: Reader,
     messages: Messages,
+    inline: Messages,
     xml: Option<Document>,
     tail: Tail,
     error_tail: Tail,
@@ -82,7 +86,7 @@ impl PhpunitRun {
             self.in_xml = !seen.bytes.starts_with(b"</testsuites>");
             return;
         }
-        if !self.messages.line(seen, &self.context, events) {
+        if !self.inline.line(seen, &self.context, events) {
             self.text.line(seen);
         }
     }
@@ -100,7 +104,7 @@ impl Adapter for PhpunitRun {
                 self.tail.feed(bytes);
                 self.error_tail.feed(bytes);
                 let mut lines = std::mem::take(&mut self.errors);
-                lines.each(bytes, |seen| self.line(&seen, &mut events));
+                lines.each(bytes, |seen| self.error_text.line(&seen));
                 self.errors = lines;
             }
             Stream::Stdout | Stream::Log => {
@@ -114,20 +118,29 @@ impl Adapter for PhpunitRun {
     }
 
     fn finish(mut self: Box<Self>, end: End) -> Report {
-        let rest: Vec<Line> = [self.output.finish(), self.errors.finish()]
-            .into_iter()
-            .flatten()
-            .collect();
-        for line in rest {
-            let seen = Seen {
-                bytes: &line.bytes,
-                length: line.length,
-                unfinished: true,
-            };
-            self.line(&seen, &mut Vec::new());
+        if let Some(line) = self.output.finish() {
+            self.line(&unfinished(&line), &mut Vec::new());
+        }
+        if let Some(line) = self.errors.finish() {
+            self.error_text.line(&unfinished(&line));
+        }
+        // With `--stderr` all of PHPUnit's text is there.
+        if !self.text.began && self.error_text.began {
+            std::mem::swap(&mut self.text, &mut self.error_text);
+        }
+        if self.text.fatal.is_none() {
+            self.text.fatal = self.error_text.fatal.take();
         }
         self.messages.close(&self.context);
         self.report(&end)
+    }
+}
+
+fn unfinished(line: &Line) -> Seen<'_> {
+    Seen {
+        bytes: &line.bytes,
+        length: line.length,
+        unfinished: true,
     }
 }
 

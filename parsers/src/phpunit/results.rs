@@ -138,26 +138,36 @@ fn verdict(line: &str) -> bool {
         || line.starts_with("OK (")
 }
 
-/// Reads everything from `Time: …` on.
+/// Reads everything from `Time: …` on. The last line is the last that looks like one: others
+/// stand in messages. A title stands below the trace of the failure before; only where that does
+/// not give as many failures as there are, any line that looks like a title is one.
 pub(crate) fn read(text: &str) -> Results {
+    let strict = read_by(text, true);
+    match strict.agree() {
+        true => strict,
+        false => read_by(text, false),
+    }
+}
+
+fn read_by(text: &str, strict: bool) -> Results {
     let lines: Vec<&str> = text.lines().collect();
-    let mut results = Results::default();
+    let ends = |at: usize| {
+        let own = verdict(lines[at]).then(|| summary(lines[at])).flatten();
+        let next = || lines.get(at + 1).and_then(|next| summary(next));
+        own.or_else(|| verdict(lines[at]).then(next).flatten())
+    };
+    let end = (0..lines.len()).rev().find(|at| ends(*at).is_some());
+    let mut results = Results {
+        summary: end.and_then(ends),
+        ..Results::default()
+    };
+    let lines = &lines[..end.unwrap_or(lines.len())];
     let mut at = 0;
     while at < lines.len() {
-        let line = lines[at];
-        if verdict(line) {
-            let next = summary(line).or_else(|| lines.get(at + 1).and_then(|next| summary(next)));
-            if let Some(found) = next {
-                results.summary = Some(found);
-                return results;
-            }
-        }
-        match heading(line) {
-            Some((section, number, risky)) => {
-                at = list(&lines, at + 1, section, number, risky, &mut results);
-            }
-            None => at += 1,
-        }
+        at = match heading(lines[at]) {
+            Some(found) => list(lines, at + 1, found, strict, &mut results),
+            None => at + 1,
+        };
     }
     results
 }
@@ -166,9 +176,8 @@ pub(crate) fn read(text: &str) -> Results {
 fn list(
     lines: &[&str],
     mut at: usize,
-    section: Option<Section>,
-    number: u64,
-    risky: bool,
+    (section, number, risky): (Option<Section>, u64, bool),
+    strict: bool,
     results: &mut Results,
 ) -> usize {
     let mut next = 1;
@@ -178,16 +187,15 @@ fn list(
     }
     while at < lines.len() {
         let line = lines[at];
-        let over = verdict(line)
-            && (summary(line).is_some() || lines.get(at + 1).is_some_and(|l| summary(l).is_some()));
-        let ruled = line == "--" && {
+        let ruled = line == "--" && next > number && {
             let mut rest = lines[at + 1..].iter().filter(|line| !line.is_empty());
             rest.next().is_some_and(|line| heading(line).is_some())
         };
-        if over || ruled {
+        if ruled && (!strict || below_a_trace(lines, at)) {
             break;
         }
-        let begins = title(lines, at, next).filter(|_| next <= number);
+        let placed = !strict || next == 1 || below_a_trace(lines, at);
+        let begins = title(lines, at, next).filter(|_| next <= number && placed);
         if let Some((title, length)) = begins {
             keep(open.take(), section, risky, results);
             open = Some(Block {
@@ -220,6 +228,14 @@ fn keep(block: Option<Block>, section: Option<Section>, risky: bool, results: &m
     } else if risky && results.risky.len() < MOST {
         results.risky.push((block.title, block.body));
     }
+}
+
+/// Whether the last line above that says something is a place.
+fn below_a_trace(lines: &[&str], at: usize) -> bool {
+    let mut above = lines[..at].iter().rev().filter(|line| !line.is_empty());
+    above
+        .next()
+        .is_some_and(|line| super::frames::place(line).is_some() || line.ends_with(" {main}"))
 }
 
 /// `3) A::t with data set "x" (1)`, and how many lines it takes: names may hold line ends.

@@ -255,7 +255,13 @@ impl Messages {
         self.running.values().collect()
     }
 
+    /// Whether messages of PHPUnit's own, and no test's, were read: these begin with a suite.
+    pub fn believable(&self) -> bool {
+        self.began && !self.depth.is_empty() && self.faults.is_empty()
+    }
+
     /// Whether all suites were closed.
+    #[cfg(test)]
     pub fn ended(&self) -> bool {
         self.began && self.running.is_empty() && self.depth.values().all(|depth| *depth == 0)
     }

@@ -239,7 +239,8 @@ impl Reader {
         }
     }
 
-    /// The results: of several beginnings the last one from which everything agrees.
+    /// The results: of several beginnings the last one from which everything agrees up to the
+    /// end. What a test printed before the end is none.
     pub fn results(&self) -> Results {
         let mut first = None;
         for at in self.times.iter().rev().take(50) {
@@ -247,9 +248,7 @@ impl Reader {
             if results.agree() {
                 return results;
             }
-            if first.is_none() || results.summary.is_some() || !results.blocks.is_empty() {
-                first = Some(results);
-            }
+            first.get_or_insert(results);
         }
         first.unwrap_or_default()
     }

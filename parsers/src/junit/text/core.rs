@@ -14,7 +14,7 @@ const MOST: usize = 5_000;
 const LONGEST: usize = 256 * 1024;
 
 /// Reads the runner's text.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     began: bool,
     open: bool,

@@ -28,7 +28,7 @@ struct Block {
 }
 
 /// Reads Gradle's text.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     began: bool,
     open: bool,
@@ -93,7 +93,11 @@ impl Reader {
             }
             // Of a message only the first line is indented.
             let block = self.blocks.last().map_or("", |block| block.body.as_str());
-            let told = block.contains("\n    at ") || block.lines().any(|line| line.is_empty());
+            let short = block.lines().count() == 1 && !block.contains(": ");
+            let told = short
+                || block.contains(" at ") && block.lines().count() == 1
+                || block.contains("\n    at ")
+                || block.lines().any(|line| line.is_empty());
             if !told && !line.contains(" > ") && !self.is_own(line) && !block.is_empty() {
                 if let Some(block) = self.blocks.last_mut()
                     && block.body.len() < LONGEST

@@ -31,6 +31,17 @@ struct Entry {
     source: String,
     /// From `=> ` on.
     body: String,
+    /// It is no node of the tree that was seen: it may stand in another one's message.
+    doubtful: bool,
+}
+
+impl Entry {
+    fn add(&mut self, line: &str) {
+        if self.body.len() < LONGEST {
+            self.body.push_str(line);
+            self.body.push('\n');
+        }
+    }
 }
 
 /// A test that `verbose` told of.
@@ -52,13 +63,15 @@ enum State {
 }
 
 /// Reads the launcher's text.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     state: State,
     announced: u64,
     entries: Vec<Entry>,
     pending: Option<String>,
     ending: bool,
+    /// The lines of the counts, in case that they are a failure's words.
+    held: Vec<String>,
     counts: BTreeMap<String, u64>,
     seen: bool,
     finished: bool,
@@ -67,6 +80,9 @@ pub(crate) struct Reader {
     path: Vec<(String, u64)>,
     places: BTreeMap<String, u64>,
     nodes: Vec<Node>,
+    /// What `flat` tells: unique id and text.
+    flat: Vec<(String, String)>,
+    flat_column: usize,
     passed: u64,
     skipped: u64,
 }
@@ -78,13 +94,17 @@ impl Reader {
             return true;
         }
         match bytes.first() {
-            Some(b'F') => bytes.starts_with(b"Failures ("),
+            Some(b'F') => bytes.starts_with(b"Failures (") || bytes.starts_with(b"Finished: "),
+            Some(b'S' | b'R') => {
+                self.flat_column > 0
+                    && (bytes.starts_with(b"Started: ") || bytes.starts_with(b"Registered: "))
+            }
             Some(b'T') => bytes.starts_with(b"Test "),
             Some(b'[') => self.state == State::Counts || bytes.starts_with(b"[  "),
             // Box drawing.
             Some(0xe2) => true,
             Some(b'+' | b'|' | b'\'' | b'`') => true,
-            Some(b' ') => self.seen && self.open_node(),
+            Some(b' ') => self.seen && (self.open_node() || !self.flat.is_empty()),
             Some(b'U') => bytes.starts_with(b"Unknown option") || bytes.starts_with(b"Usage: "),
             Some(b'E') => bytes.starts_with(b"Error parsing command-line"),
             Some(b'o') => bytes.starts_with(b"org.junit.platform.commons.JUnitException"),
@@ -125,6 +145,7 @@ impl Reader {
         } else if line.starts_with("Test run finished after ") && line.ends_with(" ms") {
             self.state = State::Counts;
             self.counts.clear();
+            self.held.clear();
             (self.announced, self.finished) = (0, false);
             self.entries.clear();
         } else if line.starts_with("Test plan execution started")
@@ -142,18 +163,69 @@ impl Reader {
                 .rsplit_once("Exception: ")
                 .map_or(line, |(_, said)| said);
             self.usage = Some(said.to_owned());
-        } else {
+        } else if !self.flat_line(line) {
             self.tree(line);
         }
     }
 
+    /// A line of `flat`: `Finished:    bar() ([engine:…]/[class:…]/[method:bar()])`, then what was
+    /// thrown.
+    fn flat_line(&mut self, line: &str) -> bool {
+        let named = ["Finished: ", "Started: ", "Registered: ", "Skipped: "]
+            .iter()
+            .any(|start| line.starts_with(start));
+        if named {
+            let id = line
+                .rsplit_once(" ([")
+                .map_or("", |(_, id)| id.trim_end_matches(')'));
+            self.flat_column = 0;
+            if line.starts_with("Finished: ") && id.starts_with("engine:") && self.flat.len() < MOST
+            {
+                // Only the last one may still be told of.
+                if self.flat.last().is_some_and(|(_, text)| text.is_empty()) {
+                    self.flat.pop();
+                }
+                self.flat.push((format!("[{id}"), String::new()));
+            }
+            return true;
+        }
+        let Some((_, text)) = self.flat.last_mut() else {
+            return false;
+        };
+        if let Some((before, said)) = line.split_once("=> Exception: ")
+            && before.trim().is_empty()
+            && text.is_empty()
+        {
+            self.flat_column = before.chars().count();
+            text.push_str(said);
+            text.push('\n');
+            return true;
+        }
+        if self.flat_column > 0 && line.starts_with("    ") && text.len() < LONGEST {
+            text.extend(line.chars().skip(self.flat_column));
+            text.push('\n');
+            return true;
+        }
+        false
+    }
+
     fn failure_line(&mut self, line: &str) {
+        if line == "╷" {
+            // The tree stands above the failures: what came before it a test printed.
+            self.state = State::Outside;
+            (self.announced, self.ending, self.pending) = (0, false, None);
+            self.entries.clear();
+            self.places.clear();
+            self.path.clear();
+            return;
+        }
         if self.ending {
             self.ending = false;
-            if counted(line).is_some() {
+            if counted(line).is_some_and(|(_, label)| label == "containers found") {
                 self.state = State::Counts;
                 self.counts.clear();
                 self.finished = false;
+                self.held = vec!["Test run finished after".to_owned()];
                 self.count_line(line);
                 return;
             }
@@ -164,9 +236,19 @@ impl Reader {
             return;
         }
         if let Some(title) = self.pending.take() {
+            // An entry is a node of the tree, where there is one; others stand in a message.
             if source(line) || line.starts_with("    => ") {
+                // The first is never in a message: the tree was not understood.
+                if self.entries.is_empty() && !self.places.contains_key(&title) {
+                    self.places.clear();
+                }
+                let doubtful = !self.places.is_empty() && !self.places.contains_key(&title);
+                if doubtful {
+                    self.append(&format!("  {title}"));
+                }
                 self.entries.push(Entry {
                     title,
+                    doubtful,
                     ..Entry::default()
                 });
             } else {
@@ -182,6 +264,7 @@ impl Reader {
             self.pending = Some(title.to_owned());
             return;
         }
+        let in_message = self.entries.last().is_some_and(|entry| entry.doubtful);
         match self.entries.last_mut() {
             Some(entry) if entry.body.is_empty() && source(line) => {
                 entry.source = line.trim().to_owned();
@@ -189,16 +272,31 @@ impl Reader {
             Some(entry) if entry.body.is_empty() && line.starts_with("    => ") => {
                 entry.body = format!("{}\n", &line[7..]);
             }
-            _ => self.append(line),
+            _ => return self.append(line),
+        }
+        if in_message {
+            let holder = self.entries.iter_mut().rev().find(|entry| !entry.doubtful);
+            if let Some(entry) = holder {
+                entry.add(line);
+            }
         }
     }
 
+    /// Adds a line to the last entry, and to the one whose message may hold that.
     fn append(&mut self, line: &str) {
-        if let Some(entry) = self.entries.last_mut()
-            && entry.body.len() < LONGEST
-        {
-            entry.body.push_str(line);
-            entry.body.push('\n');
+        for entry in self.entries.iter_mut().rev() {
+            entry.add(line);
+            if !entry.doubtful {
+                break;
+            }
+        }
+    }
+
+    /// Drops the entries that stand in messages, where the others are as many as announced.
+    fn sure(&mut self) {
+        let sure = self.entries.iter().filter(|entry| !entry.doubtful).count();
+        if sure as u64 == self.announced && sure > 0 {
+            self.entries.retain(|entry| !entry.doubtful);
         }
     }
 
@@ -208,6 +306,15 @@ impl Reader {
                 self.seen = true;
                 self.finished = label == "tests failed";
                 self.counts.insert(label.to_owned(), number);
+                self.held.push(line.to_owned());
+                let told = self.entries.len() as u64;
+                if self.finished && self.held.len() > 1 && told < self.announced {
+                    // The block is not over: these are the words of a failure.
+                    (self.finished, self.state) = (false, State::Failures);
+                    for line in std::mem::take(&mut self.held) {
+                        self.append(&line);
+                    }
+                }
             }
             None if line.trim().is_empty() => {}
             None => {
@@ -311,30 +418,89 @@ impl Reader {
             ended: self.finished,
             ..Told::default()
         };
-        if self.finished {
-            self.counted(&mut told);
-        } else {
-            told.counts = Some((self.passed, 0, self.skipped));
+        self.sure();
+        if self.entries.is_empty() {
+            self.told_on_the_way(&mut told, sources);
         }
         for entry in &self.entries {
             let failure = self.failure(&entry.title, &entry.source, &entry.body, sources);
             told.failures.push(failure);
         }
-        if self.entries.is_empty() && !self.finished {
-            for node in self.nodes.iter().filter(|node| node.over == Some('✘')) {
-                let body = node.caught.trim_end();
-                told.failures
-                    .push(self.failure(&node.title, &node.source, body, sources));
-            }
-            let last = self.nodes.last().filter(|node| node.over.is_none());
-            if let Some(node) = last.filter(|node| !node.source.is_empty()) {
-                let (id, class, _) = self.identity(&node.title, &node.source);
-                told.running.push((id, class));
-            }
-        }
         told.failures
             .dedup_by(|a, b| a.id == b.id && a.phase == b.phase && a.message == b.message);
+        if self.finished {
+            self.counted(&mut told);
+        } else {
+            told.counts = Some((self.passed, 0, self.skipped));
+        }
         told
+    }
+
+    /// `verbose` and `flat` tell each failure where it happens, and have no block of them.
+    fn told_on_the_way(&self, told: &mut Told, sources: &mut Sources) {
+        for node in self.nodes.iter().filter(|node| node.over == Some('✘')) {
+            let body = node.caught.trim_end();
+            told.failures
+                .push(self.failure(&node.title, &node.source, body, sources));
+        }
+        for (id, text) in self.flat.iter().filter(|(_, text)| !text.is_empty()) {
+            let assumed = ["TestAbortedException", "AssumptionViolatedException"];
+            let class = java::split(text.lines().next().unwrap_or("")).0;
+            if !assumed.iter().any(|name| class.ends_with(name)) {
+                told.failures
+                    .push(self.of_unique(id, text.trim_end(), sources));
+            }
+        }
+        let last = self.nodes.last().filter(|node| node.over.is_none());
+        if let Some(node) = last.filter(|node| !node.source.is_empty() && !self.finished) {
+            let (id, class, _) = self.identity(&node.title, &node.source);
+            told.running.push((id, class));
+        }
+    }
+
+    /// The failure that `flat` tells of a unique id.
+    fn of_unique(&self, id: &str, text: &str, sources: &mut Sources) -> Failure {
+        let (mut class, mut method, mut types) = (String::new(), String::new(), String::new());
+        let mut engine = "JUnit Jupiter";
+        let mut indexes = String::new();
+        for part in id.trim_matches(['[', ']']).split("]/[") {
+            let (kind, value) = part.split_once(':').unwrap_or((part, ""));
+            match kind {
+                "class" | "runner" => class = value.to_owned(),
+                "nested-class" => class = format!("{class}${value}"),
+                "method" | "test-template" | "test-factory" => {
+                    let (name, rest) = value.split_once('(').unwrap_or((value, ""));
+                    method = name.to_owned();
+                    types = rest.trim_end_matches(')').to_owned();
+                }
+                "test" => {
+                    engine = "JUnit Vintage";
+                    method = value.split('(').next().unwrap_or(value).to_owned();
+                }
+                _ => {
+                    if let Some(number) = value.strip_prefix('#') {
+                        indexes.push_str(&format!("[{number}]"));
+                    }
+                }
+            }
+        }
+        let source = match method.as_str() {
+            "" => format!("ClassSource [className = '{class}', filePosition = null]"),
+            method => format!(
+                "MethodSource [className = '{class}', methodName = '{method}', methodParameterTypes = '{types}']"
+            ),
+        };
+        let types: Vec<String> = types.split(',').map(|name| simple(name.trim())).collect();
+        let name = match engine {
+            "JUnit Vintage" => method.clone(),
+            _ => format!("{method}({})", types.join(", ")),
+        };
+        // A sign that no name has says that the indexes are known.
+        let title = match indexes.as_str() {
+            "" => format!("{engine}:{class}:{name}"),
+            indexes => format!("{engine}:{class}:{name}:\u{0}{indexes}"),
+        };
+        self.failure(&title, &source, text, sources)
     }
 
     fn counted(&self, told: &mut Told) {
@@ -345,11 +511,11 @@ impl Reader {
             failed,
             get("tests skipped") + get("tests aborted"),
         ));
-        if failed != self.announced || self.announced != self.entries.len() as u64 {
-            told.faults.push(format!(
-                "{failed} failures are counted, {} are told",
-                self.entries.len()
-            ));
+        let known = told.failures.len() as u64;
+        let block = self.entries.is_empty() || self.announced == failed;
+        if failed != known || !block {
+            told.faults
+                .push(format!("{failed} failures are counted, {known} are told"));
         }
     }
 
@@ -439,6 +605,9 @@ impl Reader {
             return places.iter().map(|place| format!("[{place}]")).collect();
         }
         let rest = &title[from + 1..];
+        if let Some(indexes) = rest.strip_prefix('\u{0}') {
+            return indexes.to_owned();
+        }
         match index_of(rest) {
             Some(index) => format!("[{index}]"),
             None => format!(" > {rest}"),
@@ -517,7 +686,7 @@ fn node(line: &str) -> Option<(usize, &str)> {
             let width = if mark.starts_with(['├', '└']) {
                 3
             } else {
-                4
+                2
             };
             let depth = before.chars().count() / width;
             return Some((depth.min(100), &line[at + mark.len()..]));

@@ -48,7 +48,7 @@ enum Part {
 }
 
 /// Reads Maven's text.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     began: bool,
     /// The class that is running.

@@ -40,7 +40,7 @@ pub(crate) struct Told {
 }
 
 /// Reads all of them line by line.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     launcher: launcher::Reader,
     maven: maven::Reader,
@@ -74,6 +74,11 @@ impl Reader {
         self.core.line(&line);
         self.javac.line(&line);
         self.machine(&line);
+    }
+
+    /// Whether any tool's text was seen.
+    pub fn began(&self) -> bool {
+        self.launcher.began() || self.maven.began() || self.gradle.began() || self.core.began()
     }
 
     /// The virtual machine's own last words.
