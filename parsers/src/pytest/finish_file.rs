@@ -67,8 +67,15 @@ impl PytestRun {
     /// stands in the log may have been printed by a test.
     fn fits(&self, failures: u64) -> bool {
         let session = &self.text.session;
+        // Pytest 9 counts a test whose subtests failed besides them.
+        let parents = session.named.iter();
+        let parents = parents.filter(|named| named.rest.contains(" failed subtest"));
+        let parents = parents.count() as u64;
         match self.text.end_of(session) {
-            Some(last) => last.failed + last.errors == failures,
+            Some(last) => {
+                let said = last.failed + last.errors;
+                failures == said || failures + parents == said
+            }
             None => !session.began,
         }
     }

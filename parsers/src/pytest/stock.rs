@@ -406,6 +406,14 @@ fn longrepr(value: &Value) -> String {
             }
         }
     }
+    // With `--tb=no` only the place of the crash is kept.
+    let crash = &value["reprcrash"];
+    if lines.is_empty() && crash.is_object() {
+        let message = word(crash, "message").lines();
+        lines.extend(message.map(|line| format!("E   {line}")));
+        let line = crash["lineno"].as_u64().unwrap_or(0);
+        lines.push(format!("\n{}:{line}: ", word(crash, "path")));
+    }
     lines.join("\n")
 }
 

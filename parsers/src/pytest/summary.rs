@@ -63,6 +63,7 @@ fn by_names(session: &Session, last: Option<Last>, place: &Place) -> Found {
         .filter(|named| !named.error)
         .map(|named| split(&named.rest, session).0)
         .collect();
+    let mut failed_too = failed_too;
     for (number, named) in session.named.iter().enumerate() {
         let (id, message) = split(&named.rest, session);
         let one = Wanted {
@@ -80,6 +81,8 @@ fn by_names(session: &Session, last: Option<Last>, place: &Place) -> Found {
         let failure = one.failure(session, &mut used, &failed_too, place);
         tests.take(named, &id, &failure);
         found.failures.push(failure);
+        // A second error of the same test is its teardown's.
+        failed_too.insert(id);
     }
     let said = last.map(|last| last.failed + last.errors);
     if session.named.is_empty() && said.is_none_or(|said| said > 0) {

@@ -105,6 +105,15 @@ pub(crate) fn rerun(context: &Context, id: &str) -> Vec<String> {
     }
     match id.strip_prefix("__main__.") {
         Some(id) if script => context.rerun(&USUAL, [id]),
+        // A script that runs other modules' tests: the same python does it without the script.
+        None if script => {
+            let python = &context.command[..context.command.len() - 1];
+            let plain = Context {
+                command: [python, &["-m".to_owned(), "unittest".to_owned()]].concat(),
+                ..context.clone()
+            };
+            plain.rerun(&USUAL, [id])
+        }
         _ => context.rerun(&USUAL, [id]),
     }
 }
@@ -276,6 +285,7 @@ mod tests {
                 "python -m unittest discover -s tests -k *m.C.t",
             ),
             ("python test_x.py", "__main__.C.t", "python test_x.py C.t"),
+            ("python run_all.py", "m.C.t", "python -m unittest m.C.t"),
             (
                 "python manage.py test",
                 "shop.tests.C.t",

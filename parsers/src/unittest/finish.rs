@@ -9,6 +9,7 @@ use crate::live::End;
 use crate::python;
 use crate::python::fault;
 use crate::python::traceback;
+use crate::records::Records;
 use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Location;
@@ -75,7 +76,10 @@ impl UnittestRun {
         let last = self.last_lines(400);
         let mut reports: Vec<Report> = Vec::new();
         let several = records.len() > 1;
-        for one in records.into_values() {
+        // `regreen.ndjson` is the first run, `regreen.1.ndjson` the second.
+        let mut in_order: Vec<(String, Records)> = records.into_iter().collect();
+        in_order.sort_by_key(|(name, _)| (name.len(), name.clone()));
+        for (_, one) in in_order {
             // Of several runs the exit status is that of none.
             let of_all = End {
                 exit: None,
@@ -290,6 +294,7 @@ impl UnittestRun {
             return;
         }
         let mut failure = failure::collection("", details, &self.context);
+        failure.rerun = dialect::rerun(&self.context, "");
         let running = raised.entries.iter().any(|entry| {
             let ends = [
                 "unittest/suite.py",
@@ -409,14 +414,14 @@ fn usage(last: &[String], code: Option<i32>) -> Option<Note> {
 
 /// A traceback that the output ends with.
 fn last_traceback(last: &[String]) -> Option<String> {
-    let at = last
-        .iter()
-        .rposition(|line| line == "Traceback (most recent call last):")?;
+    // `-v` has begun the line with the test's name.
+    let begins = |line: &String| line.ends_with("Traceback (most recent call last):");
+    let at = last.iter().rposition(begins)?;
     // What it was raised from stands before it.
     let mut from = at;
     while let Some(before) = last[..from]
         .iter()
-        .rposition(|line| line == "Traceback (most recent call last):")
+        .rposition(begins)
         .filter(|before| {
             last[*before..from].iter().any(|line| {
                 line.starts_with("The above exception was the direct cause")
@@ -426,5 +431,8 @@ fn last_traceback(last: &[String]) -> Option<String> {
     {
         from = before;
     }
-    Some(last[from..].join("\n"))
+    let first = "Traceback (most recent call last):".to_owned();
+    let rest = last[from + 1..].iter().cloned();
+    let lines: Vec<String> = std::iter::once(first).chain(rest).collect();
+    Some(lines.join("\n"))
 }
