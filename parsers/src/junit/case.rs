@@ -194,9 +194,6 @@ fn failure(
         failure.kind = kind;
     }
     failure.target = target;
-    if dialect == Dialect::Linter {
-        linter(&mut failure, case, suites, message, context);
-    }
     if dialect == Dialect::Pytest
         && kind == FailureKind::CollectionError
         && failure.location.is_none()
@@ -208,6 +205,9 @@ fn failure(
         failure.message = crashed(&failure.message, &body, case);
     }
     surround(&mut failure, case, suites, &body, dialect, context);
+    if dialect == Dialect::Linter {
+        linter(&mut failure, case, suites, message, context);
+    }
     failure.rerun = rerun::of(&failure, dialect, context);
     compose::seal(failure)
 }

@@ -218,7 +218,7 @@ fn by_lines(message: &str) -> Option<Diff> {
         if line.starts_with("+ Received") || (line.is_empty() && minus.is_empty()) {
             continue;
         }
-        if line.trim_start().starts_with("at ") {
+        if line.trim_start().starts_with(['❯', '›']) || line.trim_start().starts_with("at ") {
             break;
         }
         let (sign, rest) = line.split_at(usize::from(line.starts_with(['+', '-', ' '])));

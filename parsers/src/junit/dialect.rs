@@ -190,8 +190,9 @@ fn by_case(case: &Element, class: &str, name: &str, last: &Suite) -> Dialect {
         return Dialect::Node;
     }
     let text = fault.map_or("", |fault| fault.text.as_str());
-    if text.contains("\tat ") && text.contains(".java:") || identifier(class) && class.contains('.')
-    {
+    let capital = |part: &str| part.starts_with(char::is_uppercase);
+    let class_like = identifier(class) && class.split(['.', '$']).any(capital);
+    if text.contains("\tat ") && text.contains(".java:") || class_like && class.contains('.') {
         return Dialect::Java;
     }
     let java = [

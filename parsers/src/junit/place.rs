@@ -45,9 +45,7 @@ pub(crate) fn of(text: &str, dialect: Dialect, context: &Context) -> Option<Loca
         places().filter(user).last()
     } else {
         // A stack begins below the message, which may name places, too.
-        let stack = text
-            .find("    at ")
-            .filter(|_| dialect != Dialect::Playwright);
+        let stack = text.find("    at ");
         let below = stack.and_then(|at| {
             PLACE
                 .captures_iter(&text[at..])

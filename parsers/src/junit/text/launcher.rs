@@ -416,6 +416,7 @@ impl Reader {
         let mut told = Told {
             began: true,
             ended: self.finished,
+            all_in_files: true,
             ..Told::default()
         };
         self.sure();

@@ -27,6 +27,8 @@ pub(crate) struct Told {
     pub began: bool,
     /// Whether it says that it ended well without counting the tests.
     pub well: bool,
+    /// Every test stands in the tool's files, if there are any.
+    pub all_in_files: bool,
     /// Why it is not to be believed.
     pub faults: Vec<String>,
     /// Why nothing was begun.
