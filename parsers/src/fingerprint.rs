@@ -21,44 +21,182 @@ pub(crate) fn of(failure: &Failure) -> String {
     format!("{:016x}", fnv1a(text.as_bytes()))
 }
 
-/// The message without paths, numbers and addresses.
+/// The message without what changes from run to run: paths, temporary names, numbers with their
+/// units, addresses, hashes, identifiers, dates.
 fn stable(message: &str) -> String {
-    let mut words = Vec::new();
+    let mut words: Vec<String> = Vec::new();
     for word in message.split_whitespace() {
-        let word = if word.contains('/') {
-            base_name(word)
-        } else {
-            word
-        };
-        words.push(without_numbers(word));
+        let word = without_numbers(without_path(word));
+        let counted = words.last().is_some_and(|last| last.ends_with('#'));
+        if counted && is_unit(&word) {
+            continue;
+        }
+        if counted || word.starts_with('#') {
+            date(&mut words, &word);
+        }
+        words.push(match counted {
+            // One error, two errors.
+            true => word.strip_suffix('s').unwrap_or(&word).to_owned(),
+            false => word,
+        });
     }
     words.join(" ")
 }
 
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+/// A path's last part; nothing of it where that is a temporary name itself.
+fn without_path(word: &str) -> &str {
+    let path = word.trim_end_matches(['/', '\'', '"', '`', ',', '.', ':', ')', ']']);
+    let drive = path.trim_start_matches(['\'', '"', '`', '(']).as_bytes();
+    let windows =
+        drive.len() > 2 && drive[0].is_ascii_alphabetic() && drive[1..].starts_with(b":\\");
+    let at = match windows {
+        true => path.rfind('\\'),
+        false => path.rfind('/'),
+    };
+    let Some(at) = at else {
+        return word;
+    };
+    let directory = path[..at].trim_start_matches(['\'', '"', '`', '(']);
+    let (name, directories) = (
+        &word[at + 1..],
+        ["/tmp", "/var/tmp", "/private/tmp", "/dev/shm"],
+    );
+    if directories.contains(&directory) {
+        return "#";
+    }
+    name
 }
 
-/// Every run of hexadecimal digits that holds a decimal digit becomes `#`.
+/// Every number, with its sign, fraction, exponent and unit, becomes `#`; so does a word in which
+/// digits and letters alternate, as those of addresses, hashes and random names do.
 fn without_numbers(word: &str) -> String {
+    let chars: Vec<char> = word.chars().collect();
     let mut out = String::new();
-    let mut run = String::new();
-    for c in word.chars().chain(std::iter::once('\0')) {
-        if c.is_ascii_hexdigit() || (c == 'x' && run == "0") || (c == '.' && !run.is_empty()) {
-            run.push(c);
+    let mut at = 0;
+    while at < chars.len() {
+        if let Some(end) = uuid(&chars, at) {
+            out.push('#');
+            at = end;
             continue;
         }
-        if run.chars().any(|r| r.is_ascii_digit()) {
-            out.push('#');
-        } else {
-            out.push_str(&run);
+        let (c, next) = (chars[at], chars.get(at + 1));
+        let digit = |c: Option<&char>| c.is_some_and(char::is_ascii_digit);
+        let before = at.checked_sub(1).map(|at| chars[at]);
+        if matches!(c, '+' | '-') && digit(next) && !before.is_some_and(char::is_alphanumeric) {
+            at += 1;
+            continue;
         }
-        run.clear();
-        if c != '\0' {
+        if !c.is_alphanumeric() {
             out.push(c);
+            at += 1;
+            continue;
         }
+        let from = at;
+        while at < chars.len() && joins(&chars, from, at) {
+            at += 1;
+        }
+        out.push_str(&token(&chars[from..at]));
     }
     out
+}
+
+/// Whether a character belongs to the word that began at `from`: letters, digits, the point of a
+/// fraction, the sign of an exponent.
+fn joins(chars: &[char], from: usize, at: usize) -> bool {
+    let digit = |at: Option<usize>| {
+        at.and_then(|at| chars.get(at))
+            .is_some_and(char::is_ascii_digit)
+    };
+    let before = at.checked_sub(1).filter(|before| *before >= from);
+    match chars[at] {
+        c if c.is_alphanumeric() => true,
+        '.' => digit(before) && digit(Some(at + 1)),
+        '+' | '-' => {
+            let exponent = before.is_some_and(|before| matches!(chars[before], 'e' | 'E'));
+            exponent && digit(at.checked_sub(2)) && digit(Some(from)) && digit(Some(at + 1))
+        }
+        _ => false,
+    }
+}
+
+fn token(word: &[char]) -> String {
+    let is_number = |c: &char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-');
+    if !word.iter().any(char::is_ascii_digit) {
+        return word.iter().collect();
+    }
+    let first = word.iter().position(is_number).unwrap_or(0);
+    let length = word[first..].iter().take_while(|c| is_number(c)).count();
+    let (before, after) = (&word[..first], &word[first + length..]);
+    let several = after.iter().any(char::is_ascii_digit);
+    let hexadecimal = word.len() >= 7 && word.iter().all(char::is_ascii_hexdigit);
+    let unit: String = after.iter().collect();
+    if several
+        || hexadecimal
+        || (before.is_empty() && is_unit(&unit))
+        || word.starts_with(&['0', 'x'])
+    {
+        return "#".to_owned();
+    }
+    let before: String = before.iter().collect();
+    format!("{before}#{unit}")
+}
+
+/// Durations: what took 900 ms may take 1.2 seconds the next time.
+fn is_unit(word: &str) -> bool {
+    const UNITS: [&str; 16] = [
+        "ns",
+        "us",
+        "\u{b5}s",
+        "\u{3bc}s",
+        "ms",
+        "s",
+        "sec",
+        "secs",
+        "second",
+        "seconds",
+        "millisecond",
+        "milliseconds",
+        "min",
+        "minute",
+        "minutes",
+        "hours",
+    ];
+    UNITS.contains(&word.trim_end_matches(['.', ',', ';', ')', ':']))
+}
+
+/// `Thu Nov 26`: the names of a date beside its numbers change with them.
+fn date(words: &mut [String], word: &str) {
+    const NAMES: [&str; 19] = [
+        "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    if !word.starts_with('#') {
+        return;
+    }
+    for known in words.iter_mut().rev().take(2) {
+        if NAMES.contains(&known.trim_end_matches(',')) {
+            "#".clone_into(known);
+        } else {
+            break;
+        }
+    }
+}
+
+/// The end of a UUID that begins here.
+fn uuid(chars: &[char], at: usize) -> Option<usize> {
+    const LENGTH: usize = 36;
+    let whole = chars.get(at..at + LENGTH)?;
+    let fits = whole.iter().enumerate().all(|(at, c)| match at {
+        8 | 13 | 18 | 23 => *c == '-',
+        _ => c.is_ascii_hexdigit(),
+    });
+    let alone = |c: Option<&char>| !c.is_some_and(|c| c.is_alphanumeric());
+    let before = at.checked_sub(1).and_then(|at| chars.get(at));
+    (fits && alone(before) && alone(chars.get(at + LENGTH))).then_some(at + LENGTH)
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// FNV-1a, 64 bits: unlike the standard library's hasher it is the same in every release.
@@ -78,11 +216,48 @@ mod tests {
             ("no such file /tmp/a1/x.txt", "no such file /tmp/b2/x.txt"),
             ("took 1.25s at 0x7ffe12", "took 3s at 0x55aa"),
             ("left 3 right 4", "left 30 right 41"),
+            // Durations of any unit.
+            ("took 900ms", "took 1.2s"),
+            ("took 900 ms, at most", "took 1.2 seconds, at most"),
+            ("after 1m2s", "after 2h1m3s"),
+            // Signs, fractions, exponents, one and many.
+            ("is -0.5", "is 1e-05"),
+            ("1 error left", "2 errors left"),
+            // Names that are made by chance.
+            (
+                "user deadbeef-cafe-abcd-efab-cdefabcdefab is gone",
+                "user 01234567-89ab-4cde-8f01-23456789abcd is gone",
+            ),
+            ("no `/tmp/tmpabcdefg'", "no `/tmp/tmpx8k2jqz'"),
+            ("commit abcdef1 lost", "commit 1f3e5d7 lost"),
+            ("#<Till:0x00007fd6>", "#<Till:0x000055aadeadbeef>"),
+            ("key k8f2x9 is taken", "key z1a2b3 is taken"),
+            // Places.
+            ("localhost:4312 refused", "localhost:55012 refused"),
+            (
+                "http://127.0.0.1:4312/a failed",
+                "http://127.0.0.1:9/a failed",
+            ),
+            ("in C:\\Users\\a\\x.txt", "in C:\\Users\\b\\x.txt"),
+            ("in '/home/a/x.txt'", "in '/srv/b/x.txt'"),
+            // Dates.
+            ("at Thu Nov 26 11:17:24 2026", "at Fri Dec 1 09:07:04 2027"),
+            ("at 2026-11-26T11:17:24.123Z", "at 2027-01-02T03:04:05.6Z"),
         ];
         for (a, b) in pairs {
             assert_eq!(stable(a), stable(b));
         }
-        assert_ne!(stable("cannot add"), stable("cannot face"));
+        for (a, b) in [
+            ("cannot add", "cannot face"),
+            ("expected \"a\", got \"b\"", "expected \"a\", got \"c\""),
+            ("made5 is wrong", "mode5 is wrong"),
+            ("no /tmp/a1/x.txt", "no /tmp/a1/y.txt"),
+            ("sum is -1", "sum is right"),
+            ("March is over", "May is over"),
+            ("a/b differs", "a/c differs"),
+        ] {
+            assert_ne!(stable(a), stable(b));
+        }
     }
 
     #[test]

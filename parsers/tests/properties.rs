@@ -53,7 +53,9 @@ fn result_streams(recording: &Recording) -> Vec<(String, Vec<u8>)> {
         .filter(|(name, _)| !name.ends_with(".stderr"))
         .cloned()
         .collect();
-    let only_files = recording.case.format == "pytest" && !recording.files.is_empty();
+    // Where a reporter of ours writes, the text explains at most.
+    let by_events = ["pytest", "rspec", "minitest"].contains(&recording.case.format.as_str());
+    let only_files = by_events && !recording.files.is_empty();
     // nextest's JUnit file explains failures; its text and JSON lines count.
     streams.retain(|(name, _)| !(recording.case.format == "nextest" && name.ends_with(".xml")));
     if recording.case.format == "nextest" {

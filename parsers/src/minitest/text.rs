@@ -265,7 +265,9 @@ impl Reader {
         }
         let numbered = self.numbered(totals);
         let inline = || {
-            let own: Vec<Result> = self.inline.clone();
+            // With `-v` skipped tests are told of, too.
+            let mut own: Vec<Result> = self.inline.clone();
+            own.retain(|one| one.label != Label::Skipped);
             agrees(&own, totals).then_some(own)
         };
         let found = numbered.or_else(inline);
