@@ -43,7 +43,11 @@ impl Builds {
     pub fn line(&mut self, line: &str, alone: bool) -> bool {
         if let Some(package) = heading(line) {
             // vet repeats the package in brackets.
-            let repeated = self.open && self.groups.last().is_some_and(|g| g.errors.is_empty() && g.package == package);
+            let repeated = self.open
+                && self
+                    .groups
+                    .last()
+                    .is_some_and(|g| g.errors.is_empty() && g.package == package);
             if !repeated && self.groups.len() < MOST_GROUPS {
                 self.groups.push(Group {
                     package: package.to_owned(),
@@ -86,7 +90,8 @@ impl Builds {
             group.errors.push(error);
             return true;
         }
-        let loose = loads(line) || (group.errors.is_empty() && !group.package.is_empty() && !line.is_empty() && !alone);
+        let loose = loads(line)
+            || (group.errors.is_empty() && !group.package.is_empty() && !line.is_empty() && !alone);
         if loose {
             group.errors.push(Error {
                 message: line.to_owned(),
@@ -106,9 +111,13 @@ impl Builds {
 fn heading(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("# ")?;
     if let Some(inner) = rest.strip_prefix('[') {
-        return inner.strip_suffix(']').filter(|name| frame::is_package(name));
+        return inner
+            .strip_suffix(']')
+            .filter(|name| frame::is_package(name));
     }
-    let (name, variant) = rest.split_once(" [").map_or((rest, ""), |(name, v)| (name, v));
+    let (name, variant) = rest
+        .split_once(" [")
+        .map_or((rest, ""), |(name, v)| (name, v));
     let fits = variant.is_empty() || variant.ends_with(".test]");
     (fits && frame::is_package(name)).then_some(name)
 }
@@ -127,7 +136,9 @@ pub(crate) fn error(line: &str) -> Option<Error> {
 type Place = (String, Option<u32>, Option<u32>);
 
 fn split(line: &str) -> Option<(Place, &str)> {
-    const KNOWN: [&str; 9] = [".go:", ".s:", ".c:", ".h:", ".cc:", ".cpp:", ".mod:", ".work:", ".sum:"];
+    const KNOWN: [&str; 9] = [
+        ".go:", ".s:", ".c:", ".h:", ".cc:", ".cpp:", ".mod:", ".work:", ".sum:",
+    ];
     let end = KNOWN
         .iter()
         .filter_map(|known| line.find(known).map(|at| at + known.len() - 1))
@@ -138,7 +149,9 @@ fn split(line: &str) -> Option<(Place, &str)> {
     }
     let (number, rest) = rest[1..].split_once(':')?;
     let line: u32 = number.parse().ok()?;
-    let column = rest.split_once(':').and_then(|(column, rest)| Some((column.parse().ok()?, rest)));
+    let column = rest
+        .split_once(':')
+        .and_then(|(column, rest)| Some((column.parse().ok()?, rest)));
     let (column, message) = match column {
         Some((column, rest)) => (Some(column), rest),
         None => (None, rest),
@@ -186,15 +199,25 @@ mod tests {
         let group = &builds.groups[0];
         assert_eq!(group.package, "example.com/p");
         assert_eq!(group.errors.len(), 3);
-        assert_eq!(group.errors[0].place, Some(("p/a_test.go".into(), Some(4), Some(2))));
+        assert_eq!(
+            group.errors[0].place,
+            Some(("p/a_test.go".into(), Some(4), Some(2)))
+        );
         assert_eq!(group.errors[1].more, ["\tmissing method"]);
-        assert_eq!(group.errors[2].place, Some(("./b.go".into(), Some(7), None)));
+        assert_eq!(
+            group.errors[2].place,
+            Some(("./b.go".into(), Some(7), None))
+        );
     }
 
     #[test]
     fn loading_has_forms_without_a_place() {
         let mut builds = Builds::default();
-        for line in ["package a/b", "\timports a/c", "\timports a/b: import cycle not allowed"] {
+        for line in [
+            "package a/b",
+            "\timports a/c",
+            "\timports a/b: import cycle not allowed",
+        ] {
             assert!(builds.line(line, true), "{line}");
         }
         assert!(!builds.line("and so on", true));

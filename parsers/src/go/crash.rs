@@ -84,17 +84,29 @@ fn signal(line: &str) -> Option<&str> {
     let (name, what) = line.split_once(": ")?;
     let rest = name.strip_prefix("SIG")?;
     let capitals = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_uppercase());
-    let known = ["abort", "quit", "segmentation", "bus error", "floating", "illegal", "trace"];
+    let known = [
+        "abort",
+        "quit",
+        "segmentation",
+        "bus error",
+        "floating",
+        "illegal",
+        "trace",
+    ];
     (capitals && known.iter().any(|word| what.starts_with(word))).then_some(name)
 }
 
 fn headline(lines: &[&str], killed: bool) -> (FailureKind, String) {
     if killed {
-        let line = lines.iter().find(|line| line.starts_with("*** Test killed"));
+        let line = lines
+            .iter()
+            .find(|line| line.starts_with("*** Test killed"));
         let message = line.map_or("", |line| line.trim_start_matches("*** "));
         return (FailureKind::Timeout, message.to_owned());
     }
-    let fatal = lines.iter().find_map(|line| line.strip_prefix("fatal error: "));
+    let fatal = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("fatal error: "));
     let first = lines.first().copied().unwrap_or("");
     if let Some(message) = fatal.filter(|_| !first.starts_with("panic: ")) {
         return (FailureKind::Crash, format!("fatal error: {message}"));
@@ -105,7 +117,10 @@ fn headline(lines: &[&str], killed: bool) -> (FailureKind, String) {
     if message.starts_with("test timed out after ") {
         return (FailureKind::Timeout, message.trim_end().to_owned());
     }
-    (FailureKind::Panic, format!("panic: {}", panicked(lines, message)))
+    (
+        FailureKind::Panic,
+        format!("panic: {}", panicked(lines, message)),
+    )
 }
 
 /// The panic's value in one line: the lines down to the trace, without the repetition.
@@ -138,7 +153,11 @@ fn panicked(lines: &[&str], first: &str) -> String {
 
 /// The list below `running tests:` (Go 1.20 and later).
 fn running(lines: &[&str]) -> Vec<String> {
-    let Some(at) = lines.iter().take(40).position(|line| line.trim() == "running tests:") else {
+    let Some(at) = lines
+        .iter()
+        .take(40)
+        .position(|line| line.trim() == "running tests:")
+    else {
         return Vec::new();
     };
     let listed = lines[at + 1..].iter().map_while(|line| {
@@ -162,24 +181,38 @@ mod tests {
 
     #[test]
     fn the_value_of_a_panic_is_one_line() {
-        let said = read("panic: it must\nnot be false [recovered]\n\tpanic: it must\nnot be false\n\ngoroutine 1 [running]:\n");
-        assert_eq!((said.kind, said.message.as_str()), (FailureKind::Panic, "panic: it must not be false"));
+        let said = read(
+            "panic: it must\nnot be false [recovered]\n\tpanic: it must\nnot be false\n\ngoroutine 1 [running]:\n",
+        );
+        assert_eq!(
+            (said.kind, said.message.as_str()),
+            (FailureKind::Panic, "panic: it must not be false")
+        );
         let said = read("panic: boom [recovered, repanicked]\n\ngoroutine 1 [running]:\n");
         assert_eq!(said.message, "panic: boom");
     }
 
     #[test]
     fn a_time_out_lists_who_was_running() {
-        let said = read("panic: test timed out after 1s\n\trunning tests:\n\t\tTestTop (1s)\n\t\tTestTop/slow (1s)\n\ngoroutine 5 [running]:\n");
+        let said = read(
+            "panic: test timed out after 1s\n\trunning tests:\n\t\tTestTop (1s)\n\t\tTestTop/slow (1s)\n\ngoroutine 5 [running]:\n",
+        );
         assert_eq!(said.kind, FailureKind::Timeout);
         assert_eq!(said.running, ["TestTop", "TestTop/slow"]);
-        let old = read("panic: test timed out after 1s\nrunning tests:\n\tTestTop (1s)\n\ngoroutine 5 [running]:\n");
+        let old = read(
+            "panic: test timed out after 1s\nrunning tests:\n\tTestTop (1s)\n\ngoroutine 5 [running]:\n",
+        );
         assert_eq!(old.running, ["TestTop"]);
     }
 
     #[test]
     fn what_begins_a_crash() {
-        for line in ["panic: x", "fatal error: concurrent map writes", "SIGABRT: abort", "SIGQUIT: quit"] {
+        for line in [
+            "panic: x",
+            "fatal error: concurrent map writes",
+            "SIGABRT: abort",
+            "SIGQUIT: quit",
+        ] {
             assert!(begins(line), "{line}");
         }
         for line in ["panics: x", "SIGNAL: x", "SIGABRT", "fatal: x", " panic: x"] {

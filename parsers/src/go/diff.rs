@@ -28,7 +28,11 @@ pub(crate) fn example(lines: &[&str]) -> Option<Diff> {
     }
     let actual = lines[got + 1..want].join("\n");
     let expected = lines[want + 1..].join("\n");
-    Some(sides::expected_actual(Some(expected.trim_end()), Some(actual.trim_end()), None))
+    Some(sides::expected_actual(
+        Some(expected.trim_end()),
+        Some(actual.trim_end()),
+        None,
+    ))
 }
 
 /// A part of testify's message, by its label.
@@ -73,7 +77,9 @@ fn testify(message: &str) -> Option<Diff> {
 
 /// The text behind a label, down to the next one.
 fn side(lines: &[&str], label: &str, ends: &[&str]) -> Option<String> {
-    let at = lines.iter().position(|line| line.trim_start().starts_with(label))?;
+    let at = lines
+        .iter()
+        .position(|line| line.trim_start().starts_with(label))?;
     let first = lines[at].trim_start().strip_prefix(label)?;
     let mut found = vec![first.strip_prefix(' ').unwrap_or(first)];
     for line in &lines[at + 1..] {
@@ -100,7 +106,9 @@ fn quicktest(message: &str) -> Option<Diff> {
         let depth = lines[at].len() - lines[at].trim_start().len();
         let inner: Vec<&str> = lines[at + 1..]
             .iter()
-            .take_while(|line| line.len() - line.trim_start().len() > depth || line.trim().is_empty())
+            .take_while(|line| {
+                line.len() - line.trim_start().len() > depth || line.trim().is_empty()
+            })
             .map(|line| line.get(depth + 2..).unwrap_or(""))
             .collect();
         let text = inner.join("\n");
@@ -110,35 +118,65 @@ fn quicktest(message: &str) -> Option<Diff> {
     if want == "<same as \"got\">" {
         want.clone_from(&got);
     }
-    let own = block("diff (-got +want):").map(|text| text::cap(&text.replace('\u{a0}', " "), text::SIDE));
+    let own =
+        block("diff (-got +want):").map(|text| text::cap(&text.replace('\u{a0}', " "), text::SIDE));
     Some(sides::expected_actual(Some(&want), Some(&got), own))
 }
 
 /// go-cmp's diff below a line that says what the signs mean.
 fn cmp(message: &str) -> Option<Diff> {
     let (head, body) = message.split_once('\n')?;
-    let minus_is_want = if head.contains("-want +got") || head.contains("-expected +actual") || head.contains("-want, +got") {
+    let minus_is_want = if head.contains("-want +got")
+        || head.contains("-expected +actual")
+        || head.contains("-want, +got")
+    {
         true
-    } else if head.contains("-got +want") || head.contains("-actual +expected") || head.contains("-got, +want") {
+    } else if head.contains("-got +want")
+        || head.contains("-actual +expected")
+        || head.contains("-got, +want")
+    {
         false
     } else {
         return None;
     };
     // go-cmp mixes no-break spaces in, so that nobody relies on its form.
     let body = body.replace('\u{a0}', " ");
-    let body: Vec<&str> = body.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
-    let signs = body.iter().filter(|line| line.starts_with(['-', '+'])).count();
+    let body: Vec<&str> = body
+        .lines()
+        .map(|line| line.strip_prefix("    ").unwrap_or(line))
+        .collect();
+    let signs = body
+        .iter()
+        .filter(|line| line.starts_with(['-', '+']))
+        .count();
     if signs == 0 {
         return None;
     }
     let of = |sign: char| -> String {
-        let kept = body.iter().filter(|line| line.starts_with(sign) || !line.starts_with(['-', '+']));
-        let bare: Vec<String> = kept.map(|line| line.get(1..).unwrap_or("").trim_start_matches(' ').to_owned()).collect();
+        let kept = body
+            .iter()
+            .filter(|line| line.starts_with(sign) || !line.starts_with(['-', '+']));
+        let bare: Vec<String> = kept
+            .map(|line| {
+                line.get(1..)
+                    .unwrap_or("")
+                    .trim_start_matches(' ')
+                    .to_owned()
+            })
+            .collect();
         bare.join("\n").trim().to_owned()
     };
-    let (want, got) = if minus_is_want { (of('-'), of('+')) } else { (of('+'), of('-')) };
+    let (want, got) = if minus_is_want {
+        (of('-'), of('+'))
+    } else {
+        (of('+'), of('-'))
+    };
     let unified = text::cap(body.join("\n").trim_end(), text::SIDE);
-    Some(sides::expected_actual(Some(&scalar(&want)), Some(&scalar(&got)), Some(unified)))
+    Some(sides::expected_actual(
+        Some(&scalar(&want)),
+        Some(&scalar(&got)),
+        Some(unified),
+    ))
 }
 
 /// `int(\n\t5,\n)` is `5`.
@@ -155,10 +193,17 @@ fn gomega(message: &str) -> Option<Diff> {
     let lines: Vec<&str> = message.lines().map(str::trim_end).collect();
     let at = lines.iter().position(|line| line.trim() == "Expected")?;
     let to = lines[at..].iter().position(|line| {
-        matches!(line.trim(), "to equal" | "to be identical to" | "to be equivalent to" | "to be ==")
+        matches!(
+            line.trim(),
+            "to equal" | "to be identical to" | "to be equivalent to" | "to be =="
+        )
     })? + at;
     let value = |lines: &[&str]| -> Option<String> {
-        let text = lines.iter().map(|line| line.trim_start()).collect::<Vec<_>>().join("\n");
+        let text = lines
+            .iter()
+            .map(|line| line.trim_start())
+            .collect::<Vec<_>>()
+            .join("\n");
         let (kind, value) = text.split_once(">: ")?;
         kind.starts_with('<').then(|| value.trim_end().to_owned())
     };
@@ -186,7 +231,9 @@ fn blocks(message: &str) -> Option<Diff> {
     let label = |line: &str, words: &[&str]| -> Option<String> {
         let (word, rest) = line.trim_start().split_once(':')?;
         let word = word.trim().to_ascii_lowercase();
-        words.contains(&word.as_str()).then(|| rest.trim().to_owned())
+        words
+            .contains(&word.as_str())
+            .then(|| rest.trim().to_owned())
     };
     let got = ["got", "actual", "have", "received"];
     let want = ["want", "expected", "wanted"];
@@ -194,7 +241,10 @@ fn blocks(message: &str) -> Option<Diff> {
         return None;
     }
     let at = |words: &[&str]| {
-        let mut found = lines.iter().enumerate().filter_map(|(at, line)| Some((at, label(line, words)?)));
+        let mut found = lines
+            .iter()
+            .enumerate()
+            .filter_map(|(at, line)| Some((at, label(line, words)?)));
         let first = found.next()?;
         found.next().is_none().then_some(first)
     };
@@ -246,14 +296,26 @@ fn words(line: &str, message: &str) -> Option<Diff> {
         };
         let (actual, expected) = (found.name("one")?, found.name("two")?);
         let actual_last = actual.start() > expected.start();
-        let last = if actual_last { actual.as_str() } else { expected.as_str() };
+        let last = if actual_last {
+            actual.as_str()
+        } else {
+            expected.as_str()
+        };
         // What goes on below belongs to the value on the right.
         if message.lines().nth(1).is_some() && !last.is_empty() {
             return None;
         }
-        let first = if actual_last { expected.as_str() } else { actual.as_str() };
+        let first = if actual_last {
+            expected.as_str()
+        } else {
+            actual.as_str()
+        };
         let (first, last) = (inner(first), ending(last));
-        let (actual, expected) = if actual_last { (last, first) } else { (first, last) };
+        let (actual, expected) = if actual_last {
+            (last, first)
+        } else {
+            (first, last)
+        };
         if actual.is_empty() || expected.is_empty() {
             return None;
         }
@@ -264,7 +326,10 @@ fn words(line: &str, message: &str) -> Option<Diff> {
 
 /// A value between two words.
 fn inner(text: &str) -> String {
-    text.trim().trim_end_matches([',', ';']).trim_end().to_owned()
+    text.trim()
+        .trim_end_matches([',', ';'])
+        .trim_end()
+        .to_owned()
 }
 
 /// A value at the end of a line, without what people say behind it.
@@ -283,7 +348,10 @@ fn ending(text: &str) -> String {
         .iter()
         .filter_map(|stop| text.find(stop))
         .min();
-    text[..end.unwrap_or(text.len())].trim_end_matches(['.', '!', ',', ')']).trim_end().to_owned()
+    text[..end.unwrap_or(text.len())]
+        .trim_end_matches(['.', '!', ',', ')'])
+        .trim_end()
+        .to_owned()
 }
 
 /// A Go value at the beginning of a text that is sure to end where it ends, and what follows.
@@ -306,7 +374,10 @@ fn literal(text: &str) -> (&str, &str) {
     match end {
         Some(end) => {
             let (value, rest) = text.split_at(end);
-            (value.trim_end_matches('.'), rest.trim_start_matches(['.', '!']))
+            (
+                value.trim_end_matches('.'),
+                rest.trim_start_matches(['.', '!']),
+            )
         }
         None => ("", text),
     }
@@ -368,13 +439,25 @@ mod tests {
             ("expected: [1 2], got: [1 3]", "[1 3]", "[1 2]"),
             ("want 5, got 6", "6", "5"),
             ("got 1, want 2 for input x", "1", "2"),
-            ("got error no such file, want nil", "error no such file", "nil"),
-            ("Reverse(\"ab\") returned \"ab\", expected \"ba\"", "\"ab\"", "\"ba\""),
+            (
+                "got error no such file, want nil",
+                "error no such file",
+                "nil",
+            ),
+            (
+                "Reverse(\"ab\") returned \"ab\", expected \"ba\"",
+                "\"ab\"",
+                "\"ba\"",
+            ),
             ("sum: got {1 2}, want {1 3}", "{1 2}", "{1 3}"),
             ("got true; want false (case 3)", "true", "false"),
             ("Name() = a b, want c d", "a b", "c d"),
         ] {
-            assert_eq!(pair(message), Some((actual.into(), expected.into())), "{message}");
+            assert_eq!(
+                pair(message),
+                Some((actual.into(), expected.into())),
+                "{message}"
+            );
         }
     }
 

@@ -26,14 +26,22 @@ use crate::text;
 const RACE: &str = "race detected during execution of test";
 
 /// A failed test of a package.
-pub(crate) fn of_test(test: &Test, race: Option<&Race>, package: &str, places: &mut Places) -> Failure {
+pub(crate) fn of_test(
+    test: &Test,
+    race: Option<&Race>,
+    package: &str,
+    places: &mut Places,
+) -> Failure {
     let lines = test.out.as_ref().map(|out| out.lines()).unwrap_or_default();
     if test.name.starts_with("Example") {
         return of_example(test, &lines, package, places);
     }
     let logged = logged::sort(&lines);
     let chosen = choose(&logged, package, places);
-    let message = chosen.map_or_else(|| "failed without a message".to_owned(), |entry| headline(&entry.text));
+    let message = chosen.map_or_else(
+        || "failed without a message".to_owned(),
+        |entry| headline(&entry.text),
+    );
     let mut failure = compose::failure(&test.name, FailureKind::Assertion, Phase::Call, message);
     if let Some(entry) = chosen {
         explain(&mut failure, entry, package, places);
@@ -105,7 +113,9 @@ fn choose<'a>(logged: &'a Logged, package: &str, places: &mut Places) -> Option<
 
 fn complaining(entries: &[Entry]) -> Option<&Entry> {
     let compares = entries.iter().find(|entry| entry.compares());
-    compares.or_else(|| entries.iter().find(|entry| entry.complains())).or(entries.first())
+    compares
+        .or_else(|| entries.iter().find(|entry| entry.complains()))
+        .or(entries.first())
 }
 
 /// A log's message in one line.
@@ -114,15 +124,23 @@ fn headline(text: &str) -> String {
         let error = diff::labelled(text, "Error").unwrap_or_default();
         let mut lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
         let first = lines.next().unwrap_or("").trim_end_matches(':').to_owned();
-        let sides: Vec<&str> = lines.take_while(|line| !line.starts_with("Diff:")).take(2).collect();
-        let said = diff::labelled(text, "Messages").map(|said| format!("{}: ", text::one_line(&said)));
+        let sides: Vec<&str> = lines
+            .take_while(|line| !line.starts_with("Diff:"))
+            .take(2)
+            .collect();
+        let said =
+            diff::labelled(text, "Messages").map(|said| format!("{}: ", text::one_line(&said)));
         let second = match sides.is_empty() {
             true => String::new(),
             false => format!(": {}", sides.join(", ")),
         };
         return format!("{}{first}{second}", said.unwrap_or_default());
     }
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     match lines.as_slice() {
         ["error:", what, ..] => (*what).to_owned(),
         [first, ..] => (*first).to_owned(),
@@ -161,7 +179,10 @@ fn explain(failure: &mut Failure, entry: &Entry, package: &str, places: &mut Pla
         failure.kind_sure = false;
     }
     locate(failure);
-    let place = failure.location.clone().and_then(|at| Some((at.file, at.line?)));
+    let place = failure
+        .location
+        .clone()
+        .and_then(|at| Some((at.file, at.line?)));
     if failure.kind == FailureKind::Assertion
         && let Some((file, line)) = place
         && places.in_cleanup(&file, line)
@@ -210,7 +231,10 @@ fn raced(failure: &mut Failure, race: &Race, places: &mut Places) {
     let calls = race_calls(&lines);
     failure.frames = frames(&calls, places);
     locate(failure);
-    let by = calls.first().map(|call| format!(" in {}", call.function)).unwrap_or_default();
+    let by = calls
+        .first()
+        .map(|call| format!(" in {}", call.function))
+        .unwrap_or_default();
     failure.message = text::one_line(&format!("data race: {what}{by}"));
     failure.details = text::block(&race.text.text(), text::DETAILS);
 }
@@ -249,7 +273,9 @@ fn of_example(test: &Test, lines: &[&str], package: &str, places: &mut Places) -
 /// Calls as frames.
 pub(crate) fn frames(calls: &[Call], places: &mut Places) -> Vec<Frame> {
     places.learn(calls);
-    let shown = calls.iter().filter(|call| !call.function.starts_with("testing.tRunner"));
+    let shown = calls
+        .iter()
+        .filter(|call| !call.function.starts_with("testing.tRunner"));
     shown.take(40).map(|call| places.frame(call)).collect()
 }
 
@@ -266,7 +292,9 @@ pub(crate) fn of_crash(
     failure.frames = frames(calls, places);
     locate(&mut failure);
     failure.details = text::block(&said.text, text::DETAILS);
-    let cleaning = calls.iter().any(|call| call.function == "testing.(*common).runCleanup");
+    let cleaning = calls
+        .iter()
+        .any(|call| call.function == "testing.(*common).runCleanup");
     if said.kind == FailureKind::Panic && cleaning {
         failure.kind = FailureKind::TeardownError;
         failure.phase = Phase::Teardown;
@@ -303,12 +331,20 @@ pub(crate) fn of_package(
 }
 
 /// Something that does not compile or cannot be loaded.
-pub(crate) fn of_build(error: &build::Error, package: &str, places: &mut Places) -> Option<Failure> {
+pub(crate) fn of_build(
+    error: &build::Error,
+    package: &str,
+    places: &mut Places,
+) -> Option<Failure> {
     if error.message == "too many errors" {
         return None;
     }
     let mut message = error.message.clone();
-    if let Some(cycle) = error.more.iter().find(|line| line.contains("import cycle not allowed")) {
+    if let Some(cycle) = error
+        .more
+        .iter()
+        .find(|line| line.contains("import cycle not allowed"))
+    {
         let at = cycle.find("import cycle not allowed").unwrap_or(0);
         message = format!("{} ({})", &cycle[at..], error.message);
     } else if message.ends_with(':') || message.ends_with("to add it:") {
@@ -330,14 +366,23 @@ pub(crate) fn of_build(error: &build::Error, package: &str, places: &mut Places)
         }
         _ if !package.is_empty() => package.to_owned(),
         Some(at) => at.file.clone(),
-        None => error.message.strip_prefix("package ").unwrap_or("go").to_owned(),
+        None => error
+            .message
+            .strip_prefix("package ")
+            .unwrap_or("go")
+            .to_owned(),
     };
     let mut failure = compose::failure(id, FailureKind::CompileError, Phase::Build, message);
     failure.location = location;
     let shown = match &error.place {
         Some((file, line, column)) => {
             let number = |n: &Option<u32>| n.map(|n| format!("{n}:")).unwrap_or_default();
-            format!("{file}:{}{} {}", number(line), number(column), error.message)
+            format!(
+                "{file}:{}{} {}",
+                number(line),
+                number(column),
+                error.message
+            )
         }
         None => error.message.clone(),
     };
@@ -350,7 +395,9 @@ pub(crate) fn of_build(error: &build::Error, package: &str, places: &mut Places)
 
 /// `found packages one (one.go) and two (two.go) in /p/dir`: the file that is named first.
 fn dir_named(message: &str, places: &Places) -> Option<Location> {
-    let (files, dir) = message.strip_prefix("found packages ")?.rsplit_once(" in ")?;
+    let (files, dir) = message
+        .strip_prefix("found packages ")?
+        .rsplit_once(" in ")?;
     let (_, rest) = files.split_once(" (")?;
     let (file, _) = rest.split_once(')')?;
     Some(Location {

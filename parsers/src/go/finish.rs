@@ -69,7 +69,11 @@ pub(crate) fn report(mut run: GoRun, end: &End) -> Report {
     let mut seen = BTreeSet::new();
     for resolved in &mut all {
         resolved.failures.retain(|failure| {
-            seen.insert((failure.target.clone(), failure.id.clone(), format!("{:?}", failure.phase)))
+            seen.insert((
+                failure.target.clone(),
+                failure.id.clone(),
+                format!("{:?}", failure.phase),
+            ))
         });
         add(&mut compose, resolved, end);
     }
@@ -80,15 +84,28 @@ pub(crate) fn report(mut run: GoRun, end: &End) -> Report {
 }
 
 fn suggest(store: &mut Store) {
-    let text = store.told.iter().any(|told| told.ended.is_some() && !told.name.is_empty());
-    let real = store.packages.iter().filter(|package| !text || package.ended.is_some() && package.line);
+    let text = store
+        .told
+        .iter()
+        .any(|told| told.ended.is_some() && !told.name.is_empty());
+    let real = store
+        .packages
+        .iter()
+        .filter(|package| !text || package.ended.is_some() && package.line);
     let events = real.map(|package| package.name.as_str());
     let told = store.told.iter().map(|told| told.name.as_str());
     let claims = store.claims.iter().map(|(name, _)| name.as_str());
-    let names: Vec<String> = events.chain(told).chain(claims).map(str::to_owned).collect();
+    let names: Vec<String> = events
+        .chain(told)
+        .chain(claims)
+        .map(str::to_owned)
+        .collect();
     store.places.suggest(names.iter().map(String::as_str));
     let text = store.builds.groups.iter();
-    let built = store.built.values().flat_map(|(builds, _)| builds.groups.iter());
+    let built = store
+        .built
+        .values()
+        .flat_map(|(builds, _)| builds.groups.iter());
     for group in text.chain(built) {
         let place = group.errors.iter().find_map(|error| error.place.as_ref());
         if let Some((file, ..)) = place {
@@ -101,7 +118,10 @@ fn suggest(store: &mut Store) {
 /// What the events say.
 fn events(store: &mut Store) -> Vec<Resolved> {
     let mut found = Vec::new();
-    let text = store.told.iter().any(|told| told.ended.is_some() && !told.name.is_empty());
+    let text = store
+        .told
+        .iter()
+        .any(|told| told.ended.is_some() && !told.name.is_empty());
     for mut package in std::mem::take(&mut store.packages) {
         // Events among text may be what a test printed: those of go itself are whole.
         let whole = package.ended.is_some() && package.line;
@@ -154,11 +174,23 @@ fn told(store: &mut Store, events: &[Resolved]) -> Vec<Resolved> {
                 continue;
             }
         }
-        let resolved = resolve::resolve(told.section, &told.name, told.ended, told.cached, &mut store.places);
+        let resolved = resolve::resolve(
+            told.section,
+            &told.name,
+            told.ended,
+            told.cached,
+            &mut store.places,
+        );
         // The same package again: a line that a test printed, and the real one.
-        if let Some(same) = found.iter().position(|other| other.package == resolved.package && !other.package.is_empty()) {
-            let whole = |one: &Resolved| one.failures.iter().all(|failure| failure.id == one.package);
-            if found[same].tests == 0 || (found[same].ended == Some(Ended::Fail) && whole(&found[same])) {
+        if let Some(same) = found
+            .iter()
+            .position(|other| other.package == resolved.package && !other.package.is_empty())
+        {
+            let whole =
+                |one: &Resolved| one.failures.iter().all(|failure| failure.id == one.package);
+            if found[same].tests == 0
+                || (found[same].ended == Some(Ended::Fail) && whole(&found[same]))
+            {
                 found.remove(same);
             } else if resolved.tests == 0 {
                 continue;
@@ -173,23 +205,40 @@ fn told(store: &mut Store, events: &[Resolved]) -> Vec<Resolved> {
 /// was printed by a test. (A pipe hides the status, but not the last line.)
 fn denied(told: &mut Vec<Resolved>, failed: bool, end: &End) {
     let fine = end.exit.is_some_and(|exit| exit.success());
-    let last = told.last().is_some_and(|last| matches!(last.ended, Some(Ended::Ok | Ended::Nothing)));
+    let last = told
+        .last()
+        .is_some_and(|last| matches!(last.ended, Some(Ended::Ok | Ended::Nothing)));
     if fine && last && !failed && !told.iter().any(|one| one.status) {
         told.retain(|one| one.ended != Some(Ended::Fail));
     }
 }
 
 /// Build errors that the go command stands for, and what it says of its arguments there.
-fn builds(store: &mut Store, events: &[Resolved], told: &[Resolved]) -> (Vec<Failure>, Option<String>) {
+fn builds(
+    store: &mut Store,
+    events: &[Resolved],
+    told: &[Resolved],
+) -> (Vec<Failure>, Option<String>) {
     let ran = |package: &str| {
         let mut all = events.iter().chain(told);
-        all.any(|other| other.package == package && matches!(other.ended, Some(Ended::Ok | Ended::Fail)))
+        all.any(|other| {
+            other.package == package && matches!(other.ended, Some(Ended::Ok | Ended::Fail))
+        })
     };
-    let claims: Vec<(String, Ended)> = store.claims.iter().filter(|(name, _)| !ran(name)).cloned().collect();
+    let claims: Vec<(String, Ended)> = store
+        .claims
+        .iter()
+        .filter(|(name, _)| !ran(name))
+        .cloned()
+        .collect();
     let nothing = events.is_empty() && told.is_empty();
     let mut groups = Vec::new();
     for (path, (builds, failed)) in std::mem::take(&mut store.built) {
-        if failed || claims.iter().any(|(name, _)| path.starts_with(name.as_str())) {
+        if failed
+            || claims
+                .iter()
+                .any(|(name, _)| path.starts_with(name.as_str()))
+        {
             groups.extend(builds.groups);
         }
     }
@@ -198,7 +247,14 @@ fn builds(store: &mut Store, events: &[Resolved], told: &[Resolved]) -> (Vec<Fai
         let headed = !group.package.is_empty();
         let believed = match headed {
             true => !ran(&group.package) && (!claims.is_empty() || nothing),
-            false => nothing && claims.is_empty() || group.errors.iter().any(|error| !error.more.is_empty() && error.place.is_none()) && nothing,
+            false => {
+                nothing && claims.is_empty()
+                    || group
+                        .errors
+                        .iter()
+                        .any(|error| !error.more.is_empty() && error.place.is_none())
+                        && nothing
+            }
         };
         if believed {
             groups.push(group);
@@ -228,7 +284,14 @@ fn builds(store: &mut Store, events: &[Resolved], told: &[Resolved]) -> (Vec<Fai
                 Ended::Setup => "the package cannot be loaded (setup failed)",
                 _ => "the package does not build (build failed)",
             };
-            let failure = failure::of_package(name, FailureKind::CompileError, Phase::Build, message, "", &mut store.places);
+            let failure = failure::of_package(
+                name,
+                FailureKind::CompileError,
+                Phase::Build,
+                message,
+                "",
+                &mut store.places,
+            );
             found.push(failure);
         }
     }
@@ -240,7 +303,10 @@ fn builds(store: &mut Store, events: &[Resolved], told: &[Resolved]) -> (Vec<Fai
 fn is_usage(error: &Error) -> bool {
     let starts = |word: &str| error.message.starts_with(word);
     error.place.is_none()
-        && (starts("stat ") || starts("pattern ") || starts("no Go files in ") || error.message.contains("is not in your go.mod"))
+        && (starts("stat ")
+            || starts("pattern ")
+            || starts("no Go files in ")
+            || error.message.contains("is not in your go.mod"))
 }
 
 fn add(compose: &mut Compose, resolved: &mut Resolved, end: &End) {
@@ -250,8 +316,14 @@ fn add(compose: &mut Compose, resolved: &mut Resolved, end: &End) {
         compose.failed(failure);
     }
     if !resolved.faults.is_empty() {
-        let why = text::cut(&resolved.faults[..resolved.faults.len().min(5)].join("; "), text::MESSAGE);
-        compose.incomplete(compose::inconsistent(format!("the results of `{}` contradict themselves: {why}", resolved.package)));
+        let why = text::cut(
+            &resolved.faults[..resolved.faults.len().min(5)].join("; "),
+            text::MESSAGE,
+        );
+        compose.incomplete(compose::inconsistent(format!(
+            "the results of `{}` contradict themselves: {why}",
+            resolved.package
+        )));
     }
     if let Some(usage) = resolved.usage.take() {
         compose.outcome(Outcome::UsageError);
@@ -264,8 +336,15 @@ fn add(compose: &mut Compose, resolved: &mut Resolved, end: &End) {
 
 /// The lines end before the package does.
 fn unfinished(compose: &mut Compose, resolved: &mut Resolved, end: &End) {
-    let named = if resolved.package.is_empty() { "a package".to_owned() } else { format!("`{}`", resolved.package) };
-    compose.incomplete(Note::new("no_end", format!("the end of {named} is missing")));
+    let named = if resolved.package.is_empty() {
+        "a package".to_owned()
+    } else {
+        format!("`{}`", resolved.package)
+    };
+    compose.incomplete(Note::new(
+        "no_end",
+        format!("the end of {named} is missing"),
+    ));
     let running = std::mem::take(&mut resolved.running);
     let ids: Vec<&str> = running.iter().map(|failure| failure.id.as_str()).collect();
     if !ids.is_empty() {
@@ -277,11 +356,17 @@ fn unfinished(compose: &mut Compose, resolved: &mut Resolved, end: &End) {
     }
     let exit = end.exit.unwrap_or_default();
     let (kind, how) = if exit.timed_out {
-        (FailureKind::Timeout, "the time limit was reached".to_owned())
+        (
+            FailureKind::Timeout,
+            "the time limit was reached".to_owned(),
+        )
     } else if exit.oom {
         (FailureKind::Oom, "memory ran out".to_owned())
     } else if let Some(signal) = exit.signal {
-        (FailureKind::Crash, format!("died of {}", compose::signal_name(signal)))
+        (
+            FailureKind::Crash,
+            format!("died of {}", compose::signal_name(signal)),
+        )
     } else {
         (FailureKind::Crash, "the output ends".to_owned())
     };
@@ -309,21 +394,39 @@ fn files(documents: &[junit::Document], all: &mut Vec<Resolved>, places: &mut Pl
         found.passed += read.passed;
         found.skipped += read.skipped;
         // gotestsum lists a package's own failure, but does not count it.
-        let extra = read.failures.iter().any(|failure| failure.id == "TestMain" || failure.id.is_empty());
-        let faults = read.faults.iter().filter(|fault| !extra || !fault.contains(" are announced, "));
+        let extra = read
+            .failures
+            .iter()
+            .any(|failure| failure.id == "TestMain" || failure.id.is_empty());
+        let faults = read
+            .faults
+            .iter()
+            .filter(|fault| !extra || !fault.contains(" are announced, "));
         found.faults.extend(faults.cloned());
-        let names: Vec<&str> = read.failures.iter().filter_map(|failure| failure.target.as_deref()).collect();
+        let names: Vec<&str> = read
+            .failures
+            .iter()
+            .filter_map(|failure| failure.target.as_deref())
+            .collect();
         places.suggest(names.into_iter());
         for failure in &read.failures {
             let package = failure.target.clone().unwrap_or_default();
             let parent = read.failures.iter().any(|other| {
-                other.target == failure.target && other.id.strip_prefix(&failure.id).is_some_and(|rest| rest.starts_with('/'))
+                other.target == failure.target
+                    && other
+                        .id
+                        .strip_prefix(&failure.id)
+                        .is_some_and(|rest| rest.starts_with('/'))
             });
             if parent {
                 continue;
             }
             let body = failure.details.clone().unwrap_or_default();
-            let name = if frame::is_test(&failure.id) && failure.id != "TestMain" { failure.id.as_str() } else { "" };
+            let name = if frame::is_test(&failure.id) && failure.id != "TestMain" {
+                failure.id.as_str()
+            } else {
+                ""
+            };
             let mut made = lone(&package, name, body.lines(), None, places);
             made.duration_ms = failure.duration_ms.or(made.duration_ms);
             found.failures.push(made);
@@ -332,16 +435,26 @@ fn files(documents: &[junit::Document], all: &mut Vec<Resolved>, places: &mut Pl
     found.cut_short = found.failures.iter().any(died);
     // The file knows every test; the text may know more of those that failed.
     let text: Vec<Resolved> = std::mem::take(all);
-    let known = |failure: &Failure, list: &[Failure]| list.iter().any(|other| other.id == failure.id && other.target == failure.target);
+    let known = |failure: &Failure, list: &[Failure]| {
+        list.iter()
+            .any(|other| other.id == failure.id && other.target == failure.target)
+    };
     for mut resolved in text {
         resolved.passed = 0;
         resolved.skipped = 0;
         resolved.unlisted = false;
-        let covered = resolved.failures.iter().all(|failure| known(failure, &found.failures));
+        let covered = resolved
+            .failures
+            .iter()
+            .all(|failure| known(failure, &found.failures));
         if covered {
             // The text has the whole of it, traces included.
             for failure in std::mem::take(&mut resolved.failures) {
-                if let Some(at) = found.failures.iter().position(|other| other.id == failure.id && other.target == failure.target) {
+                if let Some(at) = found
+                    .failures
+                    .iter()
+                    .position(|other| other.id == failure.id && other.target == failure.target)
+                {
                     found.failures[at] = failure;
                 }
             }
@@ -384,20 +497,37 @@ fn lone<'a>(
         if let Some(failure) = resolved.failures.pop() {
             return failure;
         }
-        let message = resolved.usage.unwrap_or_else(|| "the package failed".to_owned());
-        return failure::of_package(package, FailureKind::SetupError, Phase::Setup, &message, "", places);
+        let message = resolved
+            .usage
+            .unwrap_or_else(|| "the package failed".to_owned());
+        return failure::of_package(
+            package,
+            FailureKind::SetupError,
+            Phase::Setup,
+            &message,
+            "",
+            places,
+        );
     }
     if let Some(crash) = crash {
         let said = crash.read();
-        let own = said.goroutines.iter().find(|g| g.runs().is_some() && !g.waits());
+        let own = said
+            .goroutines
+            .iter()
+            .find(|g| g.runs().is_some() && !g.waits());
         let first = match said.kind {
             FailureKind::Timeout => own,
             _ => said.goroutines.first(),
         };
-        let calls = first.map(|goroutine| goroutine.panicked().to_vec()).unwrap_or_default();
+        let calls = first
+            .map(|goroutine| goroutine.panicked().to_vec())
+            .unwrap_or_default();
         return failure::of_crash(name, &said, &calls, Some(&test), package, places);
     }
-    let silent = test.out.as_ref().is_none_or(|out| !out.lines().iter().any(|line| line.contains(".go:")));
+    let silent = test
+        .out
+        .as_ref()
+        .is_none_or(|out| !out.lines().iter().any(|line| line.contains(".go:")));
     let mut made = failure::of_test(&test, None, package, places);
     if silent && test.ms.is_none() && !name.starts_with("Example") {
         made.kind = FailureKind::Crash;
@@ -416,7 +546,11 @@ fn summary(store: &mut Store, all: &mut Vec<Resolved>) {
         return;
     };
     let mut found = Resolved {
-        ended: Some(if done.failures > 0 { Ended::Fail } else { Ended::Ok }),
+        ended: Some(if done.failures > 0 {
+            Ended::Fail
+        } else {
+            Ended::Ok
+        }),
         passed: done.tests.saturating_sub(done.failures + done.skipped),
         skipped: done.skipped,
         ..Resolved::default()
@@ -424,14 +558,28 @@ fn summary(store: &mut Store, all: &mut Vec<Resolved>) {
     let listed: Vec<Listed> = std::mem::take(&mut store.sum.listed);
     for one in &listed {
         let parent = listed.iter().any(|other| {
-            other.package == one.package && other.name.strip_prefix(&one.name).is_some_and(|rest| !one.name.is_empty() && rest.starts_with('/'))
+            other.package == one.package
+                && other
+                    .name
+                    .strip_prefix(&one.name)
+                    .is_some_and(|rest| !one.name.is_empty() && rest.starts_with('/'))
         });
-        let built = one.out.lines().iter().any(|line| line.ends_with("[build failed]") || line.ends_with("[setup failed]"));
+        let built = one
+            .out
+            .lines()
+            .iter()
+            .any(|line| line.ends_with("[build failed]") || line.ends_with("[setup failed]"));
         if parent || built {
             continue;
         }
         let package = store.places.whole(&one.package);
-        found.failures.push(lone(&package, &one.name, one.out.lines().into_iter(), one.ms, &mut store.places));
+        found.failures.push(lone(
+            &package,
+            &one.name,
+            one.out.lines().into_iter(),
+            one.ms,
+            &mut store.places,
+        ));
     }
     found.cut_short = found.failures.iter().any(died);
     all.push(found);
@@ -439,28 +587,44 @@ fn summary(store: &mut Store, all: &mut Vec<Resolved>) {
 
 /// Whether a failure ended its whole binary.
 fn died(failure: &Failure) -> bool {
-    matches!(failure.kind, FailureKind::Crash | FailureKind::Panic | FailureKind::Timeout)
+    matches!(
+        failure.kind,
+        FailureKind::Crash | FailureKind::Panic | FailureKind::Timeout
+    )
 }
 
 fn remarks(compose: &mut Compose, all: &[Resolved], store: &Store) {
-    let short: Vec<&str> = all.iter().filter(|resolved| resolved.cut_short).map(|resolved| resolved.package.as_str()).collect();
+    let short: Vec<&str> = all
+        .iter()
+        .filter(|resolved| resolved.cut_short)
+        .map(|resolved| resolved.package.as_str())
+        .collect();
     if !short.is_empty() {
         let names = text::cut(&short.join(", "), text::MESSAGE);
-        let message = format!("test binaries ended before their last word, what would have run after that did not: {names}");
+        let message = format!(
+            "test binaries ended before their last word, what would have run after that did not: {names}"
+        );
         compose.incomplete(Note::new("tests_not_run", message));
     }
     let cached = all.iter().filter(|resolved| resolved.cached).count();
     if cached > 0 {
-        let message = format!("the results of {cached} packages come out of go's cache: their tests did not run this time");
+        let message = format!(
+            "the results of {cached} packages come out of go's cache: their tests did not run this time"
+        );
         compose.note(Note::new("cached", message).remedy("run `go test -count=1`"));
     }
     let unlisted = all.iter().filter(|resolved| resolved.unlisted).count();
     if unlisted > 0 {
-        let message = format!("go did not say how many tests {unlisted} packages have: each counts as one that passed");
+        let message = format!(
+            "go did not say how many tests {unlisted} packages have: each counts as one that passed"
+        );
         compose.note(Note::new("counted_by_package", message));
     }
     if store.late > 0 {
-        compose.incomplete(compose::inconsistent(format!("{} events came after the end of their package", store.late)));
+        compose.incomplete(compose::inconsistent(format!(
+            "{} events came after the end of their package",
+            store.late
+        )));
     }
 }
 
@@ -515,5 +679,6 @@ fn is_chatter(line: &str) -> bool {
         "go: creating ",
         "go: to add ",
     ];
-    STARTS.iter().any(|start| line.starts_with(start)) || line.starts_with("go: warning: ") && !line.contains("matched no packages")
+    STARTS.iter().any(|start| line.starts_with(start))
+        || line.starts_with("go: warning: ") && !line.contains("matched no packages")
 }

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 /// `    a_test.go:12: message`; the file is whole with `-fullpath`.
 static LOG: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^    ([^\s:][^:\n]*?\.(?:go|s|y|rl|qtpl)):(\d{1,7}): ?(.*)$").expect("a constant pattern")
+    Regex::new(r"^    ([^\s:][^:\n]*?\.(?:go|s|y|rl|qtpl)):(\d{1,7}): ?(.*)$")
+        .expect("a constant pattern")
 });
 /// The same behind what was printed without a line end.
 static GLUED: LazyLock<Regex> = LazyLock::new(|| {
@@ -72,7 +73,12 @@ pub(crate) fn sort(lines: &[&str]) -> Logged {
     logged
 }
 
-fn push(logged: &mut Logged, found: &regex::Captures<'_>, first: usize, error: Option<bool>) -> bool {
+fn push(
+    logged: &mut Logged,
+    found: &regex::Captures<'_>,
+    first: usize,
+    error: Option<bool>,
+) -> bool {
     let Ok(line) = found[first + 1].parse() else {
         return false;
     };
@@ -89,8 +95,20 @@ impl Entry {
     /// Whether the message reads as if something was wrong.
     pub fn complains(&self) -> bool {
         const WORDS: [&str; 14] = [
-            "error", "fail", "mismatch", "should", "unexpected", "differ", "wrong", "invalid",
-            "assert", "panic", "must", "got", "missing", "cannot",
+            "error",
+            "fail",
+            "mismatch",
+            "should",
+            "unexpected",
+            "differ",
+            "wrong",
+            "invalid",
+            "assert",
+            "panic",
+            "must",
+            "got",
+            "missing",
+            "cannot",
         ];
         let text = self.text.to_lowercase();
         WORDS.iter().any(|word| text.contains(word))
@@ -98,14 +116,26 @@ impl Entry {
 
     /// Whether the message compares.
     pub fn compares(&self) -> bool {
-        const WORDS: [&str; 6] = ["want", "expect", "error trace:", "not equal", "!=", "race detected"];
+        const WORDS: [&str; 6] = [
+            "want",
+            "expect",
+            "error trace:",
+            "not equal",
+            "!=",
+            "race detected",
+        ];
         let text = self.text.to_lowercase();
         WORDS.iter().any(|word| text.contains(word))
     }
 
     /// As it was printed.
     pub fn shown(&self) -> String {
-        format!("    {}:{}: {}", self.file, self.line, self.text.replace('\n', "\n        "))
+        format!(
+            "    {}:{}: {}",
+            self.file,
+            self.line,
+            self.text.replace('\n', "\n        ")
+        )
     }
 }
 
@@ -126,14 +156,22 @@ mod tests {
             "        \tError Trace:\tx",
             "no end    a_test.go:9: glued",
         ]);
-        let texts: Vec<&str> = logged.entries.iter().map(|entry| entry.text.as_str()).collect();
+        let texts: Vec<&str> = logged
+            .entries
+            .iter()
+            .map(|entry| entry.text.as_str())
+            .collect();
         assert_eq!(texts, ["one\ntwo\n\nthree", "\n\tError Trace:\tx", "glued"]);
         assert_eq!(logged.printed, ["printed", "    printed, too", "no end"]);
     }
 
     #[test]
     fn newer_versions_say_what_is_an_error() {
-        let logged = sort(&["    a_test.go:4: one", "\u{2}    a_test.go:5: two", "\u{3}        more"]);
+        let logged = sort(&[
+            "    a_test.go:4: one",
+            "\u{2}    a_test.go:5: two",
+            "\u{3}        more",
+        ]);
         let errors: Vec<Option<bool>> = logged.entries.iter().map(|entry| entry.error).collect();
         assert_eq!(errors, [Some(false), Some(true)]);
         assert_eq!(logged.entries[1].text, "two\nmore");

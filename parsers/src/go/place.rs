@@ -87,7 +87,11 @@ impl Places {
             above = rest;
         }
         for dir in dirs.clone() {
-            let work = self.context.tree.read(&join(&dir, "go.work")).unwrap_or_default();
+            let work = self
+                .context
+                .tree
+                .read(&join(&dir, "go.work"))
+                .unwrap_or_default();
             dirs.extend(used(&work).map(|used| self.context.relative_from(&dir, used)));
         }
         dirs.dedup();
@@ -145,11 +149,16 @@ impl Places {
                 let Some(path) = path else {
                     continue;
                 };
-                let rest = package.strip_prefix(&path).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+                let rest = package
+                    .strip_prefix(&path)
+                    .filter(|rest| rest.is_empty() || rest.starts_with('/'));
                 if let Some(rest) = rest {
                     let found = join(&dir, rest.trim_start_matches('/'));
                     if let Some(modules) = &mut self.modules {
-                        modules.push(Module { path, dir: dir.clone() });
+                        modules.push(Module {
+                            path,
+                            dir: dir.clone(),
+                        });
                     }
                     return Some((dir, found));
                 }
@@ -165,14 +174,24 @@ impl Places {
 
     /// The import path of what gotestsum names relative to the module.
     pub fn whole(&mut self, relative: &str) -> String {
-        let module = self.modules().iter().rfind(|module| !module.path.is_empty()).cloned();
+        let module = self
+            .modules()
+            .iter()
+            .rfind(|module| !module.path.is_empty())
+            .cloned();
         let module = module.map(|module| module.path);
         match module {
             Some(module) if relative.starts_with(&module) => relative.to_owned(),
             Some(module) if relative == "." => module,
             Some(module) => format!("{module}/{relative}"),
             None if relative == "." => ".".to_owned(),
-            None if relative.split('/').next().is_some_and(|first| first.contains('.')) => relative.to_owned(),
+            None if relative
+                .split('/')
+                .next()
+                .is_some_and(|first| first.contains('.')) =>
+            {
+                relative.to_owned()
+            }
             None => format!("./{relative}"),
         }
     }
@@ -209,7 +228,10 @@ impl Places {
 
     /// Learns directories from a trace.
     pub fn learn(&mut self, calls: &[Call]) {
-        for call in calls.iter().filter(|call| call.file.starts_with('/') && !call.is_go()) {
+        for call in calls
+            .iter()
+            .filter(|call| call.file.starts_with('/') && !call.is_go())
+        {
             let file = self.context.relative(&call.file);
             if self.context.is_user(&file) && !file.starts_with('/') {
                 let package = call.package();
@@ -245,7 +267,10 @@ impl Places {
         if package == "command-line-arguments" {
             return Some(self.context.dir.clone());
         }
-        if let Some(absolute) = package.strip_prefix('_').filter(|rest| rest.starts_with('/')) {
+        if let Some(absolute) = package
+            .strip_prefix('_')
+            .filter(|rest| rest.starts_with('/'))
+        {
             return Some(self.context.relative(absolute));
         }
         if package.starts_with("./") || package == "." {
@@ -327,7 +352,10 @@ impl Places {
         }
         let cached = file.contains("/pkg/mod/") || file.contains('@');
         Frame {
-            user: !call.is_go() && !cached && self.context.is_user(&file) && call.file != "_testmain.go",
+            user: !call.is_go()
+                && !cached
+                && self.context.is_user(&file)
+                && call.file != "_testmain.go",
             file,
             line: Some(call.line),
             function: Some(text::cut(&call.function, 300)),
@@ -356,7 +384,9 @@ impl Places {
         };
         let code = code.trim_start();
         let starts = |words: &[&str]| words.iter().any(|word| code.starts_with(word));
-        if !code.contains('(') || starts(&["//", "import", "package", "fmt.", "log.", "os.", "print"]) {
+        if !code.contains('(')
+            || starts(&["//", "import", "package", "fmt.", "log.", "os.", "print"])
+        {
             return Code::Nothing;
         }
         let has = |words: &[&str]| words.iter().any(|word| code.contains(word));
@@ -419,7 +449,9 @@ impl Places {
                 unread = true;
                 continue;
             };
-            let at = lines.iter().position(|line| line.starts_with(&plain) || line.starts_with(&generic));
+            let at = lines
+                .iter()
+                .position(|line| line.starts_with(&plain) || line.starts_with(&generic));
             if let Some(at) = at {
                 return Defined::At(Location {
                     file: path,
@@ -428,7 +460,11 @@ impl Places {
                 });
             }
         }
-        if unread { Defined::Unknown } else { Defined::Nowhere }
+        if unread {
+            Defined::Unknown
+        } else {
+            Defined::Nowhere
+        }
     }
 }
 
@@ -448,7 +484,9 @@ fn is_version(part: &str) -> bool {
 
 /// The path in a `go.mod`.
 fn module_path(text: &str) -> Option<String> {
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("module "))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("module "))?;
     let path = line.split("//").next()?.trim().trim_matches('"');
     (!path.is_empty()).then(|| path.to_owned())
 }
@@ -476,7 +514,10 @@ mod tests {
     fn a_workspace_lists_its_modules() {
         let text = "go 1.19\n\nuse (\n\t./a // first\n\t./b\n)\nuse ./c\n";
         assert_eq!(used(text).collect::<Vec<_>>(), ["./a", "./b", "./c"]);
-        assert_eq!(module_path("// x\nmodule \"a.b/c\" // why\n"), Some("a.b/c".into()));
+        assert_eq!(
+            module_path("// x\nmodule \"a.b/c\" // why\n"),
+            Some("a.b/c".into())
+        );
     }
 
     #[test]
@@ -484,19 +525,28 @@ mod tests {
         let mut places = Places::new(Context::rooted("/p"));
         places.teach("a.b/gen/v2/bad", "tools/gen/bad/bad.go");
         assert_eq!(places.dir("a.b/gen/v2").as_deref(), Some("tools/gen"));
-        assert_eq!(places.dir("a.b/gen/v2/x/y").as_deref(), Some("tools/gen/x/y"));
+        assert_eq!(
+            places.dir("a.b/gen/v2/x/y").as_deref(),
+            Some("tools/gen/x/y")
+        );
     }
 
     #[test]
     fn without_sources_the_names_suggest_the_module() {
         let mut places = Places::new(Context::rooted("/p"));
         places.suggest(["github.com/o/r/internal/a", "github.com/o/r/internal/b"].into_iter());
-        assert_eq!(places.file("github.com/o/r/internal/a", "a_test.go"), "internal/a/a_test.go");
+        assert_eq!(
+            places.file("github.com/o/r/internal/a", "a_test.go"),
+            "internal/a/a_test.go"
+        );
         let mut places = Places::new(Context::rooted("/p"));
         places.suggest(["example.com/m"].into_iter());
         assert_eq!(places.file("example.com/m", "a_test.go"), "a_test.go");
         let mut places = Places::new(Context::rooted("/p"));
         places.suggest(["example.com/m/v2/x", "example.com/m/v2/x/y"].into_iter());
-        assert_eq!(places.file("example.com/m/v2/x/y", "a_test.go"), "x/y/a_test.go");
+        assert_eq!(
+            places.file("example.com/m/v2/x/y", "a_test.go"),
+            "x/y/a_test.go"
+        );
     }
 }

@@ -104,12 +104,18 @@ impl Reader {
             None => Cow::Borrowed(line),
         };
         store.sum.line(&line);
-        let frame = frame::may_be(line.as_bytes()).then(|| frame::of(&line)).flatten();
+        let frame = frame::may_be(line.as_bytes())
+            .then(|| frame::of(&line))
+            .flatten();
         if frame.is_some() {
             store.sum.goes_on();
         }
         match frame {
-            Some(Frame::Package { ended, name, cached }) => self.package(ended, name, cached, &line, store),
+            Some(Frame::Package {
+                ended,
+                name,
+                cached,
+            }) => self.package(ended, name, cached, &line, store),
             Some(frame) if !self.errors => {
                 store.tests_told = true;
                 self.frame(frame, &line, store, events);
@@ -118,7 +124,13 @@ impl Reader {
         }
     }
 
-    fn frame(&mut self, frame: Frame<'_>, line: &str, store: &mut Store, events: &mut Vec<TestEvent>) {
+    fn frame(
+        &mut self,
+        frame: Frame<'_>,
+        line: &str,
+        store: &mut Store,
+        events: &mut Vec<TestEvent>,
+    ) {
         match frame {
             Frame::Run(name) if !name.contains('/') => {
                 self.commit(store);
@@ -131,7 +143,9 @@ impl Reader {
             Frame::Word(verdict) => {
                 self.failed = verdict == Verdict::Fail && self.section.is_empty();
             }
-            Frame::End { indent: 0, name, .. } if self.section.unknown(name) => self.reopen(name),
+            Frame::End {
+                indent: 0, name, ..
+            } if self.section.unknown(name) => self.reopen(name),
             _ => {}
         }
         self.section.frame(frame, line);
@@ -161,7 +175,11 @@ impl Reader {
             ended,
             cached,
         };
-        let other = self.section.pending.as_ref().is_some_and(|known| known.name != name);
+        let other = self
+            .section
+            .pending
+            .as_ref()
+            .is_some_and(|known| known.name != name);
         if other {
             self.commit(store);
         }
@@ -223,7 +241,10 @@ fn complain(line: &str, store: &mut Store) {
         "cannot use -",
         "malformed import path",
     ];
-    let may = matches!(line.as_bytes().first(), Some(b'g' | b'f' | b'n' | b'u' | b'U' | b'i' | b'c' | b'm'));
+    let may = matches!(
+        line.as_bytes().first(),
+        Some(b'g' | b'f' | b'n' | b'u' | b'U' | b'i' | b'c' | b'm')
+    );
     if may && store.complaints.len() < 50 && STARTS.iter().any(|start| line.starts_with(start)) {
         store.complaints.push(crate::text::one_line(line));
     }

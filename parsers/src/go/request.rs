@@ -8,21 +8,82 @@ const JSON_FILE: &str = "go-test.json";
 
 /// Flags of `go test` that take a value in the next word.
 const VALUED: [&str; 37] = [
-    "C", "p", "asmflags", "buildmode", "buildvcs", "compiler", "gccgoflags", "gcflags", "installsuffix",
-    "ldflags", "mod", "modfile", "overlay", "pgo", "pkgdir", "tags", "toolexec", "exec", "o", "vet",
-    "bench", "benchtime", "blockprofile", "count", "coverpkg", "coverprofile", "covermode", "cpu",
-    "cpuprofile", "fuzz", "fuzztime", "fuzzminimizetime", "memprofile", "outputdir", "parallel", "run",
+    "C",
+    "p",
+    "asmflags",
+    "buildmode",
+    "buildvcs",
+    "compiler",
+    "gccgoflags",
+    "gcflags",
+    "installsuffix",
+    "ldflags",
+    "mod",
+    "modfile",
+    "overlay",
+    "pgo",
+    "pkgdir",
+    "tags",
+    "toolexec",
+    "exec",
+    "o",
+    "vet",
+    "bench",
+    "benchtime",
+    "blockprofile",
+    "count",
+    "coverpkg",
+    "coverprofile",
+    "covermode",
+    "cpu",
+    "cpuprofile",
+    "fuzz",
+    "fuzztime",
+    "fuzzminimizetime",
+    "memprofile",
+    "outputdir",
+    "parallel",
+    "run",
     "timeout",
 ];
 /// Flags that a rerun does not need: selections, reports, and what ends a run early.
 const DROPPED: [&str; 26] = [
-    "run", "skip", "bench", "benchtime", "list", "count", "failfast", "json", "v", "o", "c",
-    "coverprofile", "coverpkg", "covermode", "cover", "fuzz", "fuzztime", "fuzzminimizetime",
-    "outputdir", "blockprofile", "cpuprofile", "memprofile", "mutexprofile", "trace", "benchmem", "artifacts",
+    "run",
+    "skip",
+    "bench",
+    "benchtime",
+    "list",
+    "count",
+    "failfast",
+    "json",
+    "v",
+    "o",
+    "c",
+    "coverprofile",
+    "coverpkg",
+    "covermode",
+    "cover",
+    "fuzz",
+    "fuzztime",
+    "fuzzminimizetime",
+    "outputdir",
+    "blockprofile",
+    "cpuprofile",
+    "memprofile",
+    "mutexprofile",
+    "trace",
+    "benchmem",
+    "artifacts",
 ];
 /// Also with a value.
 const VALUED_TOO: [&str; 7] = [
-    "skip", "list", "shuffle", "mutexprofile", "trace", "blockprofilerate", "memprofilerate",
+    "skip",
+    "list",
+    "shuffle",
+    "mutexprofile",
+    "trace",
+    "blockprofilerate",
+    "memprofilerate",
 ];
 
 /// Asks for structure.
@@ -36,7 +97,10 @@ pub(crate) fn request(asked: &Asked<'_>) -> Request {
     match kind(asked.argv) {
         Kind::GoTest(at) => {
             let flags = parts(&asked.argv[at..]);
-            if flags.iter().any(|part| matches!(part.name, "c" | "list" | "n" | "help")) {
+            if flags
+                .iter()
+                .any(|part| matches!(part.name, "c" | "list" | "n" | "help"))
+            {
                 return request;
             }
             let mut argv = asked.argv[..at].to_vec();
@@ -82,9 +146,16 @@ fn with_flags(request: Request, asked: &Asked<'_>, flags: &str) -> Request {
     let known: Vec<&str> = own.split_whitespace().collect();
     let new = flags.split(' ').filter(|flag| {
         let name = flag.split('=').next().unwrap_or(flag);
-        !known.iter().any(|k| k.trim_start_matches('-').split('=').next() == Some(&name[1..]))
+        !known
+            .iter()
+            .any(|k| k.trim_start_matches('-').split('=').next() == Some(&name[1..]))
     });
-    let merged: Vec<&str> = known.iter().copied().chain(new).filter(|flag| *flag != "-failfast").collect();
+    let merged: Vec<&str> = known
+        .iter()
+        .copied()
+        .chain(new)
+        .filter(|flag| *flag != "-failfast")
+        .collect();
     request.set("GOFLAGS", merged.join(" "))
 }
 
@@ -98,14 +169,20 @@ pub(crate) fn tool(argv: &[String]) -> Vec<String> {
             words
         }
         Kind::Gotestsum => {
-            let at = argv.iter().position(|word| word == "--").map_or(argv.len(), |at| at + 1);
+            let at = argv
+                .iter()
+                .position(|word| word == "--")
+                .map_or(argv.len(), |at| at + 1);
             let mut words = vec!["go".to_owned(), "test".to_owned()];
             words.extend(kept(&argv[at..]));
             words
         }
         Kind::OtherGo | Kind::Wrapped => Vec::new(),
     };
-    if let Some(first) = words.first_mut().filter(|first| first.ends_with("richgo") || first.ends_with("gotest")) {
+    if let Some(first) = words
+        .first_mut()
+        .filter(|first| first.ends_with("richgo") || first.ends_with("gotest"))
+    {
         *first = "go".to_owned();
     }
     words
@@ -114,7 +191,9 @@ pub(crate) fn tool(argv: &[String]) -> Vec<String> {
 fn kept(argv: &[String]) -> Vec<String> {
     parts(argv)
         .into_iter()
-        .filter(|part| !part.name.is_empty() && !DROPPED.contains(&part.name) && part.name != "args")
+        .filter(|part| {
+            !part.name.is_empty() && !DROPPED.contains(&part.name) && part.name != "args"
+        })
         .flat_map(|part| part.words.to_vec())
         .collect()
 }
@@ -132,9 +211,14 @@ enum Kind {
 }
 
 fn kind(argv: &[String]) -> Kind {
-    let base = argv.first().map(|word| word.rsplit('/').next().unwrap_or(word)).unwrap_or("");
+    let base = argv
+        .first()
+        .map(|word| word.rsplit('/').next().unwrap_or(word))
+        .unwrap_or("");
     let go = matches!(base, "go" | "richgo")
-        || base.strip_prefix("go1.").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+        || base
+            .strip_prefix("go1.")
+            .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
     match argv.get(1).map(String::as_str) {
         Some("test") if go => Kind::GoTest(2),
         Some("vet" | "build" | "list" | "run" | "install" | "generate") if go => Kind::OtherGo,
@@ -154,12 +238,18 @@ fn parts(argv: &[String]) -> Vec<Part<'_>> {
     let mut at = 0;
     while at < argv.len() {
         let word = argv[at].as_str();
-        let bare = word.strip_prefix("--").or(word.strip_prefix('-')).unwrap_or("");
+        let bare = word
+            .strip_prefix("--")
+            .or(word.strip_prefix('-'))
+            .unwrap_or("");
         let name = bare.split('=').next().unwrap_or("");
         let name = name.strip_prefix("test.").unwrap_or(name);
         if name == "args" {
             // All that follows is the binary's.
-            found.push(Part { name, words: &argv[at..] });
+            found.push(Part {
+                name,
+                words: &argv[at..],
+            });
             break;
         }
         let valued = !bare.contains('=') && (VALUED.contains(&name) || VALUED_TOO.contains(&name));
@@ -184,8 +274,14 @@ mod tests {
     }
 
     fn asked(text: &str, own: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
-        let own: Vec<(String, String)> = own.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let places = Places { inject: "/i", events: "/e" };
+        let own: Vec<(String, String)> = own
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect();
+        let places = Places {
+            inject: "/i",
+            events: "/e",
+        };
         let request = request::request(Format::GoTest, &words(text), &own, places);
         (request.argv.join(" "), request.env)
     }
@@ -194,10 +290,19 @@ mod tests {
     fn go_test_is_asked_by_flags() {
         for (text, expected) in [
             ("go test ./...", "go test -json -count=1 ./..."),
-            ("go test -C sub -run TestA -failfast .", "go test -C sub -json -count=1 -run TestA ."),
-            ("go test -json -count=3 ./...", "go test -json -count=3 ./..."),
+            (
+                "go test -C sub -run TestA -failfast .",
+                "go test -C sub -json -count=1 -run TestA .",
+            ),
+            (
+                "go test -json -count=3 ./...",
+                "go test -json -count=3 ./...",
+            ),
             ("go test -c", "go test -c"),
-            ("go test ./a -args -failfast", "go test -json -count=1 ./a -args -failfast"),
+            (
+                "go test ./a -args -failfast",
+                "go test -json -count=1 ./a -args -failfast",
+            ),
             ("go vet ./...", "go vet ./..."),
         ] {
             assert_eq!(asked(text, &[]).0, expected);
@@ -208,7 +313,10 @@ mod tests {
     fn others_are_asked_by_the_environment() {
         let (argv, env) = asked("make test", &[("GOFLAGS", "-mod=vendor -count=2")]);
         assert_eq!(argv, "make test");
-        assert!(env.contains(&("GOFLAGS".into(), "-mod=vendor -count=2 -v".into())), "{env:?}");
+        assert!(
+            env.contains(&("GOFLAGS".into(), "-mod=vendor -count=2 -v".into())),
+            "{env:?}"
+        );
         assert!(env.contains(&("GOTESTSUM_JSONFILE".into(), "/e/go-test.json".into())));
         let (argv, env) = asked("gotestsum -- -race ./...", &[]);
         assert_eq!(argv, "gotestsum --jsonfile=/e/go-test.json -- -race ./...");
@@ -218,12 +326,21 @@ mod tests {
     #[test]
     fn a_rerun_keeps_what_changes_the_build() {
         for (text, expected) in [
-            ("go test -race -tags integration -run TestA -v ./...", "go test -race -tags integration"),
-            ("go test -timeout 5s -count 2 ./a ./b", "go test -timeout 5s"),
+            (
+                "go test -race -tags integration -run TestA -v ./...",
+                "go test -race -tags integration",
+            ),
+            (
+                "go test -timeout 5s -count 2 ./a ./b",
+                "go test -timeout 5s",
+            ),
             ("gotestsum --format dots -- -race ./...", "go test -race"),
             ("make test", ""),
         ] {
-            assert_eq!(request::tool(Format::GoTest, &words(text)).join(" "), expected);
+            assert_eq!(
+                request::tool(Format::GoTest, &words(text)).join(" "),
+                expected
+            );
         }
     }
 }

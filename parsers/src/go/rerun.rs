@@ -8,7 +8,10 @@ use crate::go::place::Places;
 
 /// One test, example or fuzz seed.
 pub(crate) fn of(id: &str, package: &str, places: &mut Places) -> Vec<String> {
-    let parts: Vec<String> = id.split('/').map(|part| format!("^{}$", escaped(part))).collect();
+    let parts: Vec<String> = id
+        .split('/')
+        .map(|part| format!("^{}$", escaped(part)))
+        .collect();
     let pattern = parts.join("/");
     let mut selection = vec!["-count=1".to_owned()];
     if id.starts_with("Benchmark") {
@@ -26,7 +29,11 @@ pub(crate) fn package(package: &str, places: &mut Places) -> Vec<String> {
 
 /// Whether a package builds.
 pub(crate) fn build(package: &str, places: &mut Places) -> Vec<String> {
-    argv(vec!["-count=1".to_owned(), "-run=^$".to_owned()], package, places)
+    argv(
+        vec!["-count=1".to_owned(), "-run=^$".to_owned()],
+        package,
+        places,
+    )
 }
 
 fn argv(mut selection: Vec<String>, package: &str, places: &mut Places) -> Vec<String> {
@@ -70,7 +77,13 @@ mod tests {
         let mut places = Places::new(Context::rooted("/p"));
         assert_eq!(
             of("TestA/q[1]+(2)|$.*/b", "a.b/c", &mut places),
-            ["go", "test", "-count=1", r"-run=^TestA$/^q\[1\]\+\(2\)\|\$\.\*$/^b$", "a.b/c"]
+            [
+                "go",
+                "test",
+                "-count=1",
+                r"-run=^TestA$/^q\[1\]\+\(2\)\|\$\.\*$/^b$",
+                "a.b/c"
+            ]
         );
     }
 }

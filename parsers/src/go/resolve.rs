@@ -73,7 +73,11 @@ pub(crate) fn resolve(
     places: &mut Places,
 ) -> Resolved {
     section.flush();
-    if let Some(Some(goroutine)) = section.crash.as_ref().map(|c| c.read().goroutines.into_iter().next()) {
+    if let Some(Some(goroutine)) = section
+        .crash
+        .as_ref()
+        .map(|c| c.read().goroutines.into_iter().next())
+    {
         places.learn(&goroutine.calls);
     }
     let mut resolved = Resolved {
@@ -87,7 +91,9 @@ pub(crate) fn resolve(
     let finals = finals(&section, package, ended, places);
     if section.mode == Mode::Marked && matches!(ended, Some(Ended::Ok)) {
         let open = section.tests.iter().find(|test| test.claim.is_none());
-        resolved.faults.extend(open.map(|test| format!("`{}` did not end", test.name)));
+        resolved
+            .faults
+            .extend(open.map(|test| format!("`{}` did not end", test.name)));
     }
     give_back(&mut section, &finals);
     resolved.tests = finals.iter().filter(|last| **last != Final::Ghost).count();
@@ -115,13 +121,20 @@ fn give_back(section: &mut Section, finals: &[Final]) {
         let above = section.tests[at].parent.or(section.tests[at].under);
         let parent = above.filter(|parent| finals[*parent] == Final::Failed);
         if let (Some(parent), Some(out)) = (parent, section.tests[at].out.take()) {
-            out.lines().into_iter().for_each(|line| section.tests[parent].print(line));
+            out.lines()
+                .into_iter()
+                .for_each(|line| section.tests[parent].print(line));
         }
     }
 }
 
 /// The last word about each test.
-fn finals(section: &Section, package: &str, ended: Option<Ended>, places: &mut Places) -> Vec<Final> {
+fn finals(
+    section: &Section,
+    package: &str,
+    ended: Option<Ended>,
+    places: &mut Places,
+) -> Vec<Final> {
     let green = matches!(ended, Some(Ended::Ok | Ended::Nothing));
     let mut finals: Vec<Final> = Vec::with_capacity(section.tests.len());
     for (at, test) in section.tests.iter().enumerate() {
@@ -148,7 +161,9 @@ fn one(section: &Section, at: usize, test: &Test, before: &[Final]) -> Final {
             return Final::Ghost;
         }
         let under = test.under.map(|under| &section.tests[under]);
-        if test.ran > 0 && under.is_some_and(|under| under.claim.is_some_and(|claim| claim.tick > test.ran)) {
+        if test.ran > 0
+            && under.is_some_and(|under| under.claim.is_some_and(|claim| claim.tick > test.ran))
+        {
             return Final::Ghost;
         }
     }
@@ -193,9 +208,20 @@ fn exclude(section: &Section, package: &str, finals: &mut [Final], places: &mut 
         }
     }
     if section.quiet() {
-        let said = |at: usize| section.tests[at].out.as_ref().is_some_and(|out| !out.is_empty());
-        let others = failed.iter().any(|at| finals[*at] == Final::Failed && !section.tests[*at].glued);
-        for at in failed.iter().copied().filter(|_| others || section.crash.is_some()) {
+        let said = |at: usize| {
+            section.tests[at]
+                .out
+                .as_ref()
+                .is_some_and(|out| !out.is_empty())
+        };
+        let others = failed
+            .iter()
+            .any(|at| finals[*at] == Final::Failed && !section.tests[*at].glued);
+        for at in failed
+            .iter()
+            .copied()
+            .filter(|_| others || section.crash.is_some())
+        {
             if section.tests[at].glued && !said(at) {
                 finals[at] = Final::Ghost;
             }
@@ -203,9 +229,13 @@ fn exclude(section: &Section, package: &str, finals: &mut [Final], places: &mut 
         let doubtful: Vec<usize> = failed
             .iter()
             .copied()
-            .filter(|at| finals[*at] == Final::Failed && nowhere(&section.tests[*at], package, places))
+            .filter(|at| {
+                finals[*at] == Final::Failed && nowhere(&section.tests[*at], package, places)
+            })
             .collect();
-        let others = failed.iter().any(|at| finals[*at] == Final::Failed && !doubtful.contains(at));
+        let others = failed
+            .iter()
+            .any(|at| finals[*at] == Final::Failed && !doubtful.contains(at));
         for at in doubtful.into_iter().filter(|_| others) {
             finals[at] = Final::Ghost;
         }
@@ -224,7 +254,11 @@ fn exclude(section: &Section, package: &str, finals: &mut [Final], places: &mut 
 fn nowhere(test: &Test, package: &str, places: &mut Places) -> bool {
     let lines = test.out.as_ref().map(|out| out.lines()).unwrap_or_default();
     let logged = crate::go::logged::sort(&lines);
-    let entries = logged.entries.iter().filter(|entry| entry.file != "testing.go").take(50);
+    let entries = logged
+        .entries
+        .iter()
+        .filter(|entry| entry.file != "testing.go")
+        .take(50);
     let mut any = false;
     for entry in entries {
         any = true;
@@ -272,7 +306,9 @@ fn failures(section: &Section, finals: &[Final], resolved: &mut Resolved, places
         if finals[at] == Final::Failed && !blamed.contains(&at) && !parents.contains(&at) {
             let race = race_of(section, at, &mut races);
             if seen.insert(test.name.as_str()) {
-                resolved.failures.push(failure::of_test(test, race, &package, places));
+                resolved
+                    .failures
+                    .push(failure::of_test(test, race, &package, places));
             }
         }
     }
@@ -283,7 +319,11 @@ fn failures(section: &Section, finals: &[Final], resolved: &mut Resolved, places
 }
 
 /// The parents of what failed.
-fn failed_parents(section: &Section, finals: &[Final], blamed: &BTreeSet<usize>) -> BTreeSet<usize> {
+fn failed_parents(
+    section: &Section,
+    finals: &[Final],
+    blamed: &BTreeSet<usize>,
+) -> BTreeSet<usize> {
     let mut parents = BTreeSet::new();
     for (at, test) in section.tests.iter().enumerate() {
         if finals[at] != Final::Failed && !blamed.contains(&at) {
@@ -306,7 +346,9 @@ fn race_of<'a>(section: &Section, at: usize, races: &mut Vec<&'a Race>) -> Optio
         races.iter().position(|race| {
             race.test.is_none()
                 && race.text.lines().iter().any(|line| {
-                    line.trim().split_once(&word).is_some_and(|(_, rest)| rest.starts_with(['(', '.']))
+                    line.trim()
+                        .split_once(&word)
+                        .is_some_and(|(_, rest)| rest.starts_with(['(', '.']))
                 })
         })
     };
@@ -329,9 +371,20 @@ fn blame(
     if said.kind == FailureKind::Timeout {
         return timed_out(section, finals, said, package, blamed, places);
     }
-    let suspect = said.goroutines.iter().find_map(Goroutine::runs).or(first.and_then(Goroutine::test));
+    let suspect = said
+        .goroutines
+        .iter()
+        .find_map(Goroutine::runs)
+        .or(first.and_then(Goroutine::test));
     let own = first.and_then(Goroutine::test);
-    let top = |at: usize| section.tests[at].name.split('/').next().unwrap_or("").to_owned();
+    let top = |at: usize| {
+        section.tests[at]
+            .name
+            .split('/')
+            .next()
+            .unwrap_or("")
+            .to_owned()
+    };
     // testing itself says `--- FAIL` of a test that panics, right above the panic.
     let above = section.crash.as_ref().and_then(|crash| crash.after);
     let caught = said.text.lines().take(12).any(|line| {
@@ -344,11 +397,22 @@ fn blame(
         let at = deepest(section, finals, at);
         blamed.insert(at);
         let test = &section.tests[at];
-        found.push(failure::of_crash(&test.name, said, &calls, Some(test), package, places));
+        found.push(failure::of_crash(
+            &test.name,
+            said,
+            &calls,
+            Some(test),
+            package,
+            places,
+        ));
         return found;
     }
     let running: Vec<usize> = leaves(section, finals);
-    let mut who: Vec<usize> = running.iter().copied().filter(|at| Some(top(*at).as_str()) == own.or(suspect)).collect();
+    let mut who: Vec<usize> = running
+        .iter()
+        .copied()
+        .filter(|at| Some(top(*at).as_str()) == own.or(suspect))
+        .collect();
     if who.is_empty() {
         who = running;
     }
@@ -361,17 +425,31 @@ fn blame(
     }
     if found.is_empty() {
         found.push(match own.or(suspect) {
-            Some(name) => failure::of_crash(name, said, &dump_calls(said, &calls, name), None, package, places),
+            Some(name) => failure::of_crash(
+                name,
+                said,
+                &dump_calls(said, &calls, name),
+                None,
+                package,
+                places,
+            ),
             None => outside(said, &calls, section, package, places),
         });
-    } else if let [only] = found.as_mut_slice() && only.location.is_none() {
+    } else if let [only] = found.as_mut_slice()
+        && only.location.is_none()
+    {
         let name = only.id.split('/').next().unwrap_or("").to_owned();
         only.frames = failure::frames(&dump_calls(said, &calls, &name), places);
-        only.location = only.frames.iter().find(|f| f.user).map(|frame| crate::report::Location {
-            file: frame.file.clone(),
-            line: frame.line,
-            column: None,
-        }).or(only.test_location.clone());
+        only.location = only
+            .frames
+            .iter()
+            .find(|f| f.user)
+            .map(|frame| crate::report::Location {
+                file: frame.file.clone(),
+                line: frame.line,
+                column: None,
+            })
+            .or(only.test_location.clone());
     }
     found
 }
@@ -381,31 +459,49 @@ fn dump_calls(said: &Said, first: &[Call], name: &str) -> Vec<Call> {
     if first.iter().any(|call| !call.is_go()) {
         return first.to_vec();
     }
-    let own = said.goroutines.iter().find(|goroutine| goroutine.test() == Some(name));
+    let own = said
+        .goroutines
+        .iter()
+        .find(|goroutine| goroutine.test() == Some(name));
     own.map_or_else(|| first.to_vec(), |goroutine| goroutine.calls.clone())
 }
 
 /// The failed test at the bottom of one.
 fn deepest(section: &Section, finals: &[Final], at: usize) -> usize {
     let start = format!("{}/", section.tests[at].name);
-    let below = section.tests.iter().enumerate().filter(|(below, test)| {
-        test.name.starts_with(&start) && finals[*below] == Final::Failed
-    });
-    below.max_by_key(|(_, test)| (test.claim.map(|claim| claim.tick), test.name.len())).map_or(at, |(below, _)| below)
+    let below =
+        section.tests.iter().enumerate().filter(|(below, test)| {
+            test.name.starts_with(&start) && finals[*below] == Final::Failed
+        });
+    below
+        .max_by_key(|(_, test)| (test.claim.map(|claim| claim.tick), test.name.len()))
+        .map_or(at, |(below, _)| below)
 }
 
 /// Running tests that have no running subtests.
 fn leaves(section: &Section, finals: &[Final]) -> Vec<usize> {
-    let running: Vec<usize> = (0..finals.len()).filter(|at| finals[*at] == Final::Running).take(2000).collect();
+    let running: Vec<usize> = (0..finals.len())
+        .filter(|at| finals[*at] == Final::Running)
+        .take(2000)
+        .collect();
     let parents: BTreeSet<usize> = running
         .iter()
         .filter_map(|at| section.tests[*at].parent)
         .collect();
-    running.into_iter().filter(|at| !parents.contains(at)).collect()
+    running
+        .into_iter()
+        .filter(|at| !parents.contains(at))
+        .collect()
 }
 
 /// A panic in no test: while the package was set up, in `TestMain`, or after the tests.
-fn outside(said: &Said, calls: &[Call], section: &Section, package: &str, places: &mut Places) -> Failure {
+fn outside(
+    said: &Said,
+    calls: &[Call],
+    section: &Section,
+    package: &str,
+    places: &mut Places,
+) -> Failure {
     let in_main = calls.iter().any(|call| call.name() == "TestMain");
     let before = section.tests.is_empty() && section.word.is_none();
     let (kind, phase) = match (said.kind, in_main) {
@@ -416,11 +512,16 @@ fn outside(said: &Said, calls: &[Call], section: &Section, package: &str, places
     };
     let mut failure = failure::of_package(package, kind, phase, &said.message, &said.text, places);
     failure.frames = failure::frames(calls, places);
-    failure.location = failure.frames.iter().find(|frame| frame.user).map(|frame| crate::report::Location {
-        file: frame.file.clone(),
-        line: frame.line,
-        column: None,
-    });
+    failure.location =
+        failure
+            .frames
+            .iter()
+            .find(|frame| frame.user)
+            .map(|frame| crate::report::Location {
+                file: frame.file.clone(),
+                line: frame.line,
+                column: None,
+            });
     crate::compose::seal(failure)
 }
 
@@ -433,27 +534,48 @@ fn timed_out(
     blamed: &mut BTreeSet<usize>,
     places: &mut Places,
 ) -> Vec<Failure> {
-    let mut ids: Vec<String> = leaves(section, finals).into_iter().map(|at| section.tests[at].name.clone()).collect();
+    let mut ids: Vec<String> = leaves(section, finals)
+        .into_iter()
+        .map(|at| section.tests[at].name.clone())
+        .collect();
     if ids.is_empty() || !said.running.is_empty() {
         ids = said
             .running
             .iter()
-            .filter(|id| !said.running.iter().any(|other| other.starts_with(&format!("{id}/"))))
+            .filter(|id| {
+                !said
+                    .running
+                    .iter()
+                    .any(|other| other.starts_with(&format!("{id}/")))
+            })
             .cloned()
             .collect();
     }
     let mut seen = BTreeSet::new();
-    let busy = said.goroutines.iter().filter(|g| !g.waits() && g.runs().is_some());
+    let busy = said
+        .goroutines
+        .iter()
+        .filter(|g| !g.waits() && g.runs().is_some());
     if ids.is_empty() {
-        ids = busy.clone().filter_map(Goroutine::runs).filter(|name| seen.insert(name.to_string())).map(str::to_owned).collect();
+        ids = busy
+            .clone()
+            .filter_map(Goroutine::runs)
+            .filter(|name| seen.insert(name.to_string()))
+            .map(str::to_owned)
+            .collect();
     }
     let mut used = BTreeSet::new();
     let mut found = Vec::new();
     for id in ids.iter().take(500) {
         let top = id.split('/').next().unwrap_or(id);
         let all: Vec<(usize, &Goroutine)> = said.goroutines.iter().enumerate().collect();
-        let own = all.iter().find(|(n, g)| !used.contains(n) && !g.waits() && g.runs() == Some(top));
-        let own = own.or_else(|| all.iter().find(|(n, g)| !used.contains(n) && g.runs() == Some(top)));
+        let own = all
+            .iter()
+            .find(|(n, g)| !used.contains(n) && !g.waits() && g.runs() == Some(top));
+        let own = own.or_else(|| {
+            all.iter()
+                .find(|(n, g)| !used.contains(n) && g.runs() == Some(top))
+        });
         let calls = own.map(|(n, goroutine)| {
             used.insert(*n);
             goroutine.calls.clone()
@@ -461,10 +583,24 @@ fn timed_out(
         let at = section.tests.iter().rposition(|test| test.name == *id);
         blamed.extend(at);
         let test = at.map(|at| &section.tests[at]);
-        found.push(failure::of_crash(id, said, &calls.unwrap_or_default(), test, package, places));
+        found.push(failure::of_crash(
+            id,
+            said,
+            &calls.unwrap_or_default(),
+            test,
+            package,
+            places,
+        ));
     }
     if found.is_empty() {
-        let mut failure = failure::of_package(package, said.kind, Phase::Session, &said.message, &said.text, places);
+        let mut failure = failure::of_package(
+            package,
+            said.kind,
+            Phase::Session,
+            &said.message,
+            &said.text,
+            places,
+        );
         failure.kind_sure = true;
         found.push(failure);
     }
@@ -519,27 +655,52 @@ fn alone(
         let lines = race.text.lines();
         let what = lines.get(1).map_or("", |line| line.trim_end_matches(':'));
         let message = format!("data race: {what}");
-        let mut failure = failure::of_package(package, FailureKind::Assertion, Phase::Session, &message, &race.text.text(), places);
+        let mut failure = failure::of_package(
+            package,
+            FailureKind::Assertion,
+            Phase::Session,
+            &message,
+            &race.text.text(),
+            places,
+        );
         failure.frames = failure::frames(&failure::race_calls(&lines), places);
-        failure.location = failure.frames.iter().find(|f| f.user).map(|frame| crate::report::Location {
-            file: frame.file.clone(),
-            line: frame.line,
-            column: None,
-        });
+        failure.location =
+            failure
+                .frames
+                .iter()
+                .find(|f| f.user)
+                .map(|frame| crate::report::Location {
+                    file: frame.file.clone(),
+                    line: frame.line,
+                    column: None,
+                });
         failure.kind_sure = false;
         return crate::compose::seal(failure);
     }
-    let own = free.lines().map(str::trim).rfind(|line| !line.is_empty() && *line != "FAIL" && !line.starts_with("exit status ") && !line.starts_with("signal: "));
+    let own = free.lines().map(str::trim).rfind(|line| {
+        !line.is_empty()
+            && *line != "FAIL"
+            && !line.starts_with("exit status ")
+            && !line.starts_with("signal: ")
+    });
     let said = own.map(|line| format!(": {line}")).unwrap_or_default();
-    let over = section.word == Some(Verdict::Pass) || finals.iter().any(|last| *last == Final::Passed);
+    let over =
+        section.word == Some(Verdict::Pass) || finals.iter().any(|last| *last == Final::Passed);
     let has_main = matches!(places.defined(package, "TestMain"), Defined::At(_));
-    let killed = section.exit.as_deref().is_some_and(|exit| exit.starts_with("signal: "));
+    let killed = section
+        .exit
+        .as_deref()
+        .is_some_and(|exit| exit.starts_with("signal: "));
     let hints = free.to_lowercase().contains("setup") || free.contains("TestMain");
     let none_began = section.mode == Mode::Marked && section.tests.is_empty();
     let (kind, phase, when) = if killed {
         (FailureKind::Crash, Phase::Session, "")
     } else if over {
-        (FailureKind::TeardownError, Phase::Teardown, " after the tests")
+        (
+            FailureKind::TeardownError,
+            Phase::Teardown,
+            " after the tests",
+        )
     } else if none_began || has_main || hints {
         (FailureKind::SetupError, Phase::Setup, " before any test")
     } else {

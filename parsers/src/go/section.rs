@@ -217,7 +217,10 @@ impl Section {
 
     /// Whether nothing was seen.
     pub fn is_empty(&self) -> bool {
-        self.tests.is_empty() && self.crash.is_none() && self.word.is_none() && self.pending.is_none()
+        self.tests.is_empty()
+            && self.crash.is_none()
+            && self.word.is_none()
+            && self.pending.is_none()
     }
 
     /// Whether a test is running that is not known to have ended or to wait.
@@ -351,7 +354,10 @@ impl Section {
             "frame" => {
                 match frame::of(&shown) {
                     Some(Frame::Package { .. }) | None => {}
-                    Some(Frame::End { verdict: Verdict::Fail, .. }) => {
+                    Some(Frame::End {
+                        verdict: Verdict::Fail,
+                        ..
+                    }) => {
                         self.uncrash();
                         self.last_end = at;
                     }
@@ -367,7 +373,9 @@ impl Section {
             }
             _ => {}
         }
-        let framed = frame::may_be(shown.as_bytes()).then(|| frame::of(&shown)).flatten();
+        let framed = frame::may_be(shown.as_bytes())
+            .then(|| frame::of(&shown))
+            .flatten();
         if let Some(found) = framed {
             let own = match found {
                 Frame::Run(name) | Frame::Pause(name) | Frame::Cont(name) | Frame::Name(name) => {
@@ -382,7 +390,11 @@ impl Section {
                     self.uncrash();
                 }
                 self.words(&shown);
-                if let Frame::End { verdict: Verdict::Fail, .. } = found {
+                if let Frame::End {
+                    verdict: Verdict::Fail,
+                    ..
+                } = found
+                {
                     self.last_end = at;
                 }
                 return;
@@ -409,7 +421,12 @@ impl Section {
         // `no line end--- PASS: TestA (0.00s)`.
         if self.runs > 0
             && line.ends_with("s)")
-            && let Some((before, Frame::End { verdict, name, ms, .. })) = frame::glued(line)
+            && let Some((
+                before,
+                Frame::End {
+                    verdict, name, ms, ..
+                },
+            )) = frame::glued(line)
             && self.current.is_some_and(|at| self.tests[at].name == name)
         {
             self.output(before);
@@ -418,7 +435,15 @@ impl Section {
         }
         if self.runs == 0
             && line.ends_with("s)")
-            && let Some((before, Frame::End { verdict: Verdict::Fail, name, ms, .. })) = frame::glued(line)
+            && let Some((
+                before,
+                Frame::End {
+                    verdict: Verdict::Fail,
+                    name,
+                    ms,
+                    ..
+                },
+            )) = frame::glued(line)
             && !self.index.contains_key(name)
             && !name.contains('/')
         {
@@ -487,7 +512,8 @@ impl Section {
                 None => return,
             },
             None => {
-                self.faults.push(format!("`{name}` ended and did not begin"));
+                self.faults
+                    .push(format!("`{name}` ended and did not begin"));
                 return;
             }
         };
@@ -512,7 +538,8 @@ impl Section {
 
     fn run(&mut self, name: &str, line: &str) {
         let known = self.index.get(name).copied();
-        let running = known.is_some_and(|at| self.tests[at].ran > 0 && self.tests[at].claim.is_none());
+        let running =
+            known.is_some_and(|at| self.tests[at].ran > 0 && self.tests[at].claim.is_none());
         let top = !name.contains('/');
         let open = |at: usize| self.tests[at].claim.is_none() && self.tests[at].ran > 0;
         let parent = self.parent(name).filter(|at| open(*at));
@@ -523,7 +550,9 @@ impl Section {
             self.decide();
         }
         let open = |at: usize| self.tests[at].claim.is_none() && self.tests[at].ran > 0;
-        let busy = self.exclusive.filter(|at| open(*at) && !self.tests[*at].waiting);
+        let busy = self
+            .exclusive
+            .filter(|at| open(*at) && !self.tests[*at].waiting);
         self.tick += 1;
         self.runs += 1;
         for at in std::mem::take(&mut self.passed) {
@@ -549,7 +578,10 @@ impl Section {
             }
         } else if let Some(parent) = parent {
             self.tests[at].under = self.tests[parent].under;
-            if let Some((_, before)) = self.youngest.replace((parent, at)).filter(|(of, _)| *of == parent)
+            if let Some((_, before)) = self
+                .youngest
+                .replace((parent, at))
+                .filter(|(of, _)| *of == parent)
                 && !self.tests[before].paused
             {
                 self.tests[before].over = true;
@@ -578,7 +610,9 @@ impl Section {
 
     /// Whether nobody was said to begin whose end this would be.
     pub fn unknown(&self, name: &str) -> bool {
-        self.index.get(name).is_none_or(|at| self.tests[*at].ran == 0)
+        self.index
+            .get(name)
+            .is_none_or(|at| self.tests[*at].ran == 0)
     }
 
     fn pause(&mut self, name: &str) {
@@ -601,8 +635,14 @@ impl Section {
     fn end(&mut self, indent: usize, verdict: Verdict, name: &str, ms: Option<u64>, line: &str) {
         if indent == 0 {
             self.last_ran = Some(!self.unknown(name));
-            let before = self.index.get(name).copied().filter(|at| Some(*at) == self.previous);
-            let open = self.exclusive.is_some_and(|at| self.tests[at].claim.is_none());
+            let before = self
+                .index
+                .get(name)
+                .copied()
+                .filter(|at| Some(*at) == self.previous);
+            let open = self
+                .exclusive
+                .is_some_and(|at| self.tests[at].claim.is_none());
             if let (Some(at), true) = (before, open) {
                 self.tentative = Some((at, verdict, ms));
                 self.pending = None;
@@ -667,10 +707,15 @@ impl Section {
         let Block::Ends(stack) = &mut self.block else {
             return None;
         };
-        let keep = stack.iter().take_while(|(_, above)| *above < indent).count();
+        let keep = stack
+            .iter()
+            .take_while(|(_, above)| *above < indent)
+            .count();
         let (parent, above) = *stack.get(keep.checked_sub(1)?)?;
         let of = self.tests[parent].name.as_str();
-        let child = name.strip_prefix(of).is_some_and(|rest| rest.starts_with('/'));
+        let child = name
+            .strip_prefix(of)
+            .is_some_and(|rest| rest.starts_with('/'));
         // A fuzz target's failing input has its target's name.
         let same = name == of && of.starts_with("Fuzz");
         if above + 4 != indent || !(child || same) {
@@ -757,10 +802,13 @@ impl Section {
         let blanks = line.len() - line.trim_start_matches(' ').len();
         match &mut self.block {
             Block::Ends(stack) => {
-                let keep = stack.iter().take_while(|(_, above)| *above + 4 <= blanks).count();
-                let example = stack.first().is_some_and(|(at, _)| {
-                    self.tests[*at].name.starts_with("Example")
-                });
+                let keep = stack
+                    .iter()
+                    .take_while(|(_, above)| *above + 4 <= blanks)
+                    .count();
+                let example = stack
+                    .first()
+                    .is_some_and(|(at, _)| self.tests[*at].name.starts_with("Example"));
                 if keep > 0 || example || line.trim().is_empty() {
                     if !example && keep > 0 {
                         stack.truncate(keep);

@@ -121,7 +121,10 @@ impl Store {
         let test = event.test.as_deref().unwrap_or("");
         if event.action == "start" {
             if package.started {
-                package.section.faults.push("the package began twice".to_owned());
+                package
+                    .section
+                    .faults
+                    .push("the package began twice".to_owned());
             }
             package.started = true;
         }
@@ -155,7 +158,11 @@ impl Store {
         if self.packages.len() >= MOST_PACKAGES {
             return None;
         }
-        let mode = if self.marked { Mode::Marked } else { Mode::Text };
+        let mode = if self.marked {
+            Mode::Marked
+        } else {
+            Mode::Text
+        };
         self.packages.push(Package {
             name: name.to_owned(),
             section: Section::new(mode),
@@ -197,7 +204,15 @@ impl Store {
         match &*event.action {
             "build-fail" => *failed = true,
             "build-output" => {
-                let text = crate::text::shown(event.output.as_deref().unwrap_or("").trim_end_matches(['\n', '\r']).as_bytes()).into_owned();
+                let text = crate::text::shown(
+                    event
+                        .output
+                        .as_deref()
+                        .unwrap_or("")
+                        .trim_end_matches(['\n', '\r'])
+                        .as_bytes(),
+                )
+                .into_owned();
                 builds.line(&text, false);
             }
             _ => {}
@@ -223,13 +238,20 @@ impl Package {
     /// The lines that the go command adds to a binary's output.
     fn words(&mut self, text: &str) {
         let line = text.trim_end_matches(['\n', '\r']);
-        if let Some(Frame::Package { ended, cached, name }) = frame::of(line) {
+        if let Some(Frame::Package {
+            ended,
+            cached,
+            name,
+        }) = frame::of(line)
+        {
             self.line |= name == self.name || self.name.is_empty();
             self.cached |= cached;
             match ended {
                 Ended::Nothing => self.section.no_tests = true,
                 // Until Go 1.23 only this line says so.
-                Ended::Build | Ended::Setup if self.section.tests.is_empty() && name == self.name => {
+                Ended::Build | Ended::Setup
+                    if self.section.tests.is_empty() && name == self.name =>
+                {
                     self.failed_build = Some(name.to_owned());
                 }
                 Ended::Build | Ended::Setup | Ended::Ok | Ended::Fail => {}
@@ -250,10 +272,14 @@ impl Package {
         let unstarted = section.mode == Mode::Marked && !self.started && ended.is_some();
         let mut resolved = resolve::resolve(section, name, ended, cached, places);
         if unstarted {
-            resolved.faults.push("its start event is missing".to_owned());
+            resolved
+                .faults
+                .push("its start event is missing".to_owned());
         }
         if odd {
-            resolved.faults.push("events and output do not agree about which tests began".to_owned());
+            resolved
+                .faults
+                .push("events and output do not agree about which tests began".to_owned());
         }
         resolved
     }

@@ -76,7 +76,9 @@ impl Sum {
         }
         if let Some(rest) = rest.strip_prefix("FAIL: ").filter(|_| self.headed) {
             self.inside = false;
-            let named = rest.strip_suffix(')').and_then(|rest| rest.rsplit_once(" ("));
+            let named = rest
+                .strip_suffix(')')
+                .and_then(|rest| rest.rsplit_once(" ("));
             let Some((named, time)) = named else {
                 return;
             };
@@ -87,12 +89,19 @@ impl Sum {
                 self.listed.push(Listed {
                     package: package.to_owned(),
                     name: name.trim().to_owned(),
-                    ms: time.strip_suffix('s').and_then(|time| time.parse::<f64>().ok()).filter(|s| *s >= 0.0).map(|s| (s * 1000.0) as u64),
+                    ms: time
+                        .strip_suffix('s')
+                        .and_then(|time| time.parse::<f64>().ok())
+                        .filter(|s| *s >= 0.0)
+                        .map(|s| (s * 1000.0) as u64),
                     out: Clip::of(12 * 1024),
                 });
                 self.inside = true;
             }
-        } else if !["RUN ", "CONT ", "NAME ", "PAUSE "].iter().any(|word| rest.starts_with(word)) {
+        } else if !["RUN ", "CONT ", "NAME ", "PAUSE "]
+            .iter()
+            .any(|word| rest.starts_with(word))
+        {
             // Frames are a part of the output that gotestsum shows; anything else ends it.
             self.inside = false;
         }
@@ -105,7 +114,8 @@ impl Sum {
 
     /// Whether the list is whole.
     pub fn holds(&self) -> bool {
-        self.done.is_some_and(|done| done.failures == self.listed.len() as u64)
+        self.done
+            .is_some_and(|done| done.failures == self.listed.len() as u64)
     }
 }
 
@@ -140,6 +150,13 @@ mod tests {
         assert!(sum.holds());
         assert_eq!(sum.listed[0].name, "TestA/b");
         assert_eq!(sum.listed[1].name, "TestA");
-        assert_eq!(sum.done, Some(Done { tests: 5, skipped: 1, failures: 2 }));
+        assert_eq!(
+            sum.done,
+            Some(Done {
+                tests: 5,
+                skipped: 1,
+                failures: 2
+            })
+        );
     }
 }

@@ -60,7 +60,11 @@ fn with_tree(text: &str, exit: i32, files: &'static [(&'static str, &'static str
 }
 
 fn ids(report: &Report) -> Vec<&str> {
-    report.failures.iter().map(|failure| failure.id.as_str()).collect()
+    report
+        .failures
+        .iter()
+        .map(|failure| failure.id.as_str())
+        .collect()
 }
 
 #[test]
@@ -102,7 +106,10 @@ fn a_forged_failure_among_events_is_no_failure() {
 fn text_that_no_frame_precedes_is_checked_against_the_sources() {
     const FILES: &[(&str, &str)] = &[
         ("go.mod", "module a.b/m\n"),
-        ("m_test.go", "package m\n\nimport \"testing\"\n\nfunc TestReal(t *testing.T) {\n\tt.Log(\"got here\")\n\tt.Error(\"boom\")\n}\n"),
+        (
+            "m_test.go",
+            "package m\n\nimport \"testing\"\n\nfunc TestReal(t *testing.T) {\n\tt.Log(\"got here\")\n\tt.Error(\"boom\")\n}\n",
+        ),
     ];
     let text = "--- FAIL: TestGhost (0.00s)\n    ghost_test.go:3: got 1, want 2\nFAIL\ta.b/ghost\t0.1s\n--- FAIL: TestReal (0.00s)\n    m_test.go:6: got here\n    m_test.go:7: boom\nFAIL\nFAIL\ta.b/m\t0.004s\nFAIL\n";
     let report = with_tree(text, 1, FILES);
@@ -110,7 +117,10 @@ fn text_that_no_frame_precedes_is_checked_against_the_sources() {
     assert_eq!(report.failures[0].message, "boom");
     let place = report.failures[0].location.as_ref().expect("a place");
     assert_eq!((place.file.as_str(), place.line), ("m_test.go", Some(7)));
-    let test = report.failures[0].test_location.as_ref().expect("a definition");
+    let test = report.failures[0]
+        .test_location
+        .as_ref()
+        .expect("a definition");
     assert_eq!(test.line, Some(5));
 }
 
@@ -118,22 +128,43 @@ fn text_that_no_frame_precedes_is_checked_against_the_sources() {
 fn a_module_in_a_subdirectory_is_rerun_there() {
     const FILES: &[(&str, &str)] = &[
         ("svc/api/go.mod", "module a.b/svc/api // here\n"),
-        ("svc/api/x/x_test.go", "package x\n\nfunc TestX(t *testing.T) { t.Error(1) }\n"),
+        (
+            "svc/api/x/x_test.go",
+            "package x\n\nfunc TestX(t *testing.T) { t.Error(1) }\n",
+        ),
     ];
-    let text = "--- FAIL: TestX (0.00s)\n    x_test.go:3: 1\nFAIL\nFAIL\ta.b/svc/api/x\t0.004s\nFAIL\n";
+    let text =
+        "--- FAIL: TestX (0.00s)\n    x_test.go:3: 1\nFAIL\nFAIL\ta.b/svc/api/x\t0.004s\nFAIL\n";
     let report = with_tree(text, 1, FILES);
     assert_eq!(
         report.failures[0].rerun,
-        ["env", "--chdir=svc/api", "go", "test", "-count=1", "-run=^TestX$", "a.b/svc/api/x"]
+        [
+            "env",
+            "--chdir=svc/api",
+            "go",
+            "test",
+            "-count=1",
+            "-run=^TestX$",
+            "a.b/svc/api/x"
+        ]
     );
-    assert_eq!(report.failures[0].location.as_ref().map(|at| at.file.as_str()), Some("svc/api/x/x_test.go"));
+    assert_eq!(
+        report.failures[0]
+            .location
+            .as_ref()
+            .map(|at| at.file.as_str()),
+        Some("svc/api/x/x_test.go")
+    );
 }
 
 #[test]
 fn colours_and_carriage_returns_change_nothing() {
     let plain = "=== RUN   TestA\n    a_test.go:3: got 1, want 2\n--- FAIL: TestA (0.00s)\nFAIL\nexit status 1\nFAIL\ta.b/m\t0.004s\n";
     let returns = plain.replace('\n', "\r\n");
-    let coloured: String = plain.lines().map(|line| format!("\u{1b}[31m{line}\u{1b}[0m\n")).collect();
+    let coloured: String = plain
+        .lines()
+        .map(|line| format!("\u{1b}[31m{line}\u{1b}[0m\n"))
+        .collect();
     let expected = log(plain, 1);
     assert_eq!(ids(&expected), ["TestA"]);
     for other in [returns, coloured] {
@@ -143,9 +174,16 @@ fn colours_and_carriage_returns_change_nothing() {
 
 #[test]
 fn a_log_that_is_cut_names_who_was_running() {
-    let report = read("=== RUN   TestA\n--- PASS: TestA (0.00s)\n=== RUN   TestB\n=== RUN   TestB/x\n", None, Context::default());
+    let report = read(
+        "=== RUN   TestA\n--- PASS: TestA (0.00s)\n=== RUN   TestB\n=== RUN   TestB/x\n",
+        None,
+        Context::default(),
+    );
     assert_eq!(ids(&report), ["TestB/x"]);
-    assert_eq!((report.failures[0].kind, report.complete), (FailureKind::Crash, false));
+    assert_eq!(
+        (report.failures[0].kind, report.complete),
+        (FailureKind::Crash, false)
+    );
     assert!(!report.failures[0].kind_sure);
 }
 
@@ -164,7 +202,10 @@ fn a_benchmark_has_no_time() {
     let text = "goos: linux\n--- FAIL: BenchmarkX\n    x_test.go:5: slow\nBenchmarkY-8   \t1000\t12 ns/op\nFAIL\nexit status 1\nFAIL\ta.b/m\t0.030s\n";
     let report = log(text, 1);
     assert_eq!(ids(&report), ["BenchmarkX"]);
-    assert_eq!(report.failures[0].rerun[3..5], ["-run=^$", "-bench=^BenchmarkX$"]);
+    assert_eq!(
+        report.failures[0].rerun[3..5],
+        ["-run=^$", "-bench=^BenchmarkX$"]
+    );
 }
 
 #[test]
@@ -182,13 +223,22 @@ fn nothing_to_test_is_not_green() {
 
 #[test]
 fn modules_that_cannot_be_had_do_not_build() {
-    let report = log("go: github.com/x/y@v1.0.0: module lookup disabled by GOPROXY=off\n", 1);
-    assert_eq!((report.outcome, ids(&report)), (Outcome::BuildFailed, vec!["go.mod"]));
+    let report = log(
+        "go: github.com/x/y@v1.0.0: module lookup disabled by GOPROXY=off\n",
+        1,
+    );
+    assert_eq!(
+        (report.outcome, ids(&report)),
+        (Outcome::BuildFailed, vec!["go.mod"])
+    );
 }
 
 #[test]
 fn a_binary_started_by_itself_ends_with_its_word() {
-    let report = log("=== RUN   TestA\n    a_test.go:3: x\n--- FAIL: TestA (0.00s)\nFAIL\n", 1);
+    let report = log(
+        "=== RUN   TestA\n    a_test.go:3: x\n--- FAIL: TestA (0.00s)\nFAIL\n",
+        1,
+    );
     assert_eq!((ids(&report), report.complete), (vec!["TestA"], true));
     assert!(log("=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\n", 0).is_green());
 }

@@ -91,7 +91,9 @@ fn called(line: &str) -> Option<(&str, bool)> {
         return None;
     }
     if let Some(rest) = line.strip_prefix("created by ") {
-        let name = rest.split_once(" in goroutine ").map_or(rest, |(name, _)| name);
+        let name = rest
+            .split_once(" in goroutine ")
+            .map_or(rest, |(name, _)| name);
         return Some((name, true));
     }
     Some((without_arguments(line)?, false))
@@ -118,7 +120,9 @@ impl Call {
     /// The package's import path; `%2e` in its last part is a dot.
     pub fn package(&self) -> String {
         let slash = self.function.rfind('/').map_or(0, |at| at + 1);
-        let dot = self.function[slash..].find('.').map_or(self.function.len(), |at| slash + at);
+        let dot = self.function[slash..]
+            .find('.')
+            .map_or(self.function.len(), |at| slash + at);
         self.function[..dot].replace("%2e", ".")
     }
 
@@ -139,10 +143,15 @@ impl Call {
     /// Whether it belongs to Go itself.
     pub fn is_go(&self) -> bool {
         let package = self.package();
-        if package.is_empty() || self.function.starts_with("main.main") && self.file == "_testmain.go" {
+        if package.is_empty()
+            || self.function.starts_with("main.main") && self.file == "_testmain.go"
+        {
             return true;
         }
-        let directory = self.file.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let directory = self
+            .file
+            .rsplit_once('/')
+            .map_or("", |(directory, _)| directory);
         let in_goroot = directory.ends_with(&format!("/src/{package}"))
             || directory.contains("/src/runtime")
             || directory == package;
@@ -153,11 +162,52 @@ impl Call {
 
 /// The first words of the standard library's import paths.
 const KNOWN: [&str; 46] = [
-    "archive", "bufio", "builtin", "bytes", "cmp", "compress", "container", "context", "crypto",
-    "database", "debug", "embed", "encoding", "errors", "expvar", "flag", "fmt", "go", "hash",
-    "html", "image", "index", "internal", "io", "iter", "log", "maps", "math", "mime", "net", "os",
-    "path", "plugin", "reflect", "regexp", "runtime", "slices", "sort", "strconv", "strings",
-    "sync", "syscall", "testing", "text", "time", "unicode",
+    "archive",
+    "bufio",
+    "builtin",
+    "bytes",
+    "cmp",
+    "compress",
+    "container",
+    "context",
+    "crypto",
+    "database",
+    "debug",
+    "embed",
+    "encoding",
+    "errors",
+    "expvar",
+    "flag",
+    "fmt",
+    "go",
+    "hash",
+    "html",
+    "image",
+    "index",
+    "internal",
+    "io",
+    "iter",
+    "log",
+    "maps",
+    "math",
+    "mime",
+    "net",
+    "os",
+    "path",
+    "plugin",
+    "reflect",
+    "regexp",
+    "runtime",
+    "slices",
+    "sort",
+    "strconv",
+    "strings",
+    "sync",
+    "syscall",
+    "testing",
+    "text",
+    "time",
+    "unicode",
 ];
 
 impl Goroutine {
@@ -172,7 +222,9 @@ impl Goroutine {
 
     /// The test function that it has anything to do with.
     pub fn test(&self) -> Option<&str> {
-        let own = self.runs().or_else(|| self.calls.iter().rev().find_map(Call::test));
+        let own = self
+            .runs()
+            .or_else(|| self.calls.iter().rev().find_map(Call::test));
         own.or_else(|| self.created_by.as_ref().and_then(Call::test))
     }
 
@@ -228,14 +280,23 @@ created by testing.(*T).Run in goroutine 1
         assert_eq!((calls[0].name(), calls[0].line), ("must", 7));
         assert_eq!(found[0].runs(), Some("TestPanics"));
         assert!(found[0].calls[0].is_go() && !calls[0].is_go());
-        let created = found[0].created_by.as_ref().map(|call| call.function.as_str());
+        let created = found[0]
+            .created_by
+            .as_ref()
+            .map(|call| call.function.as_str());
         assert_eq!(created, Some("testing.(*T).Run"));
     }
 
     #[test]
     fn the_states_are_named() {
-        assert_eq!(heading("goroutine 1 [chan receive, 2 minutes]:"), Some("chan receive, 2 minutes"));
-        assert_eq!(heading("goroutine 7 gp=0xc000 m=0 mp=0x1 [running]:"), Some("running"));
+        assert_eq!(
+            heading("goroutine 1 [chan receive, 2 minutes]:"),
+            Some("chan receive, 2 minutes")
+        );
+        assert_eq!(
+            heading("goroutine 7 gp=0xc000 m=0 mp=0x1 [running]:"),
+            Some("running")
+        );
         assert_eq!(heading("goroutine x [running]:"), None);
     }
 }

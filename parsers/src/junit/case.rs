@@ -224,7 +224,7 @@ pub(crate) fn surround(
     failure.stderr = case
         .child("system-err")
         .map(|err| err.text.as_str())
-        .filter(|err| !err.contains("(stdout and stderr are combined)"))
+        .filter(|err| !err.contains(COMBINED))
         .and_then(|err| text::block(err, text::DETAILS));
     if failure.details.is_none() {
         failure.details = text::block(body, text::DETAILS);
@@ -353,13 +353,44 @@ fn linter(
 fn nextest(case: &Element, body: &str, context: &Context) -> Failure {
     let name = case.get("name").unwrap_or("");
     let output = dialect::output(case);
-    let output = without_harness(output.as_deref().unwrap_or(body));
-    libtest::failure::of(
-        name,
-        &output,
-        None,
-        &Package::new(context.clone(), &context.dir),
-    )
+    let output = output.as_deref().unwrap_or(body);
+    let errors = case.child("system-err").map(|err| err.text.as_str());
+    let errors = errors.filter(|err| !err.contains(COMBINED));
+    let own = joined(output, errors.unwrap_or(""));
+    let package = Package::new(context.clone(), &context.dir);
+    let mut failure = libtest::failure::of(name, &own, None, &package);
+    let class = case.children.iter().find_map(|child| child.get("type"));
+    let code = class.and_then(|class| class.strip_prefix("test failure with exit code "));
+    if let Some(code) = code.and_then(|code| code.parse().ok()) {
+        left(&mut failure, code, output);
+    }
+    failure
+}
+
+/// nextest's word where one output holds both.
+const COMBINED: &str = "(stdout and stderr are combined)";
+
+/// What a test printed to both of its outputs, without the harness; what the harness says about
+/// `should_panic` stands at the end.
+pub(crate) fn joined(output: &str, errors: &str) -> String {
+    let mut own = without_harness(output);
+    if !errors.trim().is_empty() {
+        let notes = own.find("\nnote: ").unwrap_or(own.len());
+        own.insert_str(notes, &format!("\n{}\n", errors.trim_end()));
+    }
+    own
+}
+
+/// A process that exits in mid-test leaves without the harness's word.
+pub(crate) fn left(failure: &mut Failure, code: i32, output: &str) {
+    let harness = |line: &str| line.starts_with("test ") && line.ends_with(" ... FAILED");
+    let ended = code == 101 || output.lines().any(harness) || output.is_empty();
+    if !ended {
+        (failure.kind, failure.kind_sure) = (FailureKind::Crash, true);
+        failure.message =
+            format!("the process exited with status {code} while this test was running");
+        failure.diff = None;
+    }
 }
 
 /// How a process died, in one line.

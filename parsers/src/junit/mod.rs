@@ -28,6 +28,8 @@ mod text;
 pub(crate) mod xml;
 
 pub(crate) use case::body;
+pub(crate) use case::joined;
+pub(crate) use case::left;
 pub(crate) use case::without_harness;
 pub(crate) use document::Document;
 pub(crate) use document::Read;

@@ -155,15 +155,19 @@ impl NextestRun {
     }
 
     fn shown(&self, shown: &Shown) -> Failure {
-        let mut output = junit::without_harness(&shown.output);
-        if !shown.errors.trim().is_empty() {
-            // What the harness adds stands at the end.
-            let notes = output.find("\nnote: ").unwrap_or(output.len());
-            let errors = shown.errors.trim_end();
-            output.insert_str(notes, &format!("\n{errors}\n"));
+        // nextest's own last word, in brackets.
+        let mut shown = shown.clone();
+        let word = own_word(&mut shown.errors).or_else(|| own_word(&mut shown.output));
+        let output = junit::joined(&shown.output, &shown.errors);
+        let mut failure = failed(&shown.name, target(&shown.binary), &output, &self.context);
+        let code = word.as_deref().and_then(|word| {
+            let code = word.strip_prefix("test failed with exit code ")?;
+            code.parse().ok()
+        });
+        if let Some(code) = code {
+            junit::left(&mut failure, code, &shown.output);
         }
-        let failure = failed(&shown.name, target(&shown.binary), &output, &self.context);
-        with_word(failure, &shown.word)
+        with_word(failure, long(&shown.word))
     }
 
     /// Tests that never ended.
@@ -198,7 +202,10 @@ impl NextestRun {
     }
 
     fn settle_end(&mut self, compose: &mut Compose, end: &End, tested: bool, reported: bool) {
-        if tested && self.reader.summary.is_none() {
+        // JSON lines that were saved alone end with the end of a suite.
+        let json = self.log && !self.reader.began && self.suite_ended;
+        let running = self.tests.values().any(|state| *state == State::Running);
+        if tested && self.reader.summary.is_none() && !(json && !running) {
             compose.incomplete(Note::new("no_end", "nextest's summary is missing"));
         }
         let exit = end.exit.unwrap_or_default();
@@ -222,7 +229,58 @@ pub(crate) fn failed(id: &str, target: Option<String>, output: &str, context: &C
     let mut failure = libtest::failure::of(id, output, None, &package);
     failure.rerun = rerun(context, target.as_deref(), id);
     failure.target = target;
+    wordless(&mut failure, output);
     compose::seal(failure)
+}
+
+/// The harness never leaves without a word about a test that failed: a process without one
+/// died, also where nobody says of what.
+fn wordless(failure: &mut Failure, output: &str) {
+    let says = |words: &str| output.contains(words);
+    let unwound = says("thread caused non-unwinding panic. aborting.");
+    let overflow = says(" has overflowed its stack");
+    let told = says(" panicked at ")
+        || says("note: ")
+        || output.trim_start().starts_with("Error: ")
+        || says("\nError: ");
+    if failure.kind != FailureKind::Panic || (told && !unwound && !overflow) {
+        return;
+    }
+    failure.kind = FailureKind::Crash;
+    failure.kind_sure = unwound || overflow;
+    failure.message = match (overflow, unwound) {
+        (true, _) => "the process died: stack overflow",
+        (_, true) => "the process died: a panic could not unwind",
+        _ => "the process ended without a word of the harness",
+    }
+    .to_owned();
+}
+
+/// `(test aborted with signal 6: SIGABRT)` at the end of an output, taken out of it.
+fn own_word(output: &mut String) -> Option<String> {
+    let kept = output.trim_end();
+    let at = kept.rfind('\n').map_or(0, |at| at + 1);
+    let word = kept[at..].strip_prefix("(test ")?.strip_suffix(')')?;
+    let word = format!("test {word}");
+    output.truncate(at);
+    Some(word)
+}
+
+/// The word of a status, in full: with a number of tries before it there is room for four
+/// letters only.
+fn long(word: &str) -> &str {
+    match word {
+        "ABRT" => "SIGABRT",
+        "SEGV" => "SIGSEGV",
+        "KILL" => "SIGKILL",
+        "TRAP" => "SIGTRAP",
+        "TERM" => "SIGTERM",
+        "ILL" => "SIGILL",
+        "BUS" => "SIGBUS",
+        "FPE" => "SIGFPE",
+        "TMT" => "TIMEOUT",
+        word => word,
+    }
 }
 
 /// Adds what only the status line says: signals and time-outs.

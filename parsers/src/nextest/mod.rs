@@ -59,6 +59,10 @@ pub struct NextestRun {
     tail: Tail,
     counts: Counts,
     doubled: bool,
+    /// Everything stands in one log.
+    log: bool,
+    /// The last record was the end of a suite.
+    suite_ended: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +99,8 @@ impl NextestRun {
             tail: Tail::default(),
             counts: Counts::default(),
             doubled: false,
+            log: false,
+            suite_ended: false,
         }
     }
 
@@ -113,6 +119,7 @@ impl NextestRun {
                 }
             }
             Stream::Stdout | Stream::Log => {
+                self.log |= stream == Stream::Log;
                 self.tail.feed(bytes);
                 for line in self.stdout.feed(bytes) {
                     self.line(&line, &mut events);
@@ -148,6 +155,7 @@ impl NextestRun {
     }
 
     fn record(&mut self, record: Record, events: &mut Vec<TestEvent>) {
+        self.suite_ended = record.kind == "suite" && record.event != "started";
         if record.kind == "suite" {
             if record.event == "started" {
                 let total = self
