@@ -7,6 +7,7 @@ use crate::compose::Compose;
 use crate::context::Context;
 use crate::event::TestEvent;
 use crate::lines::Lines;
+use crate::lines::Seen;
 use crate::live::Adapter;
 use crate::live::End;
 use crate::live::Stream;
@@ -51,6 +52,20 @@ static LINTER: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a constant pattern")
 });
 
+/// Whether a line may name a place: a number behind a colon or a bracket, and a word for how bad
+/// it is or a linter's code.
+fn may_name(line: &[u8]) -> bool {
+    let placed = memchr::memchr2_iter(b':', b'(', line)
+        .any(|at| line.get(at + 1).is_some_and(u8::is_ascii_digit));
+    let has = |word: &[u8]| memchr::memmem::find(line, word).is_some();
+    let coded = || {
+        line.windows(3)
+            .any(|w| w[0] == b':' && w[1] == b' ' && w[2].is_ascii_uppercase())
+    };
+    let level = || has(b"rror") || has(b"arning") || has(b"RROR") || has(b"ARNING");
+    placed && (level() || coded())
+}
+
 /// A run of any command that is being read.
 #[derive(Debug)]
 pub struct GenericRun {
@@ -78,25 +93,29 @@ impl GenericRun {
     /// Takes more bytes of one stream. Whether something failed is known only at the end.
     pub fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
         self.tail.feed(bytes);
-        let whole = match stream {
-            Stream::Stderr => self.errors.feed(bytes),
-            _ => self.lines.feed(bytes),
-        };
-        for line in whole {
-            self.line(&line.shown());
+        let mut lines = std::mem::take(match stream {
+            Stream::Stderr => &mut self.errors,
+            _ => &mut self.lines,
+        });
+        lines.each(bytes, |seen| self.look(seen));
+        match stream {
+            Stream::Stderr => self.errors = lines,
+            _ => self.lines = lines,
         }
         Vec::new()
     }
 
-    fn line(&mut self, raw: &str) {
-        if raw.len() > LONGEST {
-            return;
+    fn look(&mut self, seen: Seen<'_>) {
+        if seen.bytes.len() <= LONGEST && may_name(seen.bytes) {
+            self.line(&seen.shown());
         }
-        let line = text::clean(raw);
+    }
+
+    fn line(&mut self, line: &str) {
         let found = COLONS
-            .captures(&line)
-            .or_else(|| BRACKETS.captures(&line))
-            .or_else(|| LINTER.captures(&line));
+            .captures(line)
+            .or_else(|| BRACKETS.captures(line))
+            .or_else(|| LINTER.captures(line));
         let Some(found) = found else {
             return;
         };
@@ -158,7 +177,7 @@ impl GenericRun {
             .into_iter()
             .flatten()
         {
-            self.line(&line.shown());
+            self.look(line.seen());
         }
         let mut compose = Compose::new();
         std::mem::take(&mut self.warnings)

@@ -56,6 +56,12 @@ impl Errors {
         if self.lines.len() < 200 {
             self.lines.push(text::cut(line, 500));
         }
+        // Most lines are neither the beginning of a block nor part of one.
+        let first = line.as_bytes().first();
+        let other = !matches!(first, Some(b'e' | b'w' | b' ' | b'\x1b')) && !line.contains(".rs:");
+        if other && self.open.is_none() {
+            return;
+        }
         if let Some(block) = heading(line) {
             self.shut();
             self.open = Some(block);

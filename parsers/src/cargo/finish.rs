@@ -26,10 +26,10 @@ impl CargoRun {
     pub fn finish(mut self, end: End) -> Report {
         let mut events = Vec::new();
         if let Some(line) = self.stdout.finish() {
-            self.log_line(&line, &mut events);
+            self.log_line(line.seen(), &mut events);
         }
         if let Some(line) = self.stderr.finish() {
-            self.error_line(&text::clean(&line.shown()));
+            self.error_line(&line.seen().shown());
         }
         if let Some(section) = self.reader.close() {
             self.sections.push((self.current.clone(), section));

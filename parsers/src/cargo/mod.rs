@@ -66,8 +66,8 @@ use crate::libtest::text as harness;
 use crate::libtest::text::Said;
 use crate::libtest::text::Section;
 use crate::libtest::text::Word;
-use crate::lines::Line;
 use crate::lines::Lines;
+use crate::lines::Seen;
 use crate::live::Adapter;
 use crate::live::End;
 use crate::live::Stream;
@@ -174,15 +174,15 @@ impl CargoRun {
             Stream::File(name) => self.file(name, bytes, &mut events),
             Stream::Stderr => {
                 self.tail.feed(bytes);
-                for line in self.stderr.feed(bytes) {
-                    self.error_line(&text::clean(&line.shown()));
-                }
+                let mut lines = std::mem::take(&mut self.stderr);
+                lines.each(bytes, |seen| self.error_line(&seen.shown()));
+                self.stderr = lines;
             }
             Stream::Stdout | Stream::Log => {
                 self.tail.feed(bytes);
-                for line in self.stdout.feed(bytes) {
-                    self.log_line(&line, &mut events);
-                }
+                let mut lines = std::mem::take(&mut self.stdout);
+                lines.each(bytes, |seen| self.log_line(seen, &mut events));
+                self.stdout = lines;
             }
         }
         events
@@ -287,19 +287,21 @@ impl CargoRun {
         }
     }
 
-    fn log_line(&mut self, line: &Line, events: &mut Vec<TestEvent>) {
-        if line.bytes.starts_with(b"{\"reason\":") && !self.reader.in_failures() {
-            let read = serde_json::from_slice::<Message>(&line.bytes);
+    fn log_line(&mut self, seen: Seen<'_>, events: &mut Vec<TestEvent>) {
+        if seen.bytes.starts_with(b"{\"reason\":") && !self.reader.in_failures() {
+            let read = serde_json::from_slice::<Message>(seen.bytes);
             if let Ok(message) = read {
                 self.message(message, events);
                 return;
             }
         }
-        let raw = line.record_or_shown();
-        if self.inline_line(&raw, events) {
+        // A JSON stream begins with its first record; everything after that may be one.
+        if (!self.inline.is_empty() || seen.bytes.starts_with(b"{"))
+            && self.inline_line(&seen.to_line().record_or_shown(), events)
+        {
             return;
         }
-        let line = text::clean(&raw);
+        let line = seen.shown();
         // With one thread the name of the test that crashed has no line end of its own.
         if self.reader.is_open()
             && let Some(at) = glued(&line)

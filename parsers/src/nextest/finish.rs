@@ -24,10 +24,10 @@ impl NextestRun {
     pub fn finish(mut self, end: End) -> Report {
         let mut events = Vec::new();
         if let Some(line) = self.stdout.finish() {
-            self.line(&line, &mut events);
+            self.line(line.seen(), &mut events);
         }
         if let Some(line) = self.stderr.finish() {
-            self.text_line(&line);
+            self.text_line(line.seen());
         }
         let mut compose = Compose::new();
         let tested = self.reader.began || !self.tests.is_empty();

@@ -24,8 +24,8 @@ use crate::context::Context;
 use crate::event::TestEvent;
 use crate::junit::Document;
 use crate::junit::without_harness;
-use crate::lines::Line;
 use crate::lines::Lines;
+use crate::lines::Seen;
 use crate::live::Adapter;
 use crate::live::End;
 use crate::live::Stream;
@@ -114,30 +114,30 @@ impl NextestRun {
             Stream::File(_) => {}
             Stream::Stderr => {
                 self.tail.feed(bytes);
-                for line in self.stderr.feed(bytes) {
-                    self.text_line(&line);
-                }
+                let mut lines = std::mem::take(&mut self.stderr);
+                lines.each(bytes, |seen| self.text_line(seen));
+                self.stderr = lines;
             }
             Stream::Stdout | Stream::Log => {
                 self.log |= stream == Stream::Log;
                 self.tail.feed(bytes);
-                for line in self.stdout.feed(bytes) {
-                    self.line(&line, &mut events);
-                }
+                let mut lines = std::mem::take(&mut self.stdout);
+                lines.each(bytes, |seen| self.line(seen, &mut events));
+                self.stdout = lines;
             }
         }
         events
     }
 
-    fn line(&mut self, line: &Line, events: &mut Vec<TestEvent>) {
+    fn line(&mut self, line: Seen<'_>, events: &mut Vec<TestEvent>) {
         if line.bytes.starts_with(b"{\"type\":")
-            && let Ok(record) = serde_json::from_slice::<Record>(&line.bytes)
+            && let Ok(record) = serde_json::from_slice::<Record>(line.bytes)
         {
             self.record(record, events);
             return;
         }
         if line.bytes.starts_with(b"{\"reason\":") {
-            let mut bytes = line.bytes.clone();
+            let mut bytes = line.bytes.to_vec();
             bytes.push(b'\n');
             events.extend(self.build.feed(Stream::Stdout, &bytes));
             return;
@@ -145,10 +145,13 @@ impl NextestRun {
         self.text_line(line);
     }
 
-    fn text_line(&mut self, line: &Line) {
-        let text = crate::text::clean(&line.shown());
+    fn text_line(&mut self, line: Seen<'_>) {
+        if !self.reader.wants(line.bytes) {
+            return;
+        }
+        let text = line.shown();
         if !self.reader.line(&text) {
-            let mut bytes = text.into_bytes();
+            let mut bytes = text.into_owned().into_bytes();
             bytes.push(b'\n');
             self.build.feed(Stream::Stderr, &bytes);
         }
