@@ -352,32 +352,17 @@ fn linter(
 /// nextest keeps the whole output: the panic is read out of it.
 fn nextest(case: &Element, body: &str, context: &Context) -> Failure {
     let name = case.get("name").unwrap_or("");
-<<<<<<< HEAD
-    let output = dialect::output(case).unwrap_or(body.into());
-    let errors = case.child("system-err").map_or("", |err| err.text.as_str());
-    let errors = if errors.contains(COMBINED) {
-        ""
-    } else {
-        errors
-    };
-    let own = joined(&output, errors);
-=======
     let output = dialect::output(case);
     let output = output.as_deref().unwrap_or(body);
     let errors = case.child("system-err").map(|err| err.text.as_str());
     let errors = errors.filter(|err| !err.contains(COMBINED));
     let own = joined(output, errors.unwrap_or(""));
->>>>>>> h/tap
     let package = Package::new(context.clone(), &context.dir);
     let mut failure = libtest::failure::of(name, &own, None, &package);
     let class = case.children.iter().find_map(|child| child.get("type"));
     let code = class.and_then(|class| class.strip_prefix("test failure with exit code "));
     if let Some(code) = code.and_then(|code| code.parse().ok()) {
-<<<<<<< HEAD
-        left(&mut failure, code, &output);
-=======
         left(&mut failure, code, output);
->>>>>>> h/tap
     }
     failure
 }
