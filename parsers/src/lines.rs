@@ -47,15 +47,6 @@ impl Line {
         }
     }
 
-    /// The line as it is looked at.
-    pub fn seen(&self) -> Seen<'_> {
-        Seen {
-            bytes: &self.bytes,
-            length: self.length,
-            unfinished: self.unfinished,
-        }
-    }
-
     /// Whether the line was too long to be kept whole.
     pub fn cut(&self) -> bool {
         let kept = self.bytes.len() as u64;
