@@ -109,6 +109,7 @@ function Teller() {
   this.errors = new Map();
   this.said = {};
   this.types = new Map();
+  this.filtered = 0;
 }
 
 Teller.prototype.write = function (record) {
@@ -298,6 +299,12 @@ Teller.prototype.ended = function (data, passed) {
   var group = suite || inner > 0 || (entry && entry.group);
   var type = passed ? '' : failureType(data);
   this.settleCancelled(data, type);
+  if (typeof data.skip === 'string' && /test name does not match pattern|test name matches skip pattern|'only' option not set/.test(data.skip)) {
+    this.children[data.nesting] -= 1;
+    this.filtered += 1;
+    this.nothing(entry);
+    return;
+  }
   var kept = data.skip !== undefined && data.skip !== false || data.todo !== undefined && data.todo !== false;
   if (kept && !(suite && inner > 0)) {
     this.skip(entry, data);
@@ -355,6 +362,8 @@ Teller.prototype.failed = function (entry, data, titles) {
   var type = failureType(data);
   var cause = outer.code === 'ERR_TEST_FAILURE' && outer.cause !== undefined ? outer.cause : outer;
   var made = error(cause, 0);
+  // What is no error has no stack; node's own error may know where it came from.
+  if (!made.stack && typeof outer.stack === 'string') made.stack = cut(outer.stack);
   var record = { phase: 'call', error: made, at: place(data), ms: data.details && data.details.duration_ms };
   if (entry && entry.t !== undefined) record.t = entry.t;
   record.id = titles.join(' > ');
@@ -386,7 +395,7 @@ Teller.prototype.fileEnded = function (data, passed) {
       this.next += 1;
     }
     this.tally[data.skip !== undefined ? 'skipped' : 'passed'] += 1;
-  } else if (this.died !== file) {
+  } else if (this.died !== file && this.belated !== file) {
     var err = data.details && data.details.error || {};
     var record = { id: file, file: file, path: [], phase: 'collect', err: this.errors.get(file) || '' };
     var type = failureType(data);
@@ -424,8 +433,9 @@ Teller.prototype['test:diagnostic'] = function (data) {
   if (!late) return;
   var file = late[2] ? path.resolve(late[2]) : data.file || '';
   var id = late[1] || 'asynchronous activity after the test ended';
+  this.belated = file;
   this.fail({
-    id: id, file: file, path: late[1] ? [late[1]] : [], phase: 'session', kind: /^AssertionError/.test(late[5]) ? 'assertion' : 'panic',
+    id: id, file: file, path: late[1] ? [late[1]] : [], phase: 'call', kind: /^AssertionError/.test(late[5]) ? 'assertion' : 'panic',
     at: late[2] ? [file, Number(late[3]), Number(late[4])] : undefined,
     error: { name: '', message: late[5], stack: late[5] }
   });
@@ -442,6 +452,9 @@ Teller.prototype.finish = function () {
   var bad = (this.said.fail || 0) + (this.said.cancelled || 0);
   if (bad > 0 && this.tally.failed === 0) {
     this.fail({ id: 'node --test', phase: 'session', error: { name: '', message: bad + ' tests failed, and none was told of' } });
+  }
+  if (this.filtered > 0) {
+    this.write({ k: 'note', code: 'filtered_out', message: this.filtered + (this.filtered === 1 ? ' test was' : ' tests were') + ' left out by a filter of the command or its configuration, and did not run' });
   }
   this.write({ k: 'finish', records: this.number, passed: this.tally.passed, failed: this.tally.failed, skipped: this.tally.skipped });
   this.finished = true;

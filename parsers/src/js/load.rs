@@ -37,10 +37,7 @@ pub(crate) fn syntax_place(text: &str, context: &Context) -> Option<Location> {
 /// `text` is the runtime's own: place and source line of a syntax error, name, message, stack.
 pub(crate) fn failure(text: &str, known: Option<&str>, context: &Context) -> Option<Failure> {
     let syntax = syntax_place(text, context);
-    let body = match &syntax {
-        Some(_) => below_source(text),
-        None => text,
-    };
+    let body = below_source(text).trim_start();
     let thrown = Thrown::read(body);
     let mut failure = compose::failure(
         "",
@@ -74,6 +71,11 @@ pub(crate) fn failure(text: &str, known: Option<&str>, context: &Context) -> Opt
 
 /// What follows the source line and its `^^^`.
 pub(crate) fn below_source(text: &str) -> &str {
+    let first = text.lines().next().unwrap_or("").trim_end();
+    let digits = first.bytes().rev().take_while(u8::is_ascii_digit).count();
+    if digits == 0 || !first[..first.len() - digits].ends_with(':') {
+        return text;
+    }
     let mut from = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         from += line.len();
