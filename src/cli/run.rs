@@ -54,7 +54,7 @@ pub struct Args {
     /// The worktree, or a directory in it
     #[arg(short = 'C', long = "dir", value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// A command to run instead of the suites
+    /// A command to run instead of the suites, or instead of the named suite's own
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }

@@ -24,6 +24,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -90,7 +91,12 @@ pub async fn attempt(
     let plan = start.plan;
     let tail = Tail::open(start.events_dir).map_err(SandboxError::Start)?;
     let limit = start.spec.limits.wall();
-    let collecting = start.collect.begin();
+    let below = Collect {
+        tree: start.events_dir.to_owned(),
+        dir: PathBuf::new(),
+        patterns: vec!["*/**/*".to_owned()],
+    };
+    let collecting = [start.collect.begin(), below.begin()];
     let running = backend.start(start.spec).await?;
     let courtesy = start
         .stands_back
@@ -115,7 +121,8 @@ struct Reader<'a> {
     seen: BTreeSet<Key>,
     /// Until the first test begins.
     courtesy: Option<Courtesy>,
-    collecting: Collecting,
+    /// Report files in the project, and those in directories among the events.
+    collecting: [Collecting; 2],
 }
 
 impl Reader<'_> {
@@ -150,11 +157,13 @@ impl Reader<'_> {
             self.printed(chunk).await;
         }
         self.look().await;
-        let (files, refused) = self.collecting.end();
-        self.tail.refused.extend(refused);
-        for (name, bytes) in files {
-            let events = self.live.feed(Source::File(&name), &bytes);
-            self.tell(events).await;
+        let found: Vec<_> = self.collecting.iter().map(Collecting::end).collect();
+        for (files, refused) in found {
+            self.tail.refused.extend(refused);
+            for (name, bytes) in files {
+                let events = self.live.feed(Source::File(&name), &bytes);
+                self.tell(events).await;
+            }
         }
         self.finish(ended.ok(), asked)
     }

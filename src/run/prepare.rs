@@ -129,7 +129,7 @@ fn chosen(
     root: &Path,
     config: &Config,
 ) -> Result<Vec<Suite>, OnceError> {
-    if !request.command.is_empty() {
+    if !request.command.is_empty() && request.suite.is_none() {
         return Ok(vec![asked(request, worktree, config)]);
     }
     let mut suites = suite::suites_at(root, config)?;
@@ -143,13 +143,24 @@ fn chosen(
             });
         }
     }
-    match suites.is_empty() {
-        true => Err(OnceError::NoSuite {
+    if suites.is_empty() {
+        return Err(OnceError::NoSuite {
             path: worktree.root.clone(),
             why: suite::why_none(config),
-        }),
-        false => Ok(suites),
+        });
     }
+    if !request.command.is_empty() {
+        // Another command of the same suite: whose tests they are, and with which environment,
+        // is known.
+        for suite in &mut suites {
+            let other = asked(request, worktree, config);
+            suite.dir = other.dir;
+            suite.command = other.command;
+            suite.env.extend(other.env);
+            suite.why = other.why;
+        }
+    }
+    Ok(suites)
 }
 
 /// The suite of `regreen run -- COMMAND`, in the directory where it was typed.
