@@ -32,6 +32,7 @@ struct Material {
     context: Context,
     out: scan::Found,
     err: scan::Found,
+    live: bool,
     tail: shown::Tail,
 }
 
@@ -42,6 +43,7 @@ impl MochaRun {
             context: self.context.clone(),
             out: self.out.finish(),
             err: self.err.finish(),
+            live: self.live,
             tail: self.tail,
         };
         if self.records.began() {
@@ -49,6 +51,7 @@ impl MochaRun {
                 context,
                 out,
                 err,
+                live: _,
                 tail,
             } = material;
             return self.records.report(end, &tail, |compose, _| {
@@ -259,6 +262,9 @@ impl Material {
 
     /// The exit status may raise the outcome, never lower it.
     fn settle(&self, compose: &mut Compose, end: &End, ran: bool) {
+        if self.live && ran && !compose.has_fault() && compose.counts.failed == 0 {
+            compose.incomplete(compose::silent("mocha"));
+        }
         let Some(exit) = end.exit else {
             return;
         };

@@ -59,7 +59,7 @@ impl NodeRun {
         if reads.is_empty() {
             reads.extend(of_scan(self.err, context, end));
         }
-        finish(reads, context, end, &self.tail)
+        finish(reads, context, end, (self.live, &self.tail))
     }
 }
 
@@ -130,7 +130,7 @@ fn of_scan(scan: Scan, context: &Context, end: &End) -> Option<Read> {
     })
 }
 
-fn finish(reads: Vec<Read>, context: &Context, end: &End, tail: &Tail) -> Report {
+fn finish(reads: Vec<Read>, context: &Context, end: &End, (live, tail): (bool, &Tail)) -> Report {
     let mut compose = Compose::new();
     let source = reads.first().map_or(Source::Text, |read| read.source);
     let ended = !reads.is_empty() && reads.iter().all(|read| read.ended);
@@ -149,6 +149,9 @@ fn finish(reads: Vec<Read>, context: &Context, end: &End, tail: &Tail) -> Report
     }
     if !ended {
         broken_off(&mut compose, end, tail);
+    }
+    if live && compose.counts.passed > 0 && compose.counts.failed == 0 {
+        compose.incomplete(compose::silent("node"));
     }
     settle(&mut compose, end, ended, tail);
     compose.finish("node-test", source, end)
