@@ -97,6 +97,9 @@
       stack: cut(attempt(function () { return err.stack; }, '') || ''),
       code: attempt(function () { return typeof err.code === 'string' ? err.code : undefined; })
     };
+    // Errors that came from another process have lost their class.
+    var named = /^([A-Z]\w*(?:Error|Exception))(?: \[\w+\])?:/.exec(made.stack);
+    if (made.name === 'Error' && named) made.name = named[1];
     attempt(function () { sides(err, utils, made); });
     if (depth < 4) {
       var cause = attempt(function () { return err.cause; });
@@ -184,6 +187,7 @@
     var running = new Map();
     var retried = new Map();
     var over = new Map();
+    var known = new Map();
     var open = [];
     var at = '';
     var tally = { passed: 0, failed: 0, skipped: 0 };
@@ -260,6 +264,7 @@
       var entry = { t: next, key: key(test), at: places.get(test) };
       next += 1;
       running.set(entry.key, entry);
+      if (parallel) known.set(entry.key, name.path);
       write({ k: 'start', t: entry.t, id: name.id, file: name.file, path: name.path, at: entry.at });
     });
 
@@ -332,7 +337,10 @@
       record.id = name.id;
       record.file = name.file;
       // What has to be run so that the hook runs again.
-      record.path = test ? titles(test) : name.path.slice(0, -1);
+      record.path = name.path.slice(0, -1);
+      if (test && typeof test.titlePath === 'function') record.path = titles(test);
+      else if (test && known.has(key(test))) record.path = known.get(key(test));
+      else if (test) record.path.push(String(test.title));
       if (each && record.phase === 'setup') {
         var entry = running.values().next().value;
         if (entry) {

@@ -1,6 +1,5 @@
 // regreen's reporter for `node --test` and for files that use node:test by themselves. It is a
-// second reporter beside the usual one (NODE_OPTIONS=--test-reporter=…), says nothing to the
-// terminal, and writes what happens to the file that REGREEN_EVENTS names: one JSON record a
+// second reporter beside the usual one (`--test-reporter=…`), says nothing to the terminal, and writes what happens to the file that REGREEN_EVENTS names: one JSON record a
 // line, each with one synchronous write, so that a process that dies has said everything up to
 // then. It listens to the runner's own stream, which emits every event at once; what a reporter
 // is given through the pipe comes later.
@@ -31,9 +30,8 @@ function take() {
   if (!file) return;
   delete process.env[VARIABLE];
   var options = process.env.NODE_OPTIONS || '';
-  var at = options.indexOf('regreen_node.cjs');
-  if (at >= 0) {
-    var own = /\s*(--require[= ]"[^"]*regreen_node_options\.cjs"|--test-reporter=spec --test-reporter-destination=stdout|--test-reporter="?[^"]*?regreen_node\.cjs"? --test-reporter-destination=stderr)/g;
+  if (options.indexOf('regreen_node_options.cjs') >= 0) {
+    var own = /\s*--require[= ]"[^"]*regreen_node_options\.cjs"/;
     options = options.replace(own, '').trim();
     if (options) process.env.NODE_OPTIONS = options;
     else delete process.env.NODE_OPTIONS;
@@ -110,6 +108,7 @@ function Teller() {
   this.said = {};
   this.types = new Map();
   this.filtered = 0;
+  this.belatedOnes = [];
 }
 
 Teller.prototype.write = function (record) {
@@ -386,6 +385,7 @@ Teller.prototype.failed = function (entry, data, titles) {
 Teller.prototype.fileEnded = function (data, passed) {
   if (this.running.has(data.file) && this.running.get(data.file).length > 0) this.left(data);
   var file = data.file;
+  this.belatedOf(file);
   if (passed) {
     // A file without tests is a test itself.
     if (data.skip !== undefined) this.write({ k: 'skip', id: data.name, file: file });
@@ -417,6 +417,15 @@ Teller.prototype.fileEnded = function (data, passed) {
   this.close(file);
 };
 
+Teller.prototype.belatedOf = function (file) {
+  var self = this;
+  this.belatedOnes.splice(0).forEach(function (record) {
+    record.file = file;
+    self.belated = file;
+    self.fail(record);
+  });
+};
+
 Teller.prototype['test:stderr'] = function (data) {
   if (typeof data.file !== 'string') return;
   var file = path.resolve(data.file);
@@ -433,18 +442,22 @@ Teller.prototype['test:diagnostic'] = function (data) {
   if (!late) return;
   var file = late[2] ? path.resolve(late[2]) : data.file || '';
   var id = late[1] || 'asynchronous activity after the test ended';
-  this.belated = file;
-  this.fail({
+  var record = {
     id: id, file: file, path: late[1] ? [late[1]] : [], phase: 'call', kind: /^AssertionError/.test(late[5]) ? 'assertion' : 'panic',
     at: late[2] ? [file, Number(late[3]), Number(late[4])] : undefined,
     error: { name: '', message: late[5], stack: late[5] }
-  });
+  };
+  // Older versions do not say where: the file whose end comes next.
+  if (file) this.belated = file;
+  else this.belatedOnes.push(record);
+  if (file) this.fail(record);
 };
 
 /** The stream has ended: all of it was told. */
 Teller.prototype.finish = function () {
   var self = this;
   this.settleCancelled({ nesting: -1 }, '');
+  this.belatedOf('');
   this.running.forEach(function (list, file) {
     self.left({ file: file, details: {} });
   });

@@ -249,6 +249,14 @@ pub(crate) fn inconsistent(message: impl Into<String>) -> Note {
     )
 }
 
+/// The note for a live run whose own reporter said nothing: what is read of text then may be
+/// what anybody wrote.
+pub(crate) fn silent(runner: &str) -> Note {
+    let message = format!("regreen's own reporter said nothing of this run of {runner}");
+    Note::new("no_events", message)
+        .remedy("see whether the command hides the runner's environment or options")
+}
+
 /// The usual name of a signal.
 pub(crate) fn signal_name(signal: i32) -> String {
     let name = match signal {

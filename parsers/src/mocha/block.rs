@@ -42,9 +42,22 @@ pub(crate) fn read(item: &str, leaf: Option<&str>) -> Block {
         ..Block::default()
     };
     let lines = &lines[body..];
-    let stack = lines
+    let frame = |line: &&str| line.starts_with("      at ") && crate::js::stack::is_frame(line);
+    // What caused it has a stack of its own, and a message may hold one, too: the last counts.
+    let cause = |line: &&str| line.starts_with("     Caused by: ");
+    let end = lines
         .iter()
-        .position(|line| line.starts_with("      at ") && crate::js::stack::is_frame(line));
+        .position(|line| cause(&line))
+        .unwrap_or(lines.len());
+    let last = lines[..end].iter().rposition(|line| frame(&line));
+    let stack = last.map(|last| {
+        let run = lines[..last]
+            .iter()
+            .rev()
+            .take_while(|line| frame(line))
+            .count();
+        last - run
+    });
     let head = &lines[..stack.unwrap_or(lines.len())];
     let message = match head
         .iter()

@@ -32,6 +32,7 @@ struct Material {
     context: Context,
     out: scan::Found,
     err: scan::Found,
+    live: bool,
     tail: shown::Tail,
 }
 
@@ -42,6 +43,7 @@ impl MochaRun {
             context: self.context.clone(),
             out: self.out.finish(),
             err: self.err.finish(),
+            live: self.live,
             tail: self.tail,
         };
         if self.records.began() {
@@ -49,6 +51,7 @@ impl MochaRun {
                 context,
                 out,
                 err,
+                live: _,
                 tail,
             } = material;
             return self.records.report(end, &tail, |compose, _| {
@@ -61,7 +64,8 @@ impl MochaRun {
                 }
             });
         }
-        let (found, others) = material.structured(&self.files);
+        let status = end.exit.and_then(|exit| exit.code);
+        let (found, others) = material.structured(&self.files, status);
         match found {
             Some(found) => material.of_report(found, others, end),
             None => material.of_text(end),
@@ -71,7 +75,11 @@ impl MochaRun {
 
 impl Material {
     /// The first form with structure that there is: files before the log.
-    fn structured(&self, files: &BTreeMap<String, Vec<u8>>) -> (Option<Found>, Vec<scan::Found>) {
+    fn structured(
+        &self,
+        files: &BTreeMap<String, Vec<u8>>,
+        status: Option<i32>,
+    ) -> (Option<Found>, Vec<scan::Found>) {
         let mut others = Vec::new();
         let mut all: Option<Found> = None;
         for bytes in files.values() {
@@ -95,7 +103,7 @@ impl Material {
             let streams = [&self.out, &self.err].into_iter().chain(&others);
             all = streams
                 .into_iter()
-                .find_map(|found| inline(found, &self.context));
+                .find_map(|found| inline(found, &self.context, status));
         }
         (all, others)
     }
@@ -254,6 +262,9 @@ impl Material {
 
     /// The exit status may raise the outcome, never lower it.
     fn settle(&self, compose: &mut Compose, end: &End, ran: bool) {
+        if self.live && ran && !compose.has_fault() && compose.counts.failed == 0 {
+            compose.incomplete(compose::silent("mocha"));
+        }
         let Some(exit) = end.exit else {
             return;
         };
@@ -298,21 +309,41 @@ impl Material {
     }
 }
 
-/// The structure inside of a log.
-fn inline(found: &scan::Found, context: &Context) -> Option<Found> {
+/// The structure inside of a log; nothing where text is what Mocha wrote. Tests print such
+/// things, too: what Mocha writes comes to its end last, and has as many failures as the exit
+/// status says, where that is known.
+fn inline(found: &scan::Found, context: &Context, status: Option<i32>) -> Option<Found> {
+    let mut forms: Vec<(u64, u64, Option<Found>)> = Vec::new();
+    let mut add = |at: u64, form: Option<Found>| {
+        if let Some(form) = form.filter(|_| at > 0) {
+            forms.push((at, form.failed, Some(form)));
+        }
+    };
+    let ends = found.ends;
     let document = found.json.as_deref();
-    if let Some(found) = document.and_then(|text| json::document(text, context)) {
-        return Some(found);
-    }
-    if found.stream.began() {
-        return Some(found.stream.found(context));
-    }
+    add(
+        ends.json,
+        document.and_then(|text| json::document(text, context)),
+    );
+    add(
+        ends.stream,
+        found.stream.began().then(|| found.stream.found(context)),
+    );
     let xml = found.xml.as_deref();
-    if let Some(found) = xml.and_then(|text| xunit::read(text, context)) {
-        return Some(found);
+    add(ends.xml, xml.and_then(|text| xunit::read(text, context)));
+    add(
+        ends.tap,
+        found.tap.began().then(|| found.tap.found(context)),
+    );
+    if let Some(last) = found.text.runs.last() {
+        forms.push((ends.text, last.failing, None));
     }
-    // Other things print TAP, too: the text's own end is better.
-    (found.tap.began() && found.text.runs.is_empty()).then(|| found.tap.found(context))
+    let status = status.and_then(|code| u64::try_from(code).ok());
+    let fits = |failed: u64| status.is_some_and(|code| code == failed.min(255));
+    let best = forms
+        .into_iter()
+        .max_by_key(|(at, failed, _)| (fits(*failed), *at));
+    best.and_then(|(_, _, form)| form)
 }
 
 fn plus(all: Option<Found>, more: Found) -> Found {

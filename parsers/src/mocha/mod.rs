@@ -47,6 +47,7 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
         err: Scan::default(),
         files: BTreeMap::new(),
         kept: 0,
+        live: false,
         tail: Tail::default(),
     })
 }
@@ -59,13 +60,18 @@ struct MochaRun {
     err: Scan,
     files: BTreeMap<String, Vec<u8>>,
     kept: usize,
+    /// Events were to come: standard output is apart, or some of them came.
+    live: bool,
     tail: Tail,
 }
 
 impl Adapter for MochaRun {
     fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
         match stream {
-            Stream::File(name) if name.ends_with(".ndjson") => return self.records.feed(bytes),
+            Stream::File(name) if name.ends_with(".ndjson") => {
+                self.live = true;
+                return self.records.feed(bytes);
+            }
             Stream::File(name) => {
                 let room = MOST_FILES.saturating_sub(self.kept);
                 let bytes = &bytes[..bytes.len().min(room)];
@@ -80,6 +86,7 @@ impl Adapter for MochaRun {
                 self.err.feed(bytes);
             }
             Stream::Stdout | Stream::Log => {
+                self.live |= stream == Stream::Stdout;
                 self.tail.feed(bytes);
                 self.out.feed(bytes);
             }

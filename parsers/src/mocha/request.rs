@@ -11,16 +11,11 @@ const REPORTER: &str = include_str!("../../reporters/regreen_mocha.cjs");
 const REPORTER_NAME: &str = "regreen_mocha.cjs";
 
 /// Options of Mocha that are followed by a value of their own.
-const WITH_VALUE: [&str; 32] = [
+const WITH_VALUE: [&str; 27] = [
     "--config",
     "--package",
     "--require",
     "-r",
-    "--reporter",
-    "-R",
-    "--reporter-option",
-    "--reporter-options",
-    "-O",
     "--ui",
     "-u",
     "--timeout",
@@ -46,7 +41,12 @@ const WITH_VALUE: [&str; 32] = [
     "--stack-trace-limit",
 ];
 /// Options that select tests or end a run early; with a value, without.
-const SELECTS: [&str; 7] = [
+const SELECTS: [&str; 12] = [
+    "--reporter",
+    "-R",
+    "--reporter-option",
+    "--reporter-options",
+    "-O",
     "--grep",
     "-g",
     "--fgrep",

@@ -32,8 +32,26 @@ pub(crate) struct Found {
     pub xml: Option<String>,
     /// Errors outside of any reporter.
     pub trouble: Trouble,
+    /// At which line each form last came to its end.
+    pub ends: Ends,
+    number: u64,
     open: Open,
     document: String,
+}
+
+/// At which line each form last came to its end; 0 where it never did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ends {
+    /// The epilogue of text.
+    pub text: u64,
+    /// The document of `json`.
+    pub json: u64,
+    /// The last line of `json-stream`.
+    pub stream: u64,
+    /// The document of `xunit`.
+    pub xml: u64,
+    /// The last lines of TAP.
+    pub tap: u64,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -69,12 +87,14 @@ impl Scan {
 
 impl Found {
     fn line(&mut self, seen: Seen<'_>) {
+        self.number += 1;
         if self.open != Open::Nothing && self.document_line(seen) {
             return;
         }
         match seen.bytes.first() {
             Some(b'[') if seen.bytes.starts_with(b"[\"") => {
                 if self.stream.line(&String::from_utf8_lossy(seen.bytes)) {
+                    self.ends.stream = self.number;
                     return;
                 }
             }
@@ -82,14 +102,21 @@ impl Found {
                 self.begin(Open::Xml, seen.bytes);
                 return;
             }
-            Some(b'o' | b'n' | b'#' | b'1') if tap(seen.bytes) => self.tap.line(&seen.shown()),
+            Some(b'o' | b'n' | b'#' | b'1') if tap(seen.bytes) => {
+                self.ends.tap = self.number;
+                self.tap.line(&seen.shown());
+            }
             Some(b' ') if self.tap.began() => self.tap.line(&seen.shown()),
             _ => {}
         }
         if seen.bytes.last() == Some(&b'{') {
             self.open = Open::Brace;
         }
+        let begun = self.text.begun;
         self.text.line(seen);
+        if self.text.begun > begun {
+            self.ends.text = self.number;
+        }
         self.trouble.line(seen);
     }
 
@@ -109,12 +136,14 @@ impl Found {
             Open::Json if bytes.first() == Some(&b'}') => {
                 self.keep(b"}");
                 self.json = Some(std::mem::take(&mut self.document));
+                self.ends.json = self.number;
                 self.open = Open::Nothing;
                 true
             }
             Open::Xml if bytes == b"</testsuite>" => {
                 self.keep(bytes);
                 self.xml = Some(std::mem::take(&mut self.document));
+                self.ends.xml = self.number;
                 self.open = Open::Nothing;
                 true
             }

@@ -1,9 +1,9 @@
 //! Mocha's output for people: the tree of `spec`, and the epilogue that all its reporters for
 //! people end with (`3 passing (5ms)`, `1 failing`, the numbered failures).
 //!
-//! An epilogue is believed if it is the log's last and the exit status agrees (Mocha's is the
-//! number of failures), or if its numbers are those of the tree before it. Others were printed
-//! by tests.
+//! Tests print such things, too. An epilogue is believed if it is the log's last, or the last
+//! one that the exit status (Mocha's is the number of failures) and the tree agree with; others
+//! only if a package manager said in between that it starts another script.
 
 use crate::lines::Seen;
 use crate::mocha::block;
@@ -80,10 +80,13 @@ pub(crate) struct Reader {
     pub tree: Run,
     run: Run,
     suites: Vec<String>,
+    /// The epilogue stands where the last failure of another one may not be over.
+    nested: bool,
     blank: u32,
     kept: usize,
     tail: String,
-    begun: u64,
+    /// How many epilogues began.
+    pub begun: u64,
 }
 
 impl Reader {
@@ -156,9 +159,11 @@ impl Reader {
         self.run = std::mem::take(&mut self.tree);
         self.run.passing = passing;
         self.run.items.clear();
+        self.nested = false;
         self.suites.clear();
         self.blank = 0;
         self.part = Part::Epilogue;
+        self.begun += 1;
     }
 
     fn epilogue_line(&mut self, seen: Seen<'_>) {
@@ -184,7 +189,7 @@ impl Reader {
         if line.trim().is_empty() {
             self.blank = blank + 1;
         }
-        if blank > 0 && self.item(&line) {
+        if blank > 0 && (self.resumed(&line) || self.item(&line)) {
             return;
         }
         if self.run.items.is_empty() {
@@ -219,6 +224,14 @@ impl Reader {
             .strip_prefix("  ")
             .is_some_and(|l| counted(l, "passing").is_some());
         let other = line.starts_with("> ") || line.starts_with("npm ");
+        if ends && !self.last_fits() {
+            // By the tree that was another test's title: it is all one message.
+            let tail = std::mem::take(&mut self.tail);
+            self.keep(tail.trim_end_matches('\n'));
+            self.keep(line);
+            self.part = Part::List;
+            return;
+        }
         if ends || other || self.tail.len() >= MOST_BLOCK {
             let tail = std::mem::take(&mut self.tail);
             self.end();
@@ -227,6 +240,7 @@ impl Reader {
                 self.tree_again(line);
             }
             self.tree_line(seen);
+            self.nested = ends;
             return;
         }
         self.tail.push_str(line);
@@ -240,6 +254,50 @@ impl Reader {
             unfinished: false,
         };
         self.tree_line(seen);
+    }
+
+    /// Whether the last failure has the title that the tree gives its number.
+    fn last_fits(&self) -> bool {
+        let number = self.run.items.len();
+        let Some(item) = self.run.items.last() else {
+            return true;
+        };
+        let leaf = titles(&self.run, number - 1).and_then(|path| path.last());
+        leaf.is_none_or(|leaf| {
+            let path = block::read(item, Some(leaf)).path;
+            path.last().is_some_and(|title| {
+                title.lines().next() == Some(leaf) || leaf.ends_with(title.as_str())
+            })
+        })
+    }
+
+    /// Whether the list before goes on, inside of whose last message this one stands.
+    fn resumed(&mut self, line: &str) -> bool {
+        if !self.nested {
+            return false;
+        }
+        let number = line
+            .strip_prefix("  ")
+            .and_then(failing)
+            .map(|(number, _)| number);
+        let have = self.runs.last().map_or(0, |run| run.items.len() as u64);
+        let own = self.run.items.len() as u64;
+        let next = own < self.run.failing && number == Some(own + 1);
+        if have < 2 || number != Some(have) || next {
+            return false;
+        }
+        let Some(outer) = self.runs.pop() else {
+            return false;
+        };
+        let inner = std::mem::replace(&mut self.run, outer);
+        let forged = self.run.items.last_mut();
+        if let Some(forged) = forged {
+            for item in &inner.items {
+                forged.push_str(item);
+            }
+        }
+        self.nested = false;
+        self.item(line)
     }
 
     /// Whether a line begins the next failure of the list.
@@ -285,7 +343,6 @@ impl Reader {
         } else if let Some(last) = self.runs.last_mut() {
             *last = run;
         }
-        self.begun += 1;
     }
 
     /// The end of the text.
@@ -304,10 +361,12 @@ impl Reader {
     /// Which of the epilogues are to be believed, in their order. `status` is the exit status,
     /// where it is known.
     pub fn believed(&self, status: Option<i32>) -> Vec<&Run> {
-        let Some(last) = self.runs.last() else {
+        let code = status.and_then(|code| u64::try_from(code).ok());
+        let fits =
+            |run: &&Run| code.is_some_and(|code| code == run.failing.min(255)) && run.agrees();
+        let Some(last) = self.runs.iter().rfind(fits).or(self.runs.last()) else {
             return Vec::new();
         };
-        let code = status.and_then(|code| u64::try_from(code).ok());
         let confirmed = code.is_some_and(|code| code == last.failing.min(255));
         // The tree goes on behind it: it was no end, unless the status says so.
         let goes_on = self.tree.passed + self.tree.marks.len() as u64 > 0;
@@ -316,11 +375,13 @@ impl Reader {
         }
         let mut believed = vec![last];
         let mut own = last;
-        for (at, run) in self.runs.iter().enumerate().rev().skip(1) {
-            let _ = at;
-            let apart = own.apart || own.agrees();
-            let hidden = confirmed && run.failing > 0 && !own.apart;
-            if apart && run.agrees() && !hidden {
+        let before = self
+            .runs
+            .iter()
+            .rev()
+            .skip_while(|run| !std::ptr::eq(*run, last));
+        for run in before.skip(1) {
+            if own.apart && run.agrees() {
                 believed.push(run);
                 own = run;
             }
@@ -378,4 +439,30 @@ pub(crate) fn items(run: &Run) -> impl Iterator<Item = block::Block> + '_ {
         let leaf = titles(run, number).and_then(|path| path.last());
         block::read(item, leaf.map(String::as_str))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lines::Lines;
+
+    fn read(text: &str) -> Reader {
+        let mut reader = Reader::default();
+        let mut lines = Lines::default();
+        lines.each(text.as_bytes(), |line| reader.line(line));
+        reader.finish();
+        reader
+    }
+
+    #[test]
+    fn an_epilogue_inside_of_a_message_does_not_end_the_list() {
+        let text = "\n  .!!\n\n  1 passing (5ms)\n  2 failing\n\n  1) real\n       one:\n     Error: real\n\n  2) ghosts\n       ghost:\n     Error: boo\n      at f (a.js:1:1)\n\n\n  1 passing (3ms)\n  1 failing\n\n  1) ghosts\n       ghost:\n     Error: boo\n\n\n      at g (b.js:2:2)\n\n  2) real\n       two:\n     Error: last\n      at h (c.js:3:3)\n\n\n\n";
+        let reader = read(text);
+        let believed = reader.believed(Some(2));
+        assert_eq!(believed.len(), 1, "{:?}", reader.runs);
+        let paths: Vec<String> = items(believed[0])
+            .map(|block| block.path.join(" > "))
+            .collect();
+        assert_eq!(paths, ["real > one", "real > two"]);
+    }
 }

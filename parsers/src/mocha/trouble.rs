@@ -44,7 +44,7 @@ impl Trouble {
         }
         let probable = match bytes.first() {
             Some(b' ') => bytes.starts_with(STARTS[0].as_bytes()),
-            Some(0xe2) => bytes.starts_with(STARTS[1].as_bytes()),
+            Some(0xe2) => bytes.starts_with("✖ ".as_bytes()),
             Some(b'/') => numbered(bytes),
             Some(b'f') => bytes.starts_with(b"file:///") && numbered(bytes),
             Some(b'A'..=b'Z') => named(bytes),
@@ -55,7 +55,12 @@ impl Trouble {
             return;
         }
         let line = seen.shown();
-        if bytes[0] == 0x1b && !STARTS.iter().any(|start| line.starts_with(start)) {
+        if bytes[0] == 0xe2 && !line.starts_with(STARTS[1]) {
+            return;
+        }
+        let known = STARTS.iter().any(|start| line.starts_with(start))
+            || line.starts_with("Error: No test file");
+        if bytes[0] == 0x1b && !known {
             return;
         }
         if self.blocks.len() >= MOST {

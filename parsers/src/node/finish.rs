@@ -8,6 +8,7 @@ use crate::node::NodeRun;
 use crate::node::point;
 use crate::node::point::Found;
 use crate::node::point::Point;
+use crate::node::rerun;
 use crate::node::scan::Scan;
 use crate::node::tap::Said;
 use crate::node::xml;
@@ -26,6 +27,8 @@ struct Read {
     points: Vec<Point>,
     said: Option<Said>,
     ended: bool,
+    /// Whether the tree is as long as the numbers say.
+    agrees: bool,
     source: Source,
     late: Vec<String>,
 }
@@ -56,7 +59,7 @@ impl NodeRun {
         if reads.is_empty() {
             reads.extend(of_scan(self.err, context, end));
         }
-        finish(reads, context, end, &self.tail)
+        finish(reads, context, end, (self.live, &self.tail))
     }
 }
 
@@ -65,6 +68,7 @@ fn of_xml(points: Vec<Point>) -> Read {
         points,
         said: None,
         ended: true,
+        agrees: true,
         source: Source::Report,
         late: Vec::new(),
     }
@@ -73,17 +77,23 @@ fn of_xml(points: Vec<Point>) -> Read {
 /// What a log comes to: a document, TAP, or text.
 fn of_scan(scan: Scan, context: &Context, end: &End) -> Option<Read> {
     let found = scan.finish();
-    if let Some(points) = found.xml.and_then(|text| xml::read(&text, context)) {
+    if let Some(points) = found
+        .xml
+        .as_deref()
+        .and_then(|text| xml::read(text, context))
+    {
         return Some(of_xml(points));
     }
-    if found.tap.began() {
+    if found.is_tap() {
         let said = found.tap.said();
+        let late = found.tap.late.clone();
         return Some(Read {
             points: found.tap.points(),
             ended: said.ended,
+            agrees: true,
             said: Some(said),
             source: Source::Report,
-            late: found.spec.late,
+            late,
         });
     }
     if let Some((passed, bad)) = found.spec.dots() {
@@ -98,6 +108,7 @@ fn of_scan(scan: Scan, context: &Context, end: &End) -> Option<Read> {
             points,
             said: None,
             ended: listed && end.exit.is_some(),
+            agrees: true,
             source: Source::Text,
             late: Vec::new(),
         });
@@ -110,6 +121,7 @@ fn of_scan(scan: Scan, context: &Context, end: &End) -> Option<Read> {
     let late = std::mem::take(&mut spec.late);
     let failed = end.exit.is_none_or(|exit| !exit.success());
     Some(Read {
+        agrees: spec.agrees(),
         points: spec.points(failed),
         ended: said.ended,
         said: Some(said),
@@ -118,12 +130,17 @@ fn of_scan(scan: Scan, context: &Context, end: &End) -> Option<Read> {
     })
 }
 
-fn finish(reads: Vec<Read>, context: &Context, end: &End, tail: &Tail) -> Report {
+fn finish(reads: Vec<Read>, context: &Context, end: &End, (live, tail): (bool, &Tail)) -> Report {
     let mut compose = Compose::new();
     let source = reads.first().map_or(Source::Text, |read| read.source);
     let ended = !reads.is_empty() && reads.iter().all(|read| read.ended);
     for read in reads {
-        let found = point::settle(&read.points, context);
+        let mut found = point::settle(&read.points, context);
+        if let Some(said) = read.said.filter(|said| said.ended && !read.agrees) {
+            // Tests have printed into the tree: node's own numbers are better.
+            found.passed = said.pass.unwrap_or(found.passed);
+            found.skipped = said.kept;
+        }
         check(&mut compose, &read, &found);
         add(&mut compose, found);
         for late in &read.late {
@@ -132,6 +149,9 @@ fn finish(reads: Vec<Read>, context: &Context, end: &End, tail: &Tail) -> Report
     }
     if !ended {
         broken_off(&mut compose, end, tail);
+    }
+    if live && compose.counts.passed > 0 && compose.counts.failed == 0 {
+        compose.incomplete(compose::silent("node"));
     }
     settle(&mut compose, end, ended, tail);
     compose.finish("node-test", source, end)
@@ -203,10 +223,16 @@ fn too_late(compose: &mut Compose, text: &str, context: &Context) {
     failure.location.clone_from(&at);
     failure.test_location = at;
     failure.details = text::block(text, text::DETAILS);
+    let selected = named.map(|_| vec![id.to_owned()]).unwrap_or_default();
+    failure.rerun = rerun::argv(context, failure.target.as_deref().unwrap_or(""), &selected);
     // The file fails by this alone: it is not told twice.
     let file = failure.target.clone();
     let same = |known: &crate::report::Failure| {
-        Some(&known.id) == file.as_ref() && known.kind == FailureKind::ExitNonzero
+        Some(&known.id) == file.as_ref()
+            && matches!(
+                known.kind,
+                FailureKind::ExitNonzero | FailureKind::Crash | FailureKind::CollectionError
+            )
     };
     if let Some(at) = compose.failures.iter().position(same) {
         compose.failures.remove(at);

@@ -45,6 +45,7 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
         context,
         files: BTreeMap::new(),
         kept: 0,
+        live: false,
         tail: Tail::default(),
     })
 }
@@ -57,13 +58,18 @@ struct NodeRun {
     err: Scan,
     files: BTreeMap<String, Vec<u8>>,
     kept: usize,
+    /// Events were to come: standard output is apart, or some of them came.
+    live: bool,
     tail: Tail,
 }
 
 impl Adapter for NodeRun {
     fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
         match stream {
-            Stream::File(name) if name.ends_with(".ndjson") => return self.records.feed(bytes),
+            Stream::File(name) if name.ends_with(".ndjson") => {
+                self.live = true;
+                return self.records.feed(bytes);
+            }
             Stream::File(name) => {
                 let room = MOST_FILES.saturating_sub(self.kept);
                 let bytes = &bytes[..bytes.len().min(room)];
@@ -78,6 +84,7 @@ impl Adapter for NodeRun {
                 self.err.feed(bytes);
             }
             Stream::Stdout | Stream::Log => {
+                self.live |= stream == Stream::Stdout;
                 self.tail.feed(bytes);
                 self.out.feed(bytes);
             }

@@ -139,7 +139,17 @@ pub(crate) fn settle(points: &[Point], context: &Context) -> Found {
         } else if word == "cancelledByParent" && depth > 1 {
             cancelled.push(point);
         } else if own || (inner == 0 && word != "subtestsFailed") || point.is_file() {
-            found.failures.push(failure(point, context));
+            let mut failure = failure(point, context);
+            if after && failure.kind == FailureKind::SetupError {
+                (failure.kind, failure.phase) = (FailureKind::TeardownError, Phase::Teardown);
+                failure = compose::seal(failure);
+            }
+            // Tests came before it, and it says nothing: its process ended in the middle.
+            if failure.kind == FailureKind::ExitNonzero && point.is_file() && below[0].0 > 1 {
+                failure.kind = FailureKind::Crash;
+                failure = compose::seal(failure);
+            }
+            found.failures.push(failure);
         }
     }
     found

@@ -41,40 +41,47 @@ const DROPPED: [&str; 9] = [
     "--test-rerun-failures",
 ];
 
-/// Asks for structure by the environment alone: it reaches node behind every wrapper.
+/// Asks for structure. Where node itself is the command its options are given to it; else what
+/// is loaded into every node process starts `node --test` again with them.
 pub(crate) fn request(asked: &Asked<'_>) -> Request {
     let inject = asked.places.inject;
-    let own = asked.own("NODE_OPTIONS").unwrap_or("");
-    // A suite that names reporters in its own variable names their destinations, too, or one
-    // reporter for standard output, which is what ours would be beside.
-    let stock = match own.contains("--test-reporter") {
-        true => "",
-        false => " --test-reporter=spec --test-reporter-destination=stdout",
-    };
-    let reporter = format!(
-        "--test-reporter={} --test-reporter-destination=stderr",
-        quoted(&format!("{inject}/{REPORTER_NAME}"))
-    );
-    let options = format!(
-        "--require {}{stock} {reporter} {own}",
-        quoted(&format!("{inject}/{OPTIONS_NAME}"))
-    );
-    let direct = direct(asked.argv);
-    let kept = |word: &&String| !direct || !matches!(word.as_str(), "--watch");
-    let argv: Vec<String> = asked.argv.iter().filter(kept).cloned().collect();
-    Request::plain(&argv)
-        .set("NODE_OPTIONS", options.trim_end())
+    let kept = |word: &&String| !matches!(word.as_str(), "--watch");
+    let mut argv: Vec<String> = asked.argv.to_vec();
+    let mut request = Request::default();
+    if direct(asked.argv) {
+        argv = asked.argv.iter().filter(kept).cloned().collect();
+        let own = asked.own("NODE_OPTIONS").unwrap_or("");
+        let named = |option: &str| {
+            let words = asked.words().chain(own.split(' '));
+            words
+                .filter(|word| word.split('=').next() == Some(option))
+                .count()
+        };
+        // Reporters and destinations are paired in their order: ours come first.
+        let mut options = vec![
+            format!("--test-reporter={inject}/{REPORTER_NAME}"),
+            "--test-reporter-destination=stderr".to_owned(),
+        ];
+        if named("--test-reporter") == 0 {
+            options.push("--test-reporter=spec".to_owned());
+        }
+        if named("--test-reporter-destination") == 0 {
+            options.push("--test-reporter-destination=stdout".to_owned());
+        }
+        argv.splice(1..1, options);
+    } else {
+        let own = asked.own("NODE_OPTIONS").unwrap_or("");
+        let options = format!("--require \"{inject}/{OPTIONS_NAME}\" {own}");
+        request = request.set("NODE_OPTIONS", options.trim_end());
+    }
+    request.argv = argv;
+    request
         .set(
             EVENTS_VARIABLE,
             format!("{}/{EVENTS_FILE}", asked.places.events),
         )
         .file(REPORTER_NAME, REPORTER)
         .file(OPTIONS_NAME, OPTIONS)
-}
-
-/// Node's options may hold quotes.
-fn quoted(path: &str) -> String {
-    format!("\"{path}\"")
 }
 
 fn direct(argv: &[String]) -> bool {
@@ -123,6 +130,31 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn reporters_and_destinations_are_as_many() {
+        let places = crate::request::Places {
+            inject: "/i",
+            events: "/e",
+        };
+        let ask = |text: &str| {
+            crate::request::request(crate::live::Format::NodeTest, &words(text), &[], places)
+        };
+        let ours = "--test-reporter=/i/regreen_node.cjs --test-reporter-destination=stderr";
+        assert_eq!(
+            ask("node --test").argv.join(" "),
+            format!("node {ours} --test-reporter=spec --test-reporter-destination=stdout --test")
+        );
+        assert_eq!(
+            ask("node --test --test-reporter dot a.js").argv.join(" "),
+            format!(
+                "node {ours} --test-reporter-destination=stdout --test --test-reporter dot a.js"
+            )
+        );
+        let behind = ask("npm test");
+        assert_eq!(behind.argv.join(" "), "npm test");
+        assert_eq!(behind.env[0].1, "--require \"/i/regreen_node_options.cjs\"");
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub(crate) struct Found {
     context: Context,
     document: Option<String>,
     tap_began: bool,
+    /// How many lines there were, and at which the forms began and ended.
+    number: u64,
+    tap_lines: (u64, u64),
+    spec_lines: (u64, u64),
 }
 
 impl Scan {
@@ -42,6 +46,9 @@ impl Scan {
                 context,
                 document: None,
                 tap_began: false,
+                number: 0,
+                tap_lines: (0, 0),
+                spec_lines: (0, 0),
             },
         }
     }
@@ -65,6 +72,16 @@ impl Scan {
     }
 }
 
+/// Remembers when a form began, and when it last ended.
+fn note(lines: &mut (u64, u64), number: u64, began: bool, ends: bool) {
+    if began && lines.0 == 0 {
+        lines.0 = number;
+    }
+    if ends {
+        lines.1 = number;
+    }
+}
+
 impl Found {
     fn line(&mut self, seen: Seen<'_>) {
         if self.document.is_some() {
@@ -78,11 +95,30 @@ impl Found {
         }
         self.tap_began |= seen.bytes == b"TAP version 13";
         let shown = seen.shown();
+        self.number += 1;
         if self.tap_began {
             self.tap.line(&shown, &self.context);
-        } else {
-            self.spec.line(&shown, &self.context);
+            note(
+                &mut self.tap_lines,
+                self.number,
+                self.tap.began(),
+                shown.starts_with("# duration_ms "),
+            );
         }
+        self.spec.line(&shown, &self.context);
+        note(
+            &mut self.spec_lines,
+            self.number,
+            self.spec.began(),
+            shown.starts_with("ℹ duration_ms "),
+        );
+    }
+
+    /// Whether TAP is what node wrote: its end is the later one, or it began first where
+    /// neither has an end.
+    pub fn is_tap(&self) -> bool {
+        let (tap, spec) = (self.tap_lines, self.spec_lines);
+        self.tap.began() && (tap.1 > spec.1 || (tap.1 == spec.1 && (spec.0 == 0 || tap.0 < spec.0)))
     }
 
     fn keep(&mut self, bytes: &[u8]) {

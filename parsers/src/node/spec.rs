@@ -46,6 +46,8 @@ struct Run {
     marks: Vec<Mark>,
     list: Vec<Mark>,
     suites: u64,
+    /// A package manager said before it that it starts a script.
+    apart: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,6 +87,12 @@ const SIGNS: [(&str, char); 5] = [
 impl Spec {
     /// Takes a line, as it is shown.
     pub fn line(&mut self, line: &str, context: &Context) {
+        if line.starts_with("> ") && line.contains('@') && line.len() < 300 {
+            if self.run.said.ended {
+                self.end();
+            }
+            self.run.apart = true;
+        }
         if line.len() <= 300 && !line.is_empty() && line.bytes().all(|b| matches!(b, b'.' | b'X')) {
             let bad = line.bytes().filter(|b| *b == b'X').count() as u64;
             self.dots.0 += line.len() as u64 - bad;
@@ -93,12 +101,19 @@ impl Spec {
         }
         let body = line.trim_start_matches(' ');
         let indent = line.len() - body.len();
-        if let Some(said) = body.strip_prefix("ℹ ") {
-            self.block = None;
-            self.number(indent, said);
+        // Inside of an error, what is indented as much as it belongs to it; so does a line of a
+        // tree whose branch never began.
+        let deep = self.block.is_some_and(|margin| indent >= margin);
+        if deep && (self.part == Part::List || indent / 2 > self.headers.len()) {
+            self.other(line, indent);
             return;
         }
-        if body.starts_with("✖ failing tests:") || line == "Failed tests:" {
+        if let Some(said) = line.strip_prefix("ℹ ") {
+            self.block = None;
+            self.number(said);
+            return;
+        }
+        if line == "✖ failing tests:" || line == "Failed tests:" {
             self.part = Part::List;
             self.block = None;
             self.run.list.clear();
@@ -107,10 +122,7 @@ impl Spec {
         let sign = SIGNS
             .iter()
             .find_map(|(sign, kind)| Some((*kind, body.strip_prefix(*sign)?)));
-        // Inside of an error a sign that is indented as much as it belongs to the message.
-        let inside = self.block.is_some_and(|margin| indent >= margin) && self.part == Part::List;
         if let Some((sign, rest)) = sign
-            && !inside
             && indent.is_multiple_of(2)
             && indent / 2 < DEEPEST
         {
@@ -128,10 +140,7 @@ impl Spec {
         self.other(line, indent);
     }
 
-    fn number(&mut self, indent: usize, said: &str) {
-        if indent > 0 {
-            return;
-        }
+    fn number(&mut self, said: &str) {
         if said.contains(" generated asynchronous activity after the test ended. ")
             && self.late.len() < 100
         {
@@ -296,9 +305,8 @@ impl Spec {
             || (self.run.said.tests.is_none() && self.ended.last().is_some_and(agrees))
     }
 
-    /// Every point. Earlier ends count where the lines before each are as many as it says, and
-    /// the last one's, too: else they are what a test printed. `failed` says whether they may
-    /// name failures at all.
+    /// Every point. Earlier ends count only where a package manager began a script in between:
+    /// else they are what a test printed. `failed` says whether they may name failures at all.
     pub fn points(mut self, failed: bool) -> Vec<Point> {
         let open = !self.run.said.ended && !self.ended.is_empty() && self.run.marks.is_empty();
         if !open {
@@ -306,11 +314,12 @@ impl Spec {
             self.ended.push(run);
         }
         let last = self.ended.len().saturating_sub(1);
-        let several = failed && self.ended.get(last).is_some_and(agrees);
         let mut points = Vec::new();
         let runs = std::mem::take(&mut self.ended);
+        let apart: Vec<bool> = runs.iter().map(|run| run.apart).collect();
         for (number, run) in runs.into_iter().enumerate() {
-            if number == last || (several && agrees(&run)) {
+            let followed = failed && apart.get(number + 1).is_some_and(|apart| *apart);
+            if number == last || (followed && agrees(&run)) {
                 points.extend(of_run(run));
             }
         }

@@ -27,6 +27,8 @@ pub(crate) struct Tap {
     running: Vec<String>,
     comments: Tail,
     said: Said,
+    /// What node wrote of tests whose rest came too late.
+    pub late: Vec<String>,
 }
 
 /// A point whose YAML is being read.
@@ -34,6 +36,8 @@ pub(crate) struct Tap {
 struct Open {
     depth: usize,
     point: Point,
+    /// It has the number of the one before: one of the two was printed by a test.
+    again: bool,
     yaml: Option<String>,
 }
 
@@ -48,6 +52,8 @@ pub(crate) struct Said {
     pub fail: Option<u64>,
     /// Cancelled.
     pub cancelled: Option<u64>,
+    /// Skipped, and to do.
+    pub kept: u64,
     /// The last of the lines came.
     pub ended: bool,
 }
@@ -75,7 +81,8 @@ impl Said {
             "pass" => self.pass = Some(number),
             "fail" => self.fail = Some(number),
             "cancelled" => self.cancelled = Some(number),
-            "suites" | "skipped" | "todo" => {}
+            "skipped" | "todo" => self.kept = self.kept.saturating_add(number),
+            "suites" => {}
             _ => return false,
         }
         true
@@ -114,7 +121,11 @@ impl Tap {
             return true;
         }
         if let Some(comment) = body.strip_prefix("# ") {
-            if depth == 0 && !self.said.line(comment) {
+            if comment.contains(" generated asynchronous activity after the test ended. ") {
+                if self.late.len() < 100 {
+                    self.late.push(text::cut(&unescaped(comment), 4000));
+                }
+            } else if depth == 0 && !self.said.line(comment) {
                 self.comments
                     .feed(format!("{}\n", unescaped(comment)).as_bytes());
             }
@@ -137,10 +148,13 @@ impl Tap {
             return false;
         };
         self.numbers.resize(self.numbers.len().max(depth + 1), 0);
-        if number != self.numbers[depth] + 1 {
+        let (name, directive) = directive(name);
+        // Whole files have numbers of their own.
+        let file = depth == 0 && is_file(name);
+        let last = self.numbers[depth];
+        if number != last + 1 && number != last && !file {
             return false;
         }
-        let (name, directive) = directive(name);
         let point = Point {
             path: vec![unescaped(name)],
             failed,
@@ -151,6 +165,7 @@ impl Tap {
         self.open = Some(Open {
             depth,
             point,
+            again: number == last && !file,
             yaml: None,
         });
         true
@@ -193,8 +208,11 @@ impl Tap {
             return;
         }
         explain(&mut point, &yaml, context);
+        if open.again && !self.replace(depth, &point) {
+            return;
+        }
         self.numbers.truncate(depth + 1);
-        self.numbers[depth] += 1;
+        self.numbers[depth] += u64::from(!open.again);
         let name = point.path[0].clone();
         // What is deeper and has no parent yet is this point's.
         let children = self
@@ -223,6 +241,21 @@ impl Tap {
         }
     }
 
+    /// Takes the last point of a depth away, if the new one is as well described.
+    fn replace(&mut self, depth: usize, point: &Point) -> bool {
+        let Some((at, before)) = self.points.last() else {
+            return false;
+        };
+        if *at != depth
+            || before.path.len() > 1
+            || (before.at.is_some() && point.at.is_none() && point.failed)
+        {
+            return false;
+        }
+        self.points.pop();
+        true
+    }
+
     /// Whether there was anything.
     pub fn began(&self) -> bool {
         self.version && (!self.points.is_empty() || self.said.tests.is_some())
@@ -243,6 +276,12 @@ impl Tap {
         });
         points.collect()
     }
+}
+
+/// Whether a name is that of a script.
+fn is_file(name: &str) -> bool {
+    let ends = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx"];
+    ends.iter().any(|end| name.ends_with(end))
 }
 
 /// What a reason says that means: left out by a pattern.
