@@ -373,6 +373,7 @@ fn longrepr(value: &Value) -> String {
         None => &value["reprtraceback"],
     };
     let mut lines: Vec<String> = Vec::new();
+    let mut placed = false;
     for entry in trace["reprentries"]
         .as_array()
         .into_iter()
@@ -388,6 +389,7 @@ fn longrepr(value: &Value) -> String {
                 word(place, "message")
             )
         });
+        placed |= at.is_some();
         let source = data["lines"].as_array().into_iter().flatten();
         let source: Vec<String> = source
             .filter_map(Value::as_str)
@@ -408,9 +410,11 @@ fn longrepr(value: &Value) -> String {
     }
     // With `--tb=no` only the place of the crash is kept.
     let crash = &value["reprcrash"];
-    if lines.is_empty() && crash.is_object() {
-        let message = word(crash, "message").lines();
-        lines.extend(message.map(|line| format!("E   {line}")));
+    if !placed && crash.is_object() {
+        if lines.is_empty() {
+            let message = word(crash, "message").lines();
+            lines.extend(message.map(|line| format!("E   {line}")));
+        }
         let line = crash["lineno"].as_u64().unwrap_or(0);
         lines.push(format!("\n{}:{line}: ", word(crash, "path")));
     }

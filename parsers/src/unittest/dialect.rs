@@ -90,6 +90,7 @@ impl Dialect for Python {
 
 /// The argv that runs one test again.
 pub(crate) fn rerun(context: &Context, id: &str) -> Vec<String> {
+    let fixture = id.ends_with(')') && (id.starts_with("setUp") || id.starts_with("tearDown"));
     let id = names::without_subtest(id);
     let has = |word: &str| context.command.iter().any(|known| known == word);
     let script = context
@@ -101,7 +102,11 @@ pub(crate) fn rerun(context: &Context, id: &str) -> Vec<String> {
         return context.rerun::<String>(&USUAL, []);
     }
     if has("discover") {
-        return context.rerun(&USUAL, ["-k".to_owned(), format!("*{id}")]);
+        let pattern = match fixture {
+            true => format!("*{id}.*"),
+            false => format!("*{id}"),
+        };
+        return context.rerun(&USUAL, ["-k".to_owned(), pattern]);
     }
     match id.strip_prefix("__main__.") {
         Some(id) if script => context.rerun(&USUAL, [id]),
@@ -202,7 +207,11 @@ fn discovery(rest: &[String]) -> Vec<String> {
             _ => {}
         }
     }
-    if place {
+    // Names that begin in the working directory can be imported from there.
+    let top = kept
+        .windows(2)
+        .any(|pair| pair[0] == "-t" && pair[1] == ".");
+    if place && !top {
         kept.insert(0, "discover".to_owned());
     } else {
         kept.retain(|word| matches!(word.as_str(), "-b" | "--buffer" | "--locals"));
