@@ -58,6 +58,8 @@ fn result_streams(recording: &Recording) -> Vec<(String, Vec<u8>)> {
     let only_files = by_events && !recording.files.is_empty();
     // nextest's JUnit file explains failures; its text and JSON lines count.
     streams.retain(|(name, _)| !(recording.case.format == "nextest" && name.ends_with(".xml")));
+    // PHPUnit's messages and its text hold all results, too.
+    streams.retain(|(name, _)| !(recording.case.format == "phpunit" && name.ends_with(".xml")));
     if recording.case.format == "nextest" {
         // Its last word stands in its text.
         streams.push(("stderr".to_owned(), recording.stderr.clone()));

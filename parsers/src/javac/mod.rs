@@ -57,8 +57,6 @@ struct Message {
 pub(crate) struct Reader {
     messages: Vec<Message>,
     below: usize,
-    /// `3 errors`, as javac counts at its end.
-    counted: bool,
 }
 
 impl Reader {
@@ -70,7 +68,6 @@ impl Reader {
         match bytes.first() {
             None | Some(b' ' | b'\t') => false,
             Some(b'e' | b'w') if bytes.get(1) == Some(&b':') => true,
-            Some(b'0'..=b'9') => bytes.ends_with(b" errors") || bytes.ends_with(b" error"),
             _ => {
                 let head = &bytes[..bytes.len().min(1000)];
                 let error = || {
@@ -100,9 +97,6 @@ impl Reader {
             self.message(&found, line);
         } else if self.below > 0 {
             self.detail(line);
-        }
-        if line.ends_with(" errors") || line.ends_with(" error") {
-            self.counted |= line.split(' ').count() == 2 && line.as_bytes()[0].is_ascii_digit();
         }
     }
 
@@ -151,11 +145,6 @@ impl Reader {
                 message.message = format!("{} ({word} {})", message.message, rest.trim());
             }
         }
-    }
-
-    /// Whether any error was seen.
-    pub fn any(&self) -> bool {
-        self.messages.iter().any(|message| message.error)
     }
 
     /// The errors as failures of the build, and the warnings.

@@ -92,7 +92,7 @@ fn by_lines(message: &str) -> Option<Diff> {
                 .take_while(|line| !line.is_empty())
                 .any(more);
             match goes_on {
-                true => from + 2 + at + rest.iter().rposition(|line| more(line)).unwrap_or(0) + 1,
+                true => from + 2 + at + rest.iter().rposition(more).unwrap_or(0) + 1,
                 false => from + 2 + at,
             }
         });

@@ -139,6 +139,10 @@ impl Reader {
         if self.inside {
             self.inside_line(line);
         }
+        let may = memchr::memmem::find(line.as_bytes(), b"error: ").is_some();
+        if !may && !self.fatal_open {
+            return;
+        }
         let words = [
             "PHP Fatal error:  ",
             "Fatal error: ",

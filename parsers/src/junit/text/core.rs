@@ -49,9 +49,13 @@ impl Reader {
     pub fn line(&mut self, line: &str) {
         if line.starts_with("JUnit version ") && line.len() < 60 {
             self.began = true;
-        } else if !self.began || self.total.is_some() {
-            return;
-        } else if let Some(rest) = line.strip_prefix("There w") {
+        } else if self.began && self.total.is_none() {
+            self.within(line);
+        }
+    }
+
+    fn within(&mut self, line: &str) {
+        if let Some(rest) = line.strip_prefix("There w") {
             let number = rest.split(' ').nth(1).and_then(|n| n.parse().ok());
             if let Some(number) = number.filter(|_| rest.contains("failure")) {
                 self.open = true;

@@ -193,13 +193,14 @@ impl Reader {
                         error: self.part == Part::Errors,
                         text: rest.trim().to_owned(),
                     });
-                } else if !leveled && wanted && !trimmed.is_empty() {
-                    if let Some(last) = self.lines.last_mut()
-                        && last.text.len() < LONGEST
-                    {
-                        last.text.push('\n');
-                        last.text.push_str(trimmed);
-                    }
+                } else if !leveled
+                    && wanted
+                    && !trimmed.is_empty()
+                    && let Some(last) = self.lines.last_mut()
+                    && last.text.len() < LONGEST
+                {
+                    last.text.push('\n');
+                    last.text.push_str(trimmed);
                 }
                 self.part
             }
