@@ -419,16 +419,12 @@ fn last_traceback(last: &[String]) -> Option<String> {
     let at = last.iter().rposition(begins)?;
     // What it was raised from stands before it.
     let mut from = at;
-    while let Some(before) = last[..from]
-        .iter()
-        .rposition(begins)
-        .filter(|before| {
-            last[*before..from].iter().any(|line| {
-                line.starts_with("The above exception was the direct cause")
-                    || line.starts_with("During handling of the above exception")
-            })
+    while let Some(before) = last[..from].iter().rposition(begins).filter(|before| {
+        last[*before..from].iter().any(|line| {
+            line.starts_with("The above exception was the direct cause")
+                || line.starts_with("During handling of the above exception")
         })
-    {
+    }) {
         from = before;
     }
     let first = "Traceback (most recent call last):".to_owned();
