@@ -52,6 +52,10 @@ impl BatsRun {
             self.tell(&mut compose, end, false);
             Source::Text
         };
+        if self.streamed && source != Source::Events {
+            let message = "bats's stream was begun and holds no plan";
+            compose.incomplete(Note::new("cut_off", message));
+        }
         self.broken(&mut compose, broken, errors, source);
         self.status(&mut compose, end);
         compose.finish("bats", source, end)

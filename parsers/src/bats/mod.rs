@@ -54,6 +54,8 @@ struct BatsRun {
     tail: Tail,
     /// The output ends with a line end.
     tail_is_whole: bool,
+    /// Something stands in the stream that was asked for.
+    streamed: bool,
     told: usize,
 }
 
@@ -70,6 +72,7 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
         in_xml: false,
         tail: Tail::default(),
         tail_is_whole: true,
+        streamed: false,
         told: 0,
     })
 }
@@ -124,6 +127,7 @@ impl Adapter for BatsRun {
                 return Vec::new();
             }
             Stream::File(_) => {
+                self.streamed |= !bytes.is_empty();
                 let mut lines = std::mem::take(&mut self.events);
                 lines.each(bytes, |seen| {
                     if self.extended.wants(seen.bytes) {

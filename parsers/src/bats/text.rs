@@ -7,7 +7,6 @@
 
 use crate::bats::result::Outcome;
 use crate::bats::result::Verdict;
-use crate::bats::result::is_hook;
 use crate::bats::result::shell_error;
 use crate::context::Context;
 use crate::report::Location;
@@ -579,6 +578,7 @@ fn summary(line: &str) -> Option<Summary> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bats::result::is_hook;
 
     fn read(text: &str) -> Reader {
         let mut reader = Reader::default();

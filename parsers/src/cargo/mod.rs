@@ -352,7 +352,13 @@ impl CargoRun {
     }
 
     fn result(&mut self, id: String, word: Word, events: &mut Vec<TestEvent>) {
-        let target = self.current_label(&id);
+        let target = match &self.current {
+            Some(current) => {
+                let label = self.targets.label(&current.target);
+                (!label.is_empty()).then_some(label)
+            }
+            None => self.current_label(&id),
+        };
         match word {
             Word::Ok => {
                 self.counts.passed += 1;
@@ -611,7 +617,7 @@ impl CargoRun {
 
 /// Where cargo's own words begin behind the name of a test that never ended.
 fn glued(line: &str) -> Option<usize> {
-    if !line.starts_with("test ") {
+    if !line.starts_with("test ") || line.ends_with(" ... ok") {
         return None;
     }
     let starts = [

@@ -6,6 +6,7 @@
 
 use crate::libtest::loose::Loose;
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// The most that is kept of one test's output.
 const MOST_OUTPUT: usize = 256 * 1024;
@@ -60,7 +61,7 @@ pub(crate) enum Said {
 #[derive(Debug, Default)]
 struct Open {
     announced: u64,
-    results: BTreeMap<String, Word>,
+    results: HashMap<String, Word>,
     order: Vec<String>,
     pending: Option<Pending>,
     blocks: BTreeMap<String, String>,

@@ -46,6 +46,13 @@ impl ProveRun {
             false => Source::Events,
         };
         let files = self.files(&dumped, &mut compose);
+        let silent = |(file, levels): &(File, Vec<Level>)| {
+            levels.is_empty() && file.verdict == Some(Verdict::Passed)
+        };
+        if source == Source::Events && files.iter().any(silent) {
+            let message = "a file is said to have passed, and its TAP holds nothing";
+            compose.incomplete(Note::new("cut_off", message));
+        }
         let mut all_known = !files.is_empty();
         let mut counted = 0;
         for (file, levels) in &files {
