@@ -47,7 +47,6 @@ impl Tree {
     }
 
     /// The text of a small file.
-    #[expect(dead_code, reason = "for the formats to come")]
     pub(crate) fn read(&self, path: &str) -> Option<String> {
         self.0.as_ref()?.read(path)
     }

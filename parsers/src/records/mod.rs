@@ -13,7 +13,7 @@
 //! | `start` | a test begins | `t` (a number of its own), `id`, `file`, `path` (titles, outermost first), `at` |
 //! | `pass` | it passed | `t`, `ms` |
 //! | `skip` | it did not run, or failed as expected | `t`, or `id` and `file` where it never began; `why`, `ms` |
-//! | `retry` | it failed and is run again | `t` |
+//! | `retry` | it failed and is run again; what was told of it as `open` does not count | `t` |
 //! | `fail` | something failed | `t` where it was a test, `id` (besides `t`: of a hook that ran for it), `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this |
 //! | `end` | a test that failed before is over | `t`, `ms` |
 //! | `note` | a fact about the run | `code`, `message`, `remedy` |
@@ -116,6 +116,8 @@ pub(crate) struct Records {
     session: Session,
     cwd: String,
     failures: Vec<Failure>,
+    /// The test of each failure that is not settled yet: it may be run again.
+    unsettled: Vec<(u64, usize)>,
     more_failures: u64,
     notes: Vec<Note>,
     warnings: Vec<Diagnostic>,
@@ -132,6 +134,7 @@ impl Records {
             lines: Lines::default(),
             session: Session::default(),
             failures: Vec::new(),
+            unsettled: Vec::new(),
             more_failures: 0,
             notes: Vec::new(),
             warnings: Vec::new(),
@@ -242,7 +245,7 @@ impl Records {
                 let file = self.file(&file);
                 self.counted(Result::Skipped, Some(file), id, events);
             }
-            Record::Retry { t } => self.session.retry(t),
+            Record::Retry { t } => self.retry(t),
             Record::Fail(failed) => self.fail(*failed, events),
             Record::Note {
                 code,
@@ -267,6 +270,9 @@ impl Records {
         if self.failures.len() < MOST_FAILURES {
             let number = self.failures.len();
             self.failures.push(compose::slim(failure, number));
+            if let Some(t) = record.t.filter(|_| record.open) {
+                self.unsettled.push((t, number));
+            }
         } else {
             self.more_failures += 1;
         }
@@ -277,6 +283,21 @@ impl Records {
                 self.session.never_began(Result::Failed);
                 self.counts.failed += 1;
                 self.tell_counts(events);
+            }
+        }
+    }
+
+    /// A test is run again: what failed of it so far does not count.
+    fn retry(&mut self, t: u64) {
+        self.session.retry(t);
+        let (of_test, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unsettled)
+            .into_iter()
+            .partition(|(owner, _)| *owner == t);
+        self.unsettled = others;
+        for (_, at) in of_test.into_iter().rev() {
+            self.failures.remove(at);
+            for (_, other) in &mut self.unsettled {
+                *other -= usize::from(*other > at);
             }
         }
     }
@@ -301,6 +322,7 @@ impl Records {
     }
 
     fn over(&mut self, t: u64, result: Result, events: &mut Vec<TestEvent>) {
+        self.unsettled.retain(|(owner, _)| *owner != t);
         if let Some((test, result)) = self.session.over(t, result) {
             self.counted(result, target(&test), test.id, events);
         }
