@@ -50,7 +50,7 @@ pub(crate) fn refine(failure: &mut Failure, record: &Failed, context: &Context) 
         return;
     };
     let told = failure.phase;
-    let alone = matches!(told, Phase::Collect | Phase::Session);
+    let alone = told == Phase::Collect;
     let file = failure.target.clone().unwrap_or_else(|| match alone {
         true => failure.id.clone(),
         false => String::new(),
@@ -78,7 +78,7 @@ pub(crate) fn refine(failure: &mut Failure, record: &Failed, context: &Context) 
     if made.location.is_some() {
         failure.location = made.location;
     }
-    failure.message = made.message;
+    failure.message.clone_from(&made.message);
     failure.diff = made.diff;
     failure.code = made.code.or(failure.code.take());
     failure.details = made.details.or(failure.details.take());
@@ -87,6 +87,12 @@ pub(crate) fn refine(failure: &mut Failure, record: &Failed, context: &Context) 
     } else if record.kind.is_none()
         && matches!(made.kind, FailureKind::Timeout | FailureKind::Crash)
     {
+        failure.kind = made.kind;
+    }
+    if made.kind == FailureKind::Timeout && told == Phase::Call {
+        failure.phase = made.phase;
+    }
+    if made.message.starts_with("Obsolete snapshots found") {
         failure.kind = made.kind;
     }
 }

@@ -48,7 +48,15 @@ impl JestRun {
             let reader = material.reader();
             let why = reader.threshold.clone();
             let heap = material.out.text.heap || material.err.text.heap;
+            let exits: Vec<Failure> = reader
+                .exits
+                .iter()
+                .map(|exit| material.exited(exit))
+                .collect();
             return self.records.report(end, &material.tail, |compose, _| {
+                for failure in &mut compose.failures {
+                    place_exit(failure, &exits);
+                }
                 settle::explain(compose, end, why.as_deref(), heap);
             });
         }
@@ -347,6 +355,22 @@ impl Material {
         }
         .settle(compose, end);
     }
+}
+
+/// A test that ended the process itself is told where.
+fn place_exit(failure: &mut Failure, exits: &[Failure]) {
+    if failure.kind != FailureKind::Crash || failure.location.is_some() {
+        return;
+    }
+    let of_file = |exit: &&Failure| Some(&exit.id) == failure.target.as_ref();
+    let Some(exit) = exits.iter().find(of_file) else {
+        return;
+    };
+    failure.location.clone_from(&exit.location);
+    failure.frames.clone_from(&exit.frames);
+    failure.message = format!("{}: {}", exit.message, failure.message);
+    failure.kind_sure = true;
+    *failure = compose::seal(failure.clone());
 }
 
 /// How many tests have failures among these.

@@ -13,6 +13,7 @@ mod request;
 mod scan;
 mod text;
 
+pub(crate) use dialect::refine;
 pub(crate) use request::request;
 pub(crate) use request::tool;
 

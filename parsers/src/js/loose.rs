@@ -16,7 +16,12 @@ pub(crate) fn refine(failure: &mut Failure, raised: &Raised<'_>, message: &str, 
         None => message,
     };
     let whole = raised.text;
-    let place = load::syntax_place(told, context)
+    let syntax = load::syntax_place(told, context);
+    let told = match syntax {
+        Some(_) => load::below_source(told),
+        None => told,
+    };
+    let place = syntax
         .or_else(|| in_brackets(told, context))
         .or_else(|| with_error(whole, raised.file, context))
         .or_else(|| named(whole, raised.file, context));
@@ -30,7 +35,6 @@ pub(crate) fn refine(failure: &mut Failure, raised: &Raised<'_>, message: &str, 
             column: None,
         });
     }
-    let told = load::below_source(told);
     if let Some(line) = announced(told) {
         failure.message = text::cut(&line, text::MESSAGE);
     }
@@ -41,6 +45,11 @@ pub(crate) fn refine(failure: &mut Failure, raised: &Raised<'_>, message: &str, 
 
 /// The line that says it.
 fn announced(told: &str) -> Option<String> {
+    let bare = Thrown::head(told).message;
+    let told = match bare.trim_start().starts_with("● Validation Error:") {
+        true => bare.as_str(),
+        false => told,
+    };
     let mut lines = told.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next()?;
     // Of a list of errors the first one counts.

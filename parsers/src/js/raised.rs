@@ -79,6 +79,8 @@ pub(crate) struct Parts<'a> {
     marked: Option<u32>,
     /// Runs of frames.
     stacks: Vec<Vec<Place>>,
+    /// How many of them come before what caused it is told.
+    own: Option<usize>,
 }
 
 impl<'a> Parts<'a> {
@@ -89,6 +91,7 @@ impl<'a> Parts<'a> {
             source: Vec::new(),
             marked: None,
             stacks: Vec::new(),
+            own: None,
         };
         let mut open = false;
         let mut sources = 0;
@@ -119,8 +122,11 @@ impl<'a> Parts<'a> {
                 }
                 continue;
             }
-            if !line.trim().is_empty() && !stack::is_frame(line) {
+            if line.trim().is_empty() || !stack::is_frame(line) {
                 open = false;
+            }
+            if is_cause(line) && !parts.stacks.is_empty() {
+                parts.own.get_or_insert(parts.stacks.len());
             }
             if parts.stacks.is_empty() && parts.source.is_empty() && !stack::is_frame(line) {
                 parts.head.push(line);
@@ -133,16 +139,27 @@ impl<'a> Parts<'a> {
         self.head.join("\n").trim().to_owned()
     }
 
-    /// The first run of frames that has one of the user's.
+    /// The run of frames that is the error's own: a message may hold others before it, what
+    /// caused it has others behind it.
     fn places(&self, context: &Context) -> Vec<Place> {
         let user = |places: &&Vec<Place>| {
             places
                 .iter()
                 .any(|place| stack::is_user(context, &thrown::relative(context, &place.file)))
         };
-        let found = self.stacks.iter().find(user).or(self.stacks.first());
-        found.cloned().unwrap_or_default()
+        let (own, others) = self.stacks.split_at(self.own.unwrap_or(self.stacks.len()));
+        let found = own.iter().rfind(user).or_else(|| others.iter().find(user));
+        found.or(own.last()).cloned().unwrap_or_default()
     }
+}
+
+/// What follows is told of another error.
+fn is_cause(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("Cause:")
+        || line.starts_with("Caused by:")
+        || line.starts_with("Errors contained in AggregateError:")
+        || line.starts_with("[cause]:")
 }
 
 /// A frame as V8 writes it, or as Vitest does: ` ❯ Module.boom lib.js:3:9`.
@@ -286,7 +303,9 @@ fn settle_kind(
         let phase = Phase::Call;
         (FailureKind::Crash, true, phase)
     } else if timed_out(message) {
-        let hooked = message.contains("for a hook") || message.starts_with("Hook timed out");
+        let hooked = message.contains("for a hook")
+            || message.starts_with("Hook timed out")
+            || ["beforeEach", "beforeAll", "afterEach", "afterAll"].iter().any(|name| function(name));
         let after = function("afterEach") || function("afterAll");
         let phase = match (hooked, after || phase == Phase::Teardown) {
             (false, _) => Phase::Call,
@@ -294,6 +313,8 @@ fn settle_kind(
             (true, false) => Phase::Setup,
         };
         (FailureKind::Timeout, true, phase)
+    } else if message.starts_with("Obsolete snapshots found") {
+        (FailureKind::Assertion, true, Phase::Teardown)
     } else if raised.path.is_empty() || raised.suite {
         match phase {
             Phase::Teardown => (FailureKind::TeardownError, true, Phase::Teardown),
@@ -310,7 +331,7 @@ fn settle_kind(
         (FailureKind::SetupError, true, phase)
     } else if phase == Phase::Teardown {
         (FailureKind::TeardownError, true, phase)
-    } else if raised.matcher || asserts(thrown) {
+    } else if raised.matcher || asserts(thrown) || by_expect(places) {
         (FailureKind::Assertion, true, phase)
     } else if thrown.name.is_empty() && by_matcher(places) {
         (FailureKind::Assertion, false, phase)
@@ -335,6 +356,7 @@ fn timed_out(message: &str) -> bool {
         || message.starts_with("Exceeded timeout of ")
         || message.starts_with("Test timed out in ")
         || message.starts_with("Hook timed out in ")
+        || message == "STACK_TRACE_ERROR"
         || message.contains("Async callback was not invoked within the ")
 }
 
@@ -357,6 +379,14 @@ fn asserts(thrown: &Thrown) -> bool {
         || message.starts_with("Matcher did not succeed ")
         || message.contains("\nExpected: ") && message.contains("\nReceived: ")
         || message.contains("\n- Expected") && message.contains("\n+ Received")
+}
+
+/// The innermost frame is that of an assertion's own code.
+fn by_expect(places: &[Place]) -> bool {
+    let first = places.first().map_or("", |place| place.file.as_str());
+    ["/@vitest/expect/", "/node_modules/chai/", "/@vitest/snapshot/"]
+        .iter()
+        .any(|part| first.contains(part))
 }
 
 /// Jest names a frame by what is called there: `at Object.toBeEven (a.test.js:3:5)`.
@@ -398,6 +428,9 @@ fn shown(thrown: &Thrown, failure: &Failure) -> String {
     if line.ends_with('{') || line.ends_with('[') {
         let words: Vec<&str> = thrown.message.split_whitespace().take(40).collect();
         line = text::cut(&words.join(" "), 200);
+    }
+    if line == "STACK_TRACE_ERROR" {
+        return "timed out".to_owned();
     }
     if let Some(value) = line.strip_prefix("thrown: \"") {
         line = value.trim_end_matches('"').to_owned();

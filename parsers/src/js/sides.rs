@@ -203,6 +203,10 @@ fn sentence(text: &str) -> Option<Sides> {
         return None;
     }
     let rest = &line[at + 9..];
+    if let Some(counts) = rest.strip_prefix("number of assertions to be ") {
+        let (expected, actual) = counts.split_once(", but got ")?;
+        return Some((Some(expected.to_owned()), Some(actual.to_owned())));
+    }
     if let Some((_, counts)) = rest.split_once(" to have a length of ") {
         let (expected, actual) = counts.split_once(" but got ")?;
         return Some((Some(expected.to_owned()), Some(actual.to_owned())));
@@ -226,11 +230,20 @@ fn sentence(text: &str) -> Option<Sides> {
         if let (Some(actual), Some(expected), None) = (parts.next(), parts.next(), parts.next()) {
             let expected = expected.split(", received ").next().unwrap_or(expected);
             let cut = actual.contains('…') || expected.contains('…');
-            let fits = !cut && !actual.is_empty() && !actual.ends_with(" not");
+            let value = words != " to be " || is_value(expected);
+            let fits = !cut && value && !actual.is_empty() && !actual.ends_with(" not");
             return fits.then(|| (Some(expected.to_owned()), Some(actual.to_owned())));
         }
     }
     None
+}
+
+/// Whether words behind `to be` are a value, as Chai prints it, and no description.
+fn is_value(words: &str) -> bool {
+    let named = ["true", "false", "null", "undefined", "NaN", "Infinity"].contains(&words);
+    named
+        || words.starts_with(|c: char| c.is_ascii_digit() || "'\"[{-+`".contains(c))
+        || ["Symbol(", "Map", "Set", "Error"].iter().any(|start| words.starts_with(start))
 }
 
 #[cfg(test)]
@@ -294,6 +307,12 @@ mod tests {
         );
         assert_eq!(read("expected 5 not to be 5"), pair("", ""));
         assert_eq!(read("expected [ 1, …(9) ] to deeply equal [ 2 ]"), pair("", ""));
+        assert_eq!(read("expected not to be reached"), pair("", ""));
+        assert_eq!(read("expected \"spy\" to be called once"), pair("", ""));
+        assert_eq!(
+            read("expected number of assertions to be 1, but got 0"),
+            pair("1", "0")
+        );
         assert_eq!(read("what was expected to be done"), pair("", ""));
     }
 }
