@@ -13,8 +13,12 @@
 //! | `start` | a test begins | `t` (a number of its own), `id`, `file`, `path` (titles, outermost first), `at` |
 //! | `pass` | it passed | `t`, `ms` |
 //! | `skip` | it did not run, or failed as expected | `t`, or `id` and `file` where it never began; `why`, `ms` |
+<<<<<<< HEAD
 //! | `group` | it has tests of its own, and is none itself | `t` |
 //! | `retry` | it failed and is run again | `t` |
+=======
+//! | `retry` | it failed and is run again; what was told of it as `open` does not count | `t` |
+>>>>>>> h/js1
 //! | `fail` | something failed | `t` where it was a test, `id` (besides `t`: of a hook that ran for it), `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this |
 //! | `end` | a test that failed before is over | `t`, `ms` |
 //! | `note` | a fact about the run | `code`, `message`, `remedy` |
@@ -119,6 +123,8 @@ pub(crate) struct Records {
     session: Session,
     cwd: String,
     failures: Vec<Failure>,
+    /// The test of each failure that is not settled yet: it may be run again.
+    unsettled: Vec<(u64, usize)>,
     more_failures: u64,
     notes: Vec<Note>,
     warnings: Vec<Diagnostic>,
@@ -135,6 +141,7 @@ impl Records {
             lines: Lines::default(),
             session: Session::default(),
             failures: Vec::new(),
+            unsettled: Vec::new(),
             more_failures: 0,
             notes: Vec::new(),
             warnings: Vec::new(),
@@ -247,8 +254,12 @@ impl Records {
                 let file = self.file(&file);
                 self.counted(Result::Skipped, Some(file), id, events);
             }
+<<<<<<< HEAD
             Record::Retry { t } => self.session.retry(t),
             Record::Group { t } => self.session.group(t),
+=======
+            Record::Retry { t } => self.retry(t),
+>>>>>>> h/js1
             Record::Fail(failed) => self.fail(*failed, events),
             Record::Note {
                 code,
@@ -273,6 +284,9 @@ impl Records {
         if self.failures.len() < MOST_FAILURES {
             let number = self.failures.len();
             self.failures.push(compose::slim(failure, number));
+            if let Some(t) = record.t.filter(|_| record.open) {
+                self.unsettled.push((t, number));
+            }
         } else {
             self.more_failures += 1;
         }
@@ -283,6 +297,21 @@ impl Records {
                 self.session.never_began(Result::Failed);
                 self.counts.failed += 1;
                 self.tell_counts(events);
+            }
+        }
+    }
+
+    /// A test is run again: what failed of it so far does not count.
+    fn retry(&mut self, t: u64) {
+        self.session.retry(t);
+        let (of_test, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unsettled)
+            .into_iter()
+            .partition(|(owner, _)| *owner == t);
+        self.unsettled = others;
+        for (_, at) in of_test.into_iter().rev() {
+            self.failures.remove(at);
+            for (_, other) in &mut self.unsettled {
+                *other -= usize::from(*other > at);
             }
         }
     }
@@ -310,6 +339,7 @@ impl Records {
     }
 
     fn over(&mut self, t: u64, result: Result, events: &mut Vec<TestEvent>) {
+        self.unsettled.retain(|(owner, _)| *owner != t);
         if let Some((test, result)) = self.session.over(t, result) {
             self.counted(result, target(&test), test.id, events);
         }

@@ -243,9 +243,11 @@ impl Session {
         self.status = finish.status;
     }
 
-    /// The tests that have begun and are not over, oldest first.
+    /// The tests that have begun and are not over, oldest first; not those that are known to
+    /// have failed.
     pub fn running(&self) -> Vec<Named> {
-        self.running.values().map(|one| one.test.clone()).collect()
+        let open = self.running.values().filter(|one| !one.failed);
+        open.map(|one| one.test.clone()).collect()
     }
 
     /// The files that were taken up and are not done with.
@@ -255,7 +257,8 @@ impl Session {
 
     /// (passed, failed, skipped), failures that are no test's among the failed.
     pub fn tally(&self) -> (u64, u64, u64) {
-        (self.passed, self.failed + self.others, self.skipped)
+        let open = self.running.values().filter(|one| one.failed).count() as u64;
+        (self.passed, self.failed + self.others + open, self.skipped)
     }
 
     /// How many announced tests have no result.

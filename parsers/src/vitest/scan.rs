@@ -1,0 +1,78 @@
+//! One stream of a Vitest run, looked through for every form at once.
+
+use crate::js::documents::Documents;
+use crate::lines::Lines;
+use crate::lines::Seen;
+use crate::vitest::text::Reader;
+
+/// The most that is kept of an XML document.
+const MOST: usize = 48 * 1024 * 1024;
+
+/// Everything that was found in a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    lines: Lines,
+    seen: Found,
+    documents: Documents,
+    open: bool,
+    document: String,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Text for people.
+    pub text: Reader,
+    /// The last JSON document.
+    pub json: Option<String>,
+    /// The last JUnit document.
+    pub xml: Option<String>,
+}
+
+impl Scan {
+    /// Takes more bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.each(bytes, |line| self.line(line));
+        self.lines = lines;
+    }
+
+    fn line(&mut self, line: Seen<'_>) {
+        if self.xml_line(line.bytes) || self.documents.line(line) {
+            return;
+        }
+        self.seen.text.line(line);
+    }
+
+    fn xml_line(&mut self, bytes: &[u8]) -> bool {
+        if !self.open {
+            if !bytes.starts_with(b"<testsuites name=\"vitest tests\"") {
+                return false;
+            }
+            self.open = true;
+            self.document.clear();
+        }
+        if self.document.len() + bytes.len() < MOST {
+            self.document.push_str(&String::from_utf8_lossy(bytes));
+            self.document.push('\n');
+        }
+        if bytes == b"</testsuites>" {
+            self.open = false;
+            self.seen.xml = Some(std::mem::take(&mut self.document));
+        }
+        true
+    }
+
+    /// The end of the stream.
+    pub fn finish(mut self) -> Found {
+        if let Some(line) = self.lines.finish() {
+            self.line(Seen {
+                bytes: &line.bytes,
+                length: line.length,
+                unfinished: true,
+            });
+        }
+        self.seen.json = self.documents.last();
+        self.seen
+    }
+}
