@@ -25,7 +25,10 @@ pub(crate) fn request(asked: &Asked<'_>) -> Request {
 /// script nothing is known of it, and the tool's usual name has to do.
 pub(crate) fn tool(argv: &[String]) -> Vec<String> {
     let mut tool = argv::tool(argv, &NAMES, sort);
-    if tool.last().is_some_and(|word| word.ends_with("react-scripts")) {
+    if tool
+        .last()
+        .is_some_and(|word| word.ends_with("react-scripts"))
+    {
         tool.push("test".to_owned());
     }
     tool
@@ -33,20 +36,62 @@ pub(crate) fn tool(argv: &[String]) -> Vec<String> {
 
 fn sort(name: &str) -> Use {
     match name {
-        "-c" | "--config" | "--rootDir" | "--env" | "--testEnvironment" | "--maxWorkers" | "-w"
-        | "--preset" | "--runner" | "--testRunner" | "--testTimeout" | "--transform"
-        | "--globals" | "--resolver" | "--testEnvironmentOptions" | "--seed"
-        | "--moduleNameMapper" | "--cacheDirectory" | "--workerThreads" => Use::KeepWithValue,
-        "-t" | "--testNamePattern" | "--changedSince" | "--shard" | "--outputFile"
-        | "--coverageReporters" | "--coverageDirectory" | "--coverageThreshold"
-        | "--coverageProvider" | "--filter" | "--reporters" => Use::DropWithValue,
-        "--testPathPattern" | "--testPathPatterns" | "--testPathIgnorePatterns" | "--testMatch"
-        | "--testRegex" | "--runTestsByPath" | "--findRelatedTests" | "--collectCoverageFrom"
-        | "--selectProjects" | "--ignoreProjects" | "--roots" => Use::DropWithValues,
+        "-c"
+        | "--config"
+        | "--rootDir"
+        | "--env"
+        | "--testEnvironment"
+        | "--maxWorkers"
+        | "-w"
+        | "--preset"
+        | "--runner"
+        | "--testRunner"
+        | "--testTimeout"
+        | "--transform"
+        | "--globals"
+        | "--resolver"
+        | "--testEnvironmentOptions"
+        | "--seed"
+        | "--moduleNameMapper"
+        | "--cacheDirectory"
+        | "--workerThreads" => Use::KeepWithValue,
+        "-t"
+        | "--testNamePattern"
+        | "--changedSince"
+        | "--shard"
+        | "--outputFile"
+        | "--coverageReporters"
+        | "--coverageDirectory"
+        | "--coverageThreshold"
+        | "--coverageProvider"
+        | "--filter"
+        | "--reporters" => Use::DropWithValue,
+        "--testPathPattern"
+        | "--testPathPatterns"
+        | "--testPathIgnorePatterns"
+        | "--testMatch"
+        | "--testRegex"
+        | "--runTestsByPath"
+        | "--findRelatedTests"
+        | "--collectCoverageFrom"
+        | "--selectProjects"
+        | "--ignoreProjects"
+        | "--roots" => Use::DropWithValues,
         "--projects" => Use::KeepWithValue,
-        "-i" | "--runInBand" | "--ci" | "--no-cache" | "--forceExit" | "--detectOpenHandles"
-        | "--experimental-vm-modules" | "--injectGlobals" | "--randomize" | "--resetMocks"
-        | "--resetModules" | "--restoreMocks" | "--clearMocks" | "--automock" => Use::Keep,
+        "-i"
+        | "--runInBand"
+        | "--ci"
+        | "--no-cache"
+        | "--forceExit"
+        | "--detectOpenHandles"
+        | "--experimental-vm-modules"
+        | "--injectGlobals"
+        | "--randomize"
+        | "--resetMocks"
+        | "--resetModules"
+        | "--restoreMocks"
+        | "--clearMocks"
+        | "--automock" => Use::Keep,
         _ => Use::Drop,
     }
 }

@@ -278,7 +278,10 @@ impl Reader {
             return;
         }
         let mark = bare.chars().next().filter(|mark| "✓✕○✎√×".contains(*mark));
-        let mut path = group.tree.last().map_or(Vec::new(), |(_, path)| path.clone());
+        let mut path = group
+            .tree
+            .last()
+            .map_or(Vec::new(), |(_, path)| path.clone());
         path.truncate(depth - 1);
         match mark {
             Some(mark) => {
@@ -486,7 +489,10 @@ mod tests {
             total: 61,
         };
         assert_eq!(found, Some(expected));
-        assert_eq!(numbers("1 skipped, 0 of 1 total").map(|n| n.skipped), Some(1));
+        assert_eq!(
+            numbers("1 skipped, 0 of 1 total").map(|n| n.skipped),
+            Some(1)
+        );
         assert_eq!(numbers("many"), None);
     }
 
@@ -495,7 +501,10 @@ mod tests {
         for (rest, expected) in [
             ("./a b.test.js", "./a b.test.js"),
             ("src/a.test.js (5.123 s)", "src/a.test.js"),
-            ("my project src/a.test.js (5 s) (30 MB heap size)", "src/a.test.js"),
+            (
+                "my project src/a.test.js (5 s) (30 MB heap size)",
+                "src/a.test.js",
+            ),
             (" src/a (1).test.js", "(1).test.js"),
         ] {
             assert_eq!(file(rest), expected, "{rest}");
@@ -504,7 +513,9 @@ mod tests {
 
     #[test]
     fn a_tree_has_the_titles_of_its_suites() {
-        let reader = read("FAIL ./a.test.js\n  outer\n    inner\n      ✕ x (5 ms)\n    ✓ y\n  ○ skipped z\n\n  ● outer › inner › x\n\n    boom\n\nTest Suites: 1 failed, 1 total\nTests:       1 failed, 1 skipped, 1 passed, 3 total\n");
+        let reader = read(
+            "FAIL ./a.test.js\n  outer\n    inner\n      ✕ x (5 ms)\n    ✓ y\n  ○ skipped z\n\n  ● outer › inner › x\n\n    boom\n\nTest Suites: 1 failed, 1 total\nTests:       1 failed, 1 skipped, 1 passed, 3 total\n",
+        );
         let group = &reader.runs[0].groups[0];
         let tests: Vec<String> = group
             .tree

@@ -74,9 +74,15 @@ mod tests {
     #[test]
     fn the_block_around_is_found() {
         for (text, expected) in [
-            ("describe('x', () => {\n  beforeAll(async () => {\n    const a = {\n      b: 1,\n    };\n    throw a;", Some(Inside::Before)),
+            (
+                "describe('x', () => {\n  beforeAll(async () => {\n    const a = {\n      b: 1,\n    };\n    throw a;",
+                Some(Inside::Before),
+            ),
             ("afterEach(() => {\n  boom();", Some(Inside::After)),
-            ("beforeEach(() => {\n  a();\n});\ntest('x', () => {\n  boom();", Some(Inside::Test)),
+            (
+                "beforeEach(() => {\n  a();\n});\ntest('x', () => {\n  boom();",
+                Some(Inside::Test),
+            ),
             ("beforeEach(() => boom());", Some(Inside::Before)),
             ("describe('x', () => {\n  throw 1;", None),
             ("function helper() {\n  throw 1;", None),

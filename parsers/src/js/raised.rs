@@ -168,7 +168,9 @@ fn frame(line: &str) -> Option<Place> {
     if let Some(rest) = bare.strip_prefix("❯ ") {
         return vitest_frame(rest);
     }
-    bare.starts_with("at ").then(|| stack::place(bare)).flatten()
+    bare.starts_with("at ")
+        .then(|| stack::place(bare))
+        .flatten()
 }
 
 fn vitest_frame(rest: &str) -> Option<Place> {
@@ -305,7 +307,9 @@ fn settle_kind(
     } else if timed_out(message) {
         let hooked = message.contains("for a hook")
             || message.starts_with("Hook timed out")
-            || ["beforeEach", "beforeAll", "afterEach", "afterAll"].iter().any(|name| function(name));
+            || ["beforeEach", "beforeAll", "afterEach", "afterAll"]
+                .iter()
+                .any(|name| function(name));
         let after = function("afterEach") || function("afterAll");
         let phase = match (hooked, after || phase == Phase::Teardown) {
             (false, _) => Phase::Call,
@@ -384,9 +388,13 @@ fn asserts(thrown: &Thrown) -> bool {
 /// The innermost frame is that of an assertion's own code.
 fn by_expect(places: &[Place]) -> bool {
     let first = places.first().map_or("", |place| place.file.as_str());
-    ["/@vitest/expect/", "/node_modules/chai/", "/@vitest/snapshot/"]
-        .iter()
-        .any(|part| first.contains(part))
+    [
+        "/@vitest/expect/",
+        "/node_modules/chai/",
+        "/@vitest/snapshot/",
+    ]
+    .iter()
+    .any(|part| first.contains(part))
 }
 
 /// Jest names a frame by what is called there: `at Object.toBeEven (a.test.js:3:5)`.
@@ -415,7 +423,9 @@ fn compared(
 }
 
 fn strip_name<'a>(message: &'a str, thrown: &Thrown) -> &'a str {
-    message.find(&thrown.message).map_or(message, |at| &message[at..])
+    message
+        .find(&thrown.message)
+        .map_or(message, |at| &message[at..])
 }
 
 /// One line: the message, with short sides where it has none itself.

@@ -325,7 +325,11 @@ mod tests {
 
     #[test]
     fn other_documents_are_none() {
-        for text in ["{}", "[1]", r#"{"numTotalTests":1,"numFailedTests":1,"testResults":[]}"#] {
+        for text in [
+            "{}",
+            "[1]",
+            r#"{"numTotalTests":1,"numFailedTests":1,"testResults":[]}"#,
+        ] {
             assert!(read(text, &Context::default()).is_none(), "{text}");
         }
     }

@@ -111,7 +111,9 @@ pub(crate) fn explain(compose: &mut Compose, end: &End, why: Option<&str>, heap:
     if heap {
         full_heap(compose);
     }
-    let failing = end.exit.is_some_and(|exit| exit.code.is_some_and(|code| code != 0));
+    let failing = end
+        .exit
+        .is_some_and(|exit| exit.code.is_some_and(|code| code != 0));
     if let Some(why) = why.filter(|_| failing && !compose.has_fault()) {
         let framework = "coverage";
         let mut failure =
@@ -207,8 +209,7 @@ impl Settle<'_> {
         }
         if self.ran {
             let message = format!("exited with status {code} although no test failed");
-            let mut failure =
-                self.failure(FailureKind::ExitNonzero, self.why.unwrap_or(&message));
+            let mut failure = self.failure(FailureKind::ExitNonzero, self.why.unwrap_or(&message));
             failure.kind_sure = self.why.is_some();
             compose.failed(failure);
             return;

@@ -243,7 +243,9 @@ fn is_value(words: &str) -> bool {
     let named = ["true", "false", "null", "undefined", "NaN", "Infinity"].contains(&words);
     named
         || words.starts_with(|c: char| c.is_ascii_digit() || "'\"[{-+`".contains(c))
-        || ["Symbol(", "Map", "Set", "Error"].iter().any(|start| words.starts_with(start))
+        || ["Symbol(", "Map", "Set", "Error"]
+            .iter()
+            .any(|start| words.starts_with(start))
 }
 
 #[cfg(test)]
@@ -265,15 +267,43 @@ mod tests {
     #[test]
     fn labels_are_read() {
         for (text, expected, actual) in [
-            ("expect(received).toBe(expected) // Object.is equality\n\nExpected: 3\nReceived: 2", "3", "2"),
-            ("x\n\nExpected pattern: /^bye/\nReceived string:  \"hello\"", "/^bye/", "\"hello\""),
+            (
+                "expect(received).toBe(expected) // Object.is equality\n\nExpected: 3\nReceived: 2",
+                "3",
+                "2",
+            ),
+            (
+                "x\n\nExpected pattern: /^bye/\nReceived string:  \"hello\"",
+                "/^bye/",
+                "\"hello\"",
+            ),
             ("x\n\nExpected: > 10\nReceived:   3", "> 10", "3"),
             ("x\n\nExpected: not 5", "not 5", ""),
-            ("x\n\nExpected path: \"a.b\"\n\nExpected value: 2\nReceived value: 1", "2", "1"),
-            ("x\n\nSnapshot: \"then\"\nReceived: \"now\"", "\"then\"", "\"now\""),
-            ("assert.strictEqual(received, expected)\n\nExpected value to strictly be equal to:\n  2\nReceived:\n  1", "2", "1"),
-            ("x\n\n- Expected: \n/^bye/\n\n+ Received: \n\"hello\"", "/^bye/", "\"hello\""),
-            ("x\n\nExpected: 0.5\nReceived: 0.3\n\nExpected precision:    2", "0.5", "0.3"),
+            (
+                "x\n\nExpected path: \"a.b\"\n\nExpected value: 2\nReceived value: 1",
+                "2",
+                "1",
+            ),
+            (
+                "x\n\nSnapshot: \"then\"\nReceived: \"now\"",
+                "\"then\"",
+                "\"now\"",
+            ),
+            (
+                "assert.strictEqual(received, expected)\n\nExpected value to strictly be equal to:\n  2\nReceived:\n  1",
+                "2",
+                "1",
+            ),
+            (
+                "x\n\n- Expected: \n/^bye/\n\n+ Received: \n\"hello\"",
+                "/^bye/",
+                "\"hello\"",
+            ),
+            (
+                "x\n\nExpected: 0.5\nReceived: 0.3\n\nExpected precision:    2",
+                "0.5",
+                "0.3",
+            ),
         ] {
             assert_eq!(read(text), pair(expected, actual), "{text}");
         }
@@ -306,7 +336,10 @@ mod tests {
             pair("4", "3")
         );
         assert_eq!(read("expected 5 not to be 5"), pair("", ""));
-        assert_eq!(read("expected [ 1, …(9) ] to deeply equal [ 2 ]"), pair("", ""));
+        assert_eq!(
+            read("expected [ 1, …(9) ] to deeply equal [ 2 ]"),
+            pair("", "")
+        );
         assert_eq!(read("expected not to be reached"), pair("", ""));
         assert_eq!(read("expected \"spy\" to be called once"), pair("", ""));
         assert_eq!(

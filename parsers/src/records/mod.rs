@@ -13,12 +13,8 @@
 //! | `start` | a test begins | `t` (a number of its own), `id`, `file`, `path` (titles, outermost first), `at` |
 //! | `pass` | it passed | `t`, `ms` |
 //! | `skip` | it did not run, or failed as expected | `t`, or `id` and `file` where it never began; `why`, `ms` |
-<<<<<<< HEAD
 //! | `group` | it has tests of its own, and is none itself | `t` |
-//! | `retry` | it failed and is run again | `t` |
-=======
 //! | `retry` | it failed and is run again; what was told of it as `open` does not count | `t` |
->>>>>>> h/js1
 //! | `fail` | something failed | `t` where it was a test, `id` (besides `t`: of a hook that ran for it), `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this |
 //! | `end` | a test that failed before is over | `t`, `ms` |
 //! | `note` | a fact about the run | `code`, `message`, `remedy` |
@@ -254,12 +250,8 @@ impl Records {
                 let file = self.file(&file);
                 self.counted(Result::Skipped, Some(file), id, events);
             }
-<<<<<<< HEAD
-            Record::Retry { t } => self.session.retry(t),
-            Record::Group { t } => self.session.group(t),
-=======
             Record::Retry { t } => self.retry(t),
->>>>>>> h/js1
+            Record::Group { t } => self.session.group(t),
             Record::Fail(failed) => self.fail(*failed, events),
             Record::Note {
                 code,

@@ -39,8 +39,13 @@ fn sort(name: &str) -> Use {
         "-t" | "--testNamePattern" | "--shard" | "--outputFile" | "--reporter" | "--project"
         | "--exclude" | "--changed" | "--bail" | "--retry" | "--tags-filter" => Use::DropWithValue,
         name if name.starts_with("--coverage") || name.starts_with("--outputFile") => Use::Drop,
-        "--globals" | "--dom" | "--no-isolate" | "--isolate" | "--no-file-parallelism"
-        | "--fileParallelism" | "--browser" => Use::Keep,
+        "--globals"
+        | "--dom"
+        | "--no-isolate"
+        | "--isolate"
+        | "--no-file-parallelism"
+        | "--fileParallelism"
+        | "--browser" => Use::Keep,
         name if name.starts_with("--pool") || name.starts_with("--no-file") => Use::Keep,
         _ => Use::Drop,
     }
@@ -61,7 +66,10 @@ mod tests {
                 "npx vitest --config a.ts src/a.test.ts -t name --coverage",
                 "npx vitest run --config a.ts",
             ),
-            ("pnpm vitest run --reporter=dot --globals", "pnpm vitest run --globals"),
+            (
+                "pnpm vitest run --reporter=dot --globals",
+                "pnpm vitest run --globals",
+            ),
             ("npx vitest watch a", "npx vitest run"),
             ("npm test", ""),
         ] {

@@ -163,7 +163,8 @@ impl Reader {
         let bare = line.trim_start();
         if let Some(rest) = line.strip_prefix(" RUN ") {
             self.heading(rest);
-        } else if bare.starts_with("No test files found") || bare.starts_with("No test suite found") {
+        } else if bare.starts_with("No test files found") || bare.starts_with("No test suite found")
+        {
             self.run.nothing |= line.starts_with("No test files found");
         } else if let Some(rest) = line.strip_prefix("CACError: ") {
             self.refused.get_or_insert_with(|| text::one_line(rest));
@@ -227,7 +228,10 @@ impl Reader {
             self.run.said.1 = count(words).unwrap_or(0);
         } else if words == "Unhandled Errors" {
             self.section = Section::Unhandled;
-        } else if words == "Startup Error" || words.starts_with("Unhandled ") || words.starts_with("Uncaught ") {
+        } else if words == "Startup Error"
+            || words.starts_with("Unhandled ")
+            || words.starts_with("Uncaught ")
+        {
             self.section = match words {
                 "Startup Error" => Section::Startup,
                 _ => Section::Unhandled,
@@ -337,9 +341,8 @@ impl Reader {
             && let Some(rest) = bare.strip_prefix("Tests  ")
             && self.run.files.is_some()
         {
-            self.run.tests = numbers(rest).or_else(|| {
-                (rest.trim() == "no tests").then(Numbers::default)
-            });
+            self.run.tests =
+                numbers(rest).or_else(|| (rest.trim() == "no tests").then(Numbers::default));
             return self.run.tests.is_some();
         }
         if let Some(rest) = bare.strip_prefix("Errors  ")
@@ -359,11 +362,18 @@ impl Reader {
         };
         let rest = bare[mark.len_utf8()..].trim_start();
         match mark {
-            '❯' | '✓' | '×' | '✗' | '↓' if indent == 1 && rest.contains(" (") && rest.contains(" test") => {
+            '❯' | '✓' | '×' | '✗' | '↓'
+                if indent == 1 && rest.contains(" (") && rest.contains(" test") =>
+            {
                 self.file = rest.split(" (").next().unwrap_or("").to_owned();
-                let passed = rest.split(" (").nth(1).and_then(|rest| rest.split(' ').next());
+                let passed = rest
+                    .split(" (")
+                    .nth(1)
+                    .and_then(|rest| rest.split(' ').next());
                 if mark == '✓' {
-                    self.run.passed += passed.and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+                    self.run.passed += passed
+                        .and_then(|word| word.parse::<u64>().ok())
+                        .unwrap_or(0);
                 }
             }
             '✓' => self.run.passed += 1,
@@ -454,7 +464,8 @@ fn without_time(name: &str) -> &str {
             return name;
         };
         let number = last.strip_suffix("ms").or(last.strip_suffix('s'));
-        let timed = number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+        let timed = number
+            .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
         let repeated = last.starts_with('x') && last.ends_with(')') && rest.ends_with("(retry");
         if repeated {
             name = rest.trim_end_matches("(retry").trim_end();
@@ -497,7 +508,10 @@ mod tests {
 
     #[test]
     fn rulings_are_read() {
-        assert_eq!(ruling("⎯⎯⎯⎯ Failed Tests 5 ⎯⎯⎯⎯").as_deref(), Some("Failed Tests 5"));
+        assert_eq!(
+            ruling("⎯⎯⎯⎯ Failed Tests 5 ⎯⎯⎯⎯").as_deref(),
+            Some("Failed Tests 5")
+        );
         assert_eq!(ruling("⎯⎯⎯⎯⎯[1/9]⎯").as_deref(), Some("[1/9]"));
         assert_eq!(ruling("⎯⎯⎯⎯").as_deref(), Some(""));
         assert_eq!(ruling("x ⎯⎯"), None);
