@@ -52,6 +52,18 @@ impl Found {
         let file = context.relative(&file(case, vitest).unwrap_or_default());
         let path = path(case, vitest);
         let alone = path.len() == 1 && (path[0] == file || path[0].ends_with(&file)) && !file.is_empty();
+        let inner = format!("{} > ", case.attribute("name").unwrap_or(""));
+        let others = case.parent_element().into_iter().flat_map(|suite| suite.children());
+        let others = others.filter(|other| other.has_tag_name("testcase") && *other != case);
+        let below = |other: &Node<'_, '_>| {
+            let name = other.attribute("name").unwrap_or("");
+            alone || name.starts_with(&inner)
+        };
+        let below: Vec<Node<'_, '_>> = others.filter(below).collect();
+        let skipped = |other: &Node<'_, '_>| other.children().any(|c| c.has_tag_name("skipped"));
+        // A suite stands there as a case of its own where a hook failed it.
+        let suite = vitest && !alone && !below.is_empty();
+        let ran = vitest && below.iter().any(|other| !skipped(other));
         let mut of_case = Vec::new();
         for failure in failures {
             let body = text::clean(failure.text().unwrap_or(""));
@@ -63,6 +75,8 @@ impl Found {
                 file: &file,
                 path: if alone { &[] } else { &path },
                 text: body.trim_matches('\n'),
+                suite,
+                ran: ran && (suite || alone),
                 ..Raised::default()
             };
             results::join(&mut of_case, raised::failure(&raised, context));

@@ -323,13 +323,18 @@ impl Material {
         if all.is_some() {
             return all;
         }
-        // Where the text has its numbers, a document above them was printed by a test.
-        if self.readers().into_iter().any(|reader| reader.run.tests.is_some()) {
-            return None;
-        }
-        let text = [&self.out.json, &self.err.json].into_iter().flatten().next();
-        let found = text.and_then(|text| results::read(text, &self.context));
-        found.or_else(|| xml::read(self.out.xml.as_ref()?.as_bytes(), &self.context))
+        let streams = [&self.out, &self.err];
+        let found = streams.into_iter().find_map(|stream| {
+            let document = stream.json.as_ref()?;
+            // Where the text has its numbers, a document above them was printed by a test.
+            let late = stream.summary == 0 || document.line > stream.summary;
+            late.then(|| results::read(&document.text, &self.context)).flatten()
+        });
+        found.or_else(|| {
+            let document = self.out.xml.as_ref()?;
+            let late = self.out.summary == 0 || document.line > self.out.summary;
+            late.then(|| xml::read(document.text.as_bytes(), &self.context)).flatten()
+        })
     }
 
     fn of_report(&self, mut found: Found, told: Told, end: &End) -> Report {
