@@ -357,7 +357,7 @@ frameworks! {
     framework_jest => "jest" needs ["node", "node-tools"],
     framework_vitest => "vitest" needs ["node", "node-tools"],
     framework_mocha => "mocha" needs ["node", "node-tools"],
-    framework_node_test => "node-test" needs ["node"],
+    framework_node_test => "node" needs ["node"],
     framework_ctest => "ctest" needs ["cmake"],
     framework_gtest => "gtest" needs ["cmake"],
     framework_rspec => "rspec" needs ["rspec"],

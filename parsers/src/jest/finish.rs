@@ -230,12 +230,19 @@ impl Material {
 
     /// A document inside of the log: where a summary stands there, too, both have to agree.
     fn inline(&self, told: &Told) -> Option<Found> {
-        let documents = [&self.out.json, &self.err.json];
-        let text = documents.into_iter().flatten().next()?;
-        let found = results::read(text, &self.context)?;
+        let streams = [&self.out, &self.err];
+        let found = streams.into_iter().find_map(|stream| {
+            let document = stream.json.as_ref()?;
+            Some((results::read(&document.text, &self.context)?, document, stream))
+        });
+        let (found, document, stream) = found?;
         let Some((failed, passed, _)) = told.counts else {
             return Some(found);
         };
+        // Jest writes it when all is over: what a test prints comes before the summary.
+        if stream.summary > 0 && document.line > stream.summary {
+            return Some(found);
+        }
         let names = |failures: &[Failure]| {
             let mut names: Vec<String> = failures
                 .iter()

@@ -1,6 +1,7 @@
 //! One stream of a Jest run, looked through for every form at once.
 
 use crate::jest::text::Reader;
+use crate::js::documents::Document;
 use crate::js::documents::Documents;
 use crate::lines::Lines;
 use crate::lines::Seen;
@@ -19,18 +20,16 @@ pub(crate) struct Found {
     /// Text for people.
     pub text: Reader,
     /// The last JSON document.
-    pub json: Option<String>,
+    pub json: Option<Document>,
+    /// The number of the line with the last summary of the text.
+    pub summary: u64,
 }
 
 impl Scan {
     /// Takes more bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         let (seen, documents) = (&mut self.seen, &mut self.documents);
-        self.lines.each(bytes, |line| {
-            if !documents.line(line) {
-                seen.text.line(line);
-            }
-        });
+        self.lines.each(bytes, |line| seen.line(documents, line));
     }
 
     /// The end of the stream.
@@ -41,11 +40,22 @@ impl Scan {
                 length: line.length,
                 unfinished: true,
             };
-            if !self.documents.line(line) {
-                self.seen.text.line(line);
-            }
+            self.seen.line(&mut self.documents, line);
         }
         self.seen.json = self.documents.last();
         self.seen
+    }
+}
+
+impl Found {
+    fn line(&mut self, documents: &mut Documents, line: Seen<'_>) {
+        if documents.line(line) {
+            return;
+        }
+        let before = self.text.runs.len();
+        self.text.line(line);
+        if self.text.runs.len() > before {
+            self.summary = documents.lines();
+        }
     }
 }

@@ -9,9 +9,19 @@ const MOST: usize = 48 * 1024 * 1024;
 /// Finds the documents of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    last: Option<String>,
+    last: Option<Document>,
+    line: u64,
     open: Open,
     document: String,
+}
+
+/// A document, and where it stood.
+#[derive(Debug, Default)]
+pub(crate) struct Document {
+    /// Its text.
+    pub text: String,
+    /// The number of its last line in the stream.
+    pub line: u64,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,6 +37,7 @@ impl Documents {
     /// Takes a line; whether it is part of a document.
     pub fn line(&mut self, seen: Seen<'_>) -> bool {
         let bytes = seen.bytes;
+        self.line += 1;
         match self.open {
             Open::Nothing if bytes == b"{" => {
                 self.open = Open::Brace;
@@ -70,7 +81,7 @@ impl Documents {
         if !results::may_be(&bytes[at..]) || seen.cut() {
             return false;
         }
-        self.last = Some(String::from_utf8_lossy(&bytes[at..]).into_owned());
+        self.found(String::from_utf8_lossy(&bytes[at..]).into_owned());
         true
     }
 
@@ -84,12 +95,24 @@ impl Documents {
     fn take(&mut self) {
         let document = std::mem::take(&mut self.document);
         if results::may_be(document.as_bytes()) {
-            self.last = Some(document);
+            self.found(document);
         }
     }
 
+    fn found(&mut self, text: String) {
+        self.last = Some(Document {
+            text,
+            line: self.line,
+        });
+    }
+
+    /// How many lines came.
+    pub fn lines(&self) -> u64 {
+        self.line
+    }
+
     /// The last document of all.
-    pub fn last(self) -> Option<String> {
+    pub fn last(self) -> Option<Document> {
         self.last
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn failure(raised: &Raised<'_>, context: &Context) -> Failure {
     failure.target = (!alone && !raised.file.is_empty()).then(|| raised.file.to_owned());
     frames(&mut failure, &places, context);
     assertion_line(&mut failure, &message);
+    marked_line(&mut failure, &parts);
     let inside = inside(&failure, &parts, &places, context);
     settle_kind(&mut failure, raised, &thrown, &places, inside);
     failure.code.clone_from(&thrown.code);
@@ -65,6 +66,13 @@ pub(crate) fn failure(raised: &Raised<'_>, context: &Context) -> Failure {
     failure.message = shown(&thrown, &failure);
     if failure.kind == FailureKind::CollectionError {
         loose::refine(&mut failure, raised, &message, context);
+    }
+    if failure.location.is_none() && alone && !raised.file.is_empty() {
+        failure.location = Some(Location {
+            file: raised.file.to_owned(),
+            line: None,
+            column: None,
+        });
     }
     failure.details = text::block(raised.text, text::DETAILS);
     failure
@@ -248,6 +256,28 @@ fn assertion_line(failure: &mut Failure, message: &str) {
     }
 }
 
+/// Jest shows the source of the frame that it takes for the error's own: where a message holds
+/// a stack, that tells it apart.
+fn marked_line(failure: &mut Failure, parts: &Parts<'_>) {
+    let Some(marked) = parts.marked else {
+        return;
+    };
+    if failure.location.as_ref().is_none_or(|at| at.line == Some(marked)) {
+        return;
+    }
+    let own = |frame: &&Frame| frame.user && frame.line == Some(marked);
+    if let Some(frame) = failure.frames.iter().find(own)
+        && failure.frames.iter().filter(|frame| frame.user).count() > 1
+        && !failure.frames.iter().any(|f| f.function.as_deref().is_some_and(|f| f.contains("toThrow")))
+    {
+        failure.location = Some(Location {
+            file: frame.file.clone(),
+            line: frame.line,
+            column: None,
+        });
+    }
+}
+
 /// What the failing line stands in: by Jest's own frames, by the file, or by the lines of it
 /// that are printed.
 fn inside(
@@ -340,7 +370,10 @@ fn settle_kind(
     } else if thrown.name.is_empty() && by_matcher(places) {
         (FailureKind::Assertion, false, phase)
     } else {
-        (FailureKind::Panic, !thrown.name.is_empty(), phase)
+        // A matcher of the project's own throws a plain `Error`, too: only a whole stack tells.
+        let whole = places.iter().any(|place| place.file.contains("node_modules/"));
+        let told = !thrown.name.is_empty() && (thrown.name != "Error" || whole);
+        (FailureKind::Panic, told, phase)
     };
 }
 

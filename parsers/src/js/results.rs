@@ -11,6 +11,8 @@ use crate::report::Phase;
 use crate::text;
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 /// More failures than this are not made.
 const MOST: usize = 5_000;
@@ -52,7 +54,7 @@ struct Test {
     ancestor_titles: Vec<String>,
     title: String,
     status: String,
-    failure_messages: Option<Vec<String>>,
+    failure_messages: Option<Vec<Option<String>>>,
     failure_details: Option<Vec<Value>>,
     location: Option<At>,
     duration: Option<f64>,
@@ -126,6 +128,7 @@ impl Found {
     /// One file; how many of its tests failed.
     fn suite(&mut self, suite: &Suite, context: &Context) -> u64 {
         let file = context.relative(&suite.name);
+        let mut told = titled(&text::clean(suite.message.as_deref().unwrap_or("")));
         let mut failed = 0;
         for test in &suite.assertion_results {
             match test.status.as_str() {
@@ -137,7 +140,7 @@ impl Found {
                 "failed" => {
                     failed += 1;
                     self.failed += 1;
-                    self.test(test, &file, context);
+                    self.test(test, &file, &mut told, context);
                 }
                 _ => self.skipped += 1,
             }
@@ -176,13 +179,19 @@ impl Found {
         }
     }
 
-    fn test(&mut self, test: &Test, file: &str, context: &Context) {
+    fn test(
+        &mut self,
+        test: &Test,
+        file: &str,
+        told: &mut BTreeMap<String, VecDeque<String>>,
+        context: &Context,
+    ) {
         let path = path(test);
         let messages = test.failure_messages.as_deref().unwrap_or_default();
         let details = test.failure_details.as_deref().unwrap_or_default();
         let mut of_test: Vec<Failure> = Vec::new();
         for (at, message) in messages.iter().enumerate() {
-            let cleaned = text::clean(message);
+            let cleaned = text::clean(message.as_deref().unwrap_or("undefined"));
             let detail = details.get(at).unwrap_or(&Value::Null);
             let raised = Raised {
                 file,
@@ -193,6 +202,16 @@ impl Found {
                 ..Raised::default()
             };
             let mut failure = raised::failure(&raised, context);
+            // What is told of the file has pieces of its source: they show the hooks.
+            let block = told.get_mut(&path.join(" › ")).and_then(VecDeque::pop_front);
+            if let Some(block) = block {
+                let text = block.trim_matches('\n');
+                let shown = raised::failure(&Raised { text, ..raised }, context);
+                let hooks = [FailureKind::SetupError, FailureKind::TeardownError];
+                if hooks.contains(&shown.kind) {
+                    (failure.kind, failure.phase) = (shown.kind, shown.phase);
+                }
+            }
             failure.test_location = test.location.as_ref().map(|at| Location {
                 file: file.to_owned(),
                 line: at.line,
@@ -262,6 +281,22 @@ fn unexplained(file: &str, ran: bool) -> Failure {
         column: None,
     });
     failure
+}
+
+/// The blocks of each test in what Jest says of a file, in their order.
+fn titled(message: &str) -> BTreeMap<String, VecDeque<String>> {
+    let mut found: BTreeMap<String, VecDeque<String>> = BTreeMap::new();
+    let mut title = String::new();
+    for line in message.lines() {
+        if let Some(name) = line.strip_prefix("  ● ") {
+            name.clone_into(&mut title);
+            found.entry(title.clone()).or_default().push_back(String::new());
+        } else if let Some(block) = found.get_mut(&title).and_then(VecDeque::back_mut) {
+            block.push_str(line.strip_prefix("    ").unwrap_or(line));
+            block.push('\n');
+        }
+    }
+    found
 }
 
 /// The texts of `● Test suite failed to run` in what Jest says of a file.

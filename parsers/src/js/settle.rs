@@ -52,9 +52,7 @@ pub(crate) fn complete(failures: &mut Vec<Failure>, told: &[Failure]) {
         let Some(other) = of_id else {
             continue;
         };
-        if failure.diff.is_none() || other.diff.as_ref().is_some_and(|d| d.unified.is_some()) {
-            failure.diff = other.diff.clone().or(failure.diff.take());
-        }
+        failure.diff = other.diff.clone().or(failure.diff.take());
         if failure.location.as_ref().is_none_or(|at| at.line.is_none()) {
             failure.location = other.location.clone().or(failure.location.take());
         }
@@ -70,6 +68,14 @@ pub(crate) fn complete(failures: &mut Vec<Failure>, told: &[Failure]) {
         }
         if failure.message.is_empty() || failure.message == "no message" {
             failure.message.clone_from(&other.message);
+        }
+    }
+    // A test that failed in several phases is one entry there.
+    for other in told {
+        let of_test = |known: &&Failure| (&known.id, &known.target) == (&other.id, &other.target);
+        let mut known = failures.iter().filter(of_test).peekable();
+        if known.peek().is_some() && !known.any(|known| known.phase == other.phase) {
+            failures.push(other.clone());
         }
     }
 }

@@ -25,10 +25,7 @@ pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
     }
     let vitest = root.attribute("name") == Some("vitest tests");
     let mut found = Found::default();
-    for case in root
-        .descendants()
-        .filter(|node| node.has_tag_name("testcase"))
-    {
+    for case in root.descendants().filter(|node| node.has_tag_name("testcase")) {
         found.case(case, vitest, context);
     }
     let said = root
@@ -54,8 +51,19 @@ impl Found {
         self.failed += 1;
         let file = context.relative(&file(case, vitest).unwrap_or_default());
         let path = path(case, vitest);
-        let alone =
-            path.len() == 1 && (path[0] == file || path[0].ends_with(&file)) && !file.is_empty();
+        let alone = path.len() == 1 && (path[0] == file || path[0].ends_with(&file)) && !file.is_empty();
+        let inner = format!("{} > ", case.attribute("name").unwrap_or(""));
+        let others = case.parent_element().into_iter().flat_map(|suite| suite.children());
+        let others = others.filter(|other| other.has_tag_name("testcase") && *other != case);
+        let below = |other: &Node<'_, '_>| {
+            let name = other.attribute("name").unwrap_or("");
+            alone || name.starts_with(&inner)
+        };
+        let below: Vec<Node<'_, '_>> = others.filter(below).collect();
+        let skipped = |other: &Node<'_, '_>| other.children().any(|c| c.has_tag_name("skipped"));
+        // A suite stands there as a case of its own where a hook failed it.
+        let suite = vitest && !alone && !below.is_empty();
+        let ran = vitest && below.iter().any(|other| !skipped(other));
         let mut of_case = Vec::new();
         for failure in failures {
             let body = text::clean(failure.text().unwrap_or(""));
@@ -67,13 +75,13 @@ impl Found {
                 file: &file,
                 path: if alone { &[] } else { &path },
                 text: body.trim_matches('\n'),
+                suite,
+                ran: ran && (suite || alone),
                 ..Raised::default()
             };
             results::join(&mut of_case, raised::failure(&raised, context));
         }
-        let seconds = case
-            .attribute("time")
-            .and_then(|time| time.parse::<f64>().ok());
+        let seconds = case.attribute("time").and_then(|time| time.parse::<f64>().ok());
         for failure in &mut of_case {
             failure.duration_ms = seconds
                 .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
@@ -114,10 +122,7 @@ fn path(case: Node<'_, '_>, vitest: bool) -> Vec<String> {
     // `{classname} {title}` twice is what jest-junit does without options.
     match class {
         class if class == name || class.is_empty() => vec![name.to_owned()],
-        class => match name
-            .strip_prefix(class)
-            .and_then(|rest| rest.strip_prefix(' '))
-        {
+        class => match name.strip_prefix(class).and_then(|rest| rest.strip_prefix(' ')) {
             Some(rest) => vec![class.to_owned(), rest.to_owned()],
             None if class.contains('/') || class.contains('.') => vec![name.to_owned()],
             None => vec![class.to_owned(), name.to_owned()],

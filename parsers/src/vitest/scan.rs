@@ -1,5 +1,6 @@
 //! One stream of a Vitest run, looked through for every form at once.
 
+use crate::js::documents::Document;
 use crate::js::documents::Documents;
 use crate::lines::Lines;
 use crate::lines::Seen;
@@ -15,6 +16,7 @@ pub(crate) struct Scan {
     seen: Found,
     documents: Documents,
     open: bool,
+    ended: bool,
     document: String,
 }
 
@@ -24,9 +26,11 @@ pub(crate) struct Found {
     /// Text for people.
     pub text: Reader,
     /// The last JSON document.
-    pub json: Option<String>,
+    pub json: Option<Document>,
+    /// The number of the line with the last summary of the text.
+    pub summary: u64,
     /// The last JUnit document.
-    pub xml: Option<String>,
+    pub xml: Option<Document>,
 }
 
 impl Scan {
@@ -42,6 +46,10 @@ impl Scan {
             return;
         }
         self.seen.text.line(line);
+        if line.bytes.len() < 200 && self.seen.text.run.tests.is_some() && !self.ended {
+            self.seen.summary = self.documents.lines();
+        }
+        self.ended = self.seen.text.run.tests.is_some();
     }
 
     fn xml_line(&mut self, bytes: &[u8]) -> bool {
@@ -58,7 +66,11 @@ impl Scan {
         }
         if bytes == b"</testsuites>" {
             self.open = false;
-            self.seen.xml = Some(std::mem::take(&mut self.document));
+            self.seen.xml = Some(Document {
+                text: std::mem::take(&mut self.document),
+                // The lines of the document are not counted: it stands behind all before it.
+                line: self.documents.lines() + 1,
+            });
         }
         true
     }
