@@ -42,14 +42,14 @@ pub(crate) fn read(item: &str, leaf: Option<&str>) -> Block {
         ..Block::default()
     };
     let lines = &lines[body..];
-    let frame = |line: &&str| line.starts_with("      at ") && crate::js::stack::is_frame(line);
+    let frame = |line: &str| line.starts_with("      at ") && crate::js::stack::is_frame(line);
     // What caused it has a stack of its own, and a message may hold one, too: the last counts.
-    let cause = |line: &&str| line.starts_with("     Caused by: ");
+    let cause = |line: &str| line.starts_with("     Caused by: ");
     let end = lines
         .iter()
-        .position(|line| cause(&line))
+        .position(|line| cause(line))
         .unwrap_or(lines.len());
-    let last = lines[..end].iter().rposition(|line| frame(&line));
+    let last = lines[..end].iter().rposition(|line| frame(line));
     let stack = last.map(|last| {
         let run = lines[..last]
             .iter()

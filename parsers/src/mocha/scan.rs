@@ -92,11 +92,12 @@ impl Found {
             return;
         }
         match seen.bytes.first() {
-            Some(b'[') if seen.bytes.starts_with(b"[\"") => {
-                if self.stream.line(&String::from_utf8_lossy(seen.bytes)) {
-                    self.ends.stream = self.number;
-                    return;
-                }
+            Some(b'[')
+                if seen.bytes.starts_with(b"[\"")
+                    && self.stream.line(&String::from_utf8_lossy(seen.bytes)) =>
+            {
+                self.ends.stream = self.number;
+                return;
             }
             Some(b'<') if seen.bytes.starts_with(b"<testsuite name=") => {
                 self.begin(Open::Xml, seen.bytes);

@@ -173,10 +173,9 @@ fn bare(block: &str) -> (String, String) {
         .collect();
     let all = lines.join("\n");
     let first = lines.first().copied().unwrap_or("");
-    let again = |line: &&str| {
-        line.ends_with(&format!(": {first}")) || (*line == first && !first.is_empty())
-    };
-    match lines.iter().skip(1).position(|line| again(&line)) {
+    let again =
+        |line: &str| line.ends_with(&format!(": {first}")) || (line == first && !first.is_empty());
+    match lines.iter().skip(1).position(|line| again(line)) {
         Some(at) => (
             lines[..=at].join("\n").trim_end().to_owned(),
             lines[at + 1..].join("\n"),

@@ -49,8 +49,6 @@ pub(crate) struct Run {
     pub marks: Vec<Mark>,
     /// A package manager said in between that it starts a script.
     pub apart: bool,
-    /// How many lines of the tree came after it.
-    pub after: u64,
 }
 
 impl Run {
@@ -132,12 +130,7 @@ impl Reader {
             return;
         }
         let level = indent / 2 - 1;
-        let begun = body.starts_with(|c| matches!(c, '✓' | '✔' | '√'));
-        if begun || failing(body).is_some() {
-            if let Some(run) = self.runs.last_mut() {
-                run.after += 1;
-            }
-        }
+        let begun = body.starts_with(['✓', '✔', '√']);
         if begun {
             self.tree.passed += 1;
         } else if let Some((number, title)) = failing(body) {

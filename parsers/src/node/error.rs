@@ -20,7 +20,7 @@ pub(crate) fn read(text: &str) -> Shown {
         |line: &&str| line.ends_with(" {") && (stack::is_frame(line) || line.starts_with('['));
     let end = lines
         .iter()
-        .position(|line| brace(&line))
+        .position(brace)
         .map_or(lines.len(), |at| at + 1);
     let head = &lines[..end];
     let last = head.iter().rposition(|line| stack::place(line).is_some());

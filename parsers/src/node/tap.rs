@@ -159,7 +159,7 @@ impl Tap {
             path: vec![unescaped(name)],
             failed,
             kept: directive.is_some(),
-            filtered: directive.is_some_and(|why| filtered(why)),
+            filtered: directive.is_some_and(filtered),
             ..Point::default()
         };
         self.open = Some(Open {
