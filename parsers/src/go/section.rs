@@ -15,7 +15,11 @@ use crate::go::test::Claim;
 use crate::go::test::OUTPUT;
 use crate::go::test::Race;
 use crate::go::test::Test;
+use memchr::memmem::Finder;
 use std::collections::HashMap;
+use std::sync::LazyLock;
+
+static PANIC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("panic: "));
 
 /// More tests than this are not told apart in one package.
 const MOST_TESTS: usize = 400_000;
@@ -247,6 +251,13 @@ impl Section {
         Some(at)
     }
 
+    /// The test of a name, the last of them; mostly it is the one that runs.
+    fn find(&self, name: &str) -> Option<usize> {
+        let runs = self.exclusive.filter(|at| self.tests[*at].name == name);
+        runs.filter(|_| self.runs == self.index.len() as u64)
+            .or_else(|| self.index.get(name).copied())
+    }
+
     /// The nearest test above a subtest that is known.
     pub(super) fn parent(&self, name: &str) -> Option<usize> {
         let mut rest = name;
@@ -288,7 +299,7 @@ impl Section {
             .filter(|at| open(*at) && !self.tests[*at].waiting);
         self.tick += 1;
         self.runs += 1;
-        for at in std::mem::take(&mut self.passed) {
+        while let Some(at) = self.passed.pop() {
             self.tests[at].out = None;
         }
         self.block = Block::None;
@@ -368,11 +379,7 @@ impl Section {
     fn end(&mut self, indent: usize, verdict: Verdict, name: &str, ms: Option<u64>, line: &str) {
         if indent == 0 {
             self.last_ran = Some(!self.unknown(name));
-            let before = self
-                .index
-                .get(name)
-                .copied()
-                .filter(|at| Some(*at) == self.previous);
+            let before = self.find(name).filter(|at| Some(*at) == self.previous);
             let open = self
                 .exclusive
                 .is_some_and(|at| self.tests[at].claim.is_none());
@@ -418,7 +425,7 @@ impl Section {
         if name.contains('/') {
             return None;
         }
-        let Some(at) = self.index.get(name).copied() else {
+        let Some(at) = self.find(name) else {
             // Without `-v` nobody says who begins.
             let printer = self.current.filter(|_| self.runs > 0);
             let at = self.add(name, 0)?;
@@ -510,7 +517,7 @@ impl Section {
             }
             _ => {}
         }
-        if let Some(at) = memchr::memmem::find(line.as_bytes(), b"panic: ") {
+        if let Some(at) = PANIC.find(line.as_bytes()) {
             self.glued_panic = Some(line[at..].to_owned());
         }
         self.belongs(line);
