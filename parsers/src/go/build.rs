@@ -137,14 +137,11 @@ type Place = (String, Option<u32>, Option<u32>);
 
 fn split(line: &str) -> Option<(Place, &str)> {
     const KNOWN: [&str; 9] = [
-        ".go:", ".s:", ".c:", ".h:", ".cc:", ".cpp:", ".mod:", ".work:", ".sum:",
+        ".go", ".s", ".c", ".h", ".cc", ".cpp", ".mod", ".work", ".sum",
     ];
-    let end = KNOWN
-        .iter()
-        .filter_map(|known| line.find(known).map(|at| at + known.len() - 1))
-        .min()?;
-    let (file, rest) = line.split_at(end);
-    if file.is_empty() || file.contains([' ', '\t', '"', '(']) && !file.starts_with('/') {
+    let (file, rest) = line.split_at(memchr::memchr(b':', line.as_bytes())?);
+    let known = KNOWN.iter().any(|known| file.ends_with(known));
+    if !known || file.contains([' ', '\t', '"', '(']) && !file.starts_with('/') {
         return None;
     }
     let (number, rest) = rest[1..].split_once(':')?;
@@ -173,6 +170,12 @@ fn loads(line: &str) -> bool {
         "cannot find module ",
         "no required module provides package ",
     ];
+    if !matches!(
+        line.as_bytes().first(),
+        Some(b'p' | b's' | b'f' | b'n' | b'b' | b'i' | b'u' | b'c')
+    ) {
+        return false;
+    }
     (line.starts_with("package ") && !line.contains('\t') && line.split(' ').count() < 12)
         || (line.starts_with("stat ") && line.ends_with(": directory not found"))
         || (line.starts_with("pattern ") && line.contains(": "))

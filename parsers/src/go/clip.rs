@@ -1,63 +1,60 @@
 //! The beginning and the end of an output that is too long to be kept.
 
-use std::collections::VecDeque;
+use crate::text;
 
 /// Lines, of which the first and the last are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct Clip {
-    head: Vec<String>,
-    tail: VecDeque<String>,
-    head_bytes: usize,
-    tail_bytes: usize,
+    head: String,
+    tail: String,
     most: usize,
-    dropped: u64,
+    dropped: bool,
 }
 
 impl Clip {
     /// Keeps so many bytes of each end.
     pub fn of(most: usize) -> Self {
         Clip {
-            head: Vec::new(),
-            tail: VecDeque::new(),
-            head_bytes: 0,
-            tail_bytes: 0,
+            head: String::new(),
+            tail: String::new(),
             most,
-            dropped: 0,
+            dropped: false,
         }
     }
 
     /// One more line.
     pub fn push(&mut self, line: &str) {
-        let line = match line.len() > self.most {
-            true => crate::text::cut(line, self.most),
-            false => line.to_owned(),
-        };
-        let size = line.len() + 32;
-        if self.dropped == 0 && self.tail.is_empty() && self.head_bytes + size <= self.most {
-            self.head_bytes += size;
-            self.head.push(line);
+        let line = &line[..text::floor(line, self.most)];
+        let room = self.tail.is_empty() && self.head.len() + line.len() < self.most;
+        if room || self.head.is_empty() {
+            self.head.push_str(line);
+            self.head.push('\n');
             return;
         }
-        self.tail_bytes += size;
-        self.tail.push_back(line);
-        while self.tail_bytes > self.most && self.tail.len() > 1 {
-            let gone = self.tail.pop_front().map_or(0, |line| line.len() + 32);
-            self.tail_bytes -= gone;
-            self.dropped += gone as u64;
+        self.tail.push_str(line);
+        self.tail.push('\n');
+        // The tail is cut rarely, so that a line costs no more than its copy.
+        if self.tail.len() > 3 * self.most {
+            let from = text::floor(&self.tail, self.tail.len() - self.most);
+            let line = self.tail[from..]
+                .find('\n')
+                .map_or(from, |at| from + at + 1);
+            self.tail.drain(..line);
+            self.dropped = true;
         }
     }
 
     /// Whether nothing came.
     pub fn is_empty(&self) -> bool {
-        self.head.is_empty() && self.tail.is_empty()
+        self.head.is_empty()
     }
 
     /// What was kept, and where lines are missing a sign of it.
     pub fn lines(&self) -> Vec<&str> {
-        let gap = (self.dropped > 0).then_some("[... lines left out ...]");
-        let head = self.head.iter().map(String::as_str);
+        let gap = self.dropped.then_some("[... lines left out ...]");
+        let head = self.head.split_terminator('\n');
         head.chain(gap)
-            .chain(self.tail.iter().map(String::as_str))
+            .chain(self.tail.split_terminator('\n'))
             .collect()
     }
 
@@ -80,6 +77,6 @@ mod tests {
         clip.push(&"x".repeat(100_000));
         let text = clip.text();
         assert!(text.starts_with("line 0\n") && text.contains("left out"));
-        assert!(text.len() < 1500, "{}", text.len());
+        assert!(text.len() < 2100, "{}", text.len());
     }
 }

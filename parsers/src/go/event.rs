@@ -1,7 +1,11 @@
 //! One line of `go test -json` (`go doc test2json` describes them).
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+static ACTION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"Action\":"));
 
 /// An event.
 #[derive(Debug, Deserialize)]
@@ -34,7 +38,7 @@ pub(crate) struct Event<'a> {
 
 /// Reads one line, if it is an event at all.
 pub(crate) fn of(line: &[u8]) -> Option<Event<'_>> {
-    if line.first() != Some(&b'{') || memchr::memmem::find(line, b"\"Action\":").is_none() {
+    if line.first() != Some(&b'{') || ACTION.find(line).is_none() {
         return None;
     }
     serde_json::from_slice(line).ok()

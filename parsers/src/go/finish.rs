@@ -4,25 +4,17 @@ use crate::compose;
 use crate::compose::Compose;
 use crate::go::File;
 use crate::go::GoRun;
-use crate::go::build::Builds;
-use crate::go::build::Error;
-use crate::go::crash;
-use crate::go::crash::Crash;
-use crate::go::failure;
-use crate::go::frame;
+use crate::go::compile;
 use crate::go::frame::Ended;
 use crate::go::frame::Verdict;
-use crate::go::place::Places;
+use crate::go::listed;
 use crate::go::resolve;
 use crate::go::resolve::Resolved;
 use crate::go::section::Mode;
 use crate::go::section::Section;
-use crate::go::section::Test;
 use crate::go::store::Store;
-use crate::go::sum::Listed;
 use crate::junit;
 use crate::live::End;
-use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Note;
 use crate::report::Outcome;
@@ -54,13 +46,13 @@ pub(crate) fn report(mut run: GoRun, end: &End) -> Report {
     };
     let mut told = told(&mut store, &events);
     denied(&mut told, run.output.failed, end);
-    let (real, usage) = builds(&mut store, &events, &told);
+    let (real, usage) = compile::builds(&mut store, &events, &told);
     let mut all: Vec<Resolved> = events.into_iter().chain(told).collect();
     if source == Source::Text && !documents.is_empty() {
         source = Source::Report;
-        files(&documents, &mut all, &mut store.places);
+        listed::files(&documents, &mut all, &mut store.places);
     } else if source == Source::Text {
-        summary(&mut store, &mut all);
+        listed::summary(&mut store, &mut all);
     }
     let any = !all.is_empty() || !real.is_empty() || !store.claims.is_empty();
     for failure in real {
@@ -213,102 +205,6 @@ fn denied(told: &mut Vec<Resolved>, failed: bool, end: &End) {
     }
 }
 
-/// Build errors that the go command stands for, and what it says of its arguments there.
-fn builds(
-    store: &mut Store,
-    events: &[Resolved],
-    told: &[Resolved],
-) -> (Vec<Failure>, Option<String>) {
-    let ran = |package: &str| {
-        let mut all = events.iter().chain(told);
-        all.any(|other| {
-            other.package == package && matches!(other.ended, Some(Ended::Ok | Ended::Fail))
-        })
-    };
-    let claims: Vec<(String, Ended)> = store
-        .claims
-        .iter()
-        .filter(|(name, _)| !ran(name))
-        .cloned()
-        .collect();
-    let nothing = events.is_empty() && told.is_empty();
-    let mut groups = Vec::new();
-    for (path, (builds, failed)) in std::mem::take(&mut store.built) {
-        if failed
-            || claims
-                .iter()
-                .any(|(name, _)| path.starts_with(name.as_str()))
-        {
-            groups.extend(builds.groups);
-        }
-    }
-    let text: Builds = std::mem::take(&mut store.builds);
-    for group in text.groups {
-        let headed = !group.package.is_empty();
-        let believed = match headed {
-            true => !ran(&group.package) && (!claims.is_empty() || nothing),
-            false => {
-                nothing && claims.is_empty()
-                    || group
-                        .errors
-                        .iter()
-                        .any(|error| !error.more.is_empty() && error.place.is_none())
-                        && nothing
-            }
-        };
-        if believed {
-            groups.push(group);
-        }
-    }
-    let mut usage = None;
-    let mut found: Vec<Failure> = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut explained = BTreeSet::new();
-    for group in &groups {
-        explained.insert(group.package.clone());
-        for error in &group.errors {
-            if is_usage(error) {
-                usage = usage.or(Some(error.message.clone()));
-                continue;
-            }
-            if let Some(failure) = failure::of_build(error, &group.package, &mut store.places)
-                && seen.insert((failure.id.clone(), failure.message.clone()))
-            {
-                found.push(failure);
-            }
-        }
-    }
-    if found.is_empty() && usage.is_none() {
-        for (name, ended) in claims.iter().filter(|(name, _)| !explained.contains(name)) {
-            let message = match ended {
-                Ended::Setup => "the package cannot be loaded (setup failed)",
-                _ => "the package does not build (build failed)",
-            };
-            let failure = failure::of_package(
-                name,
-                FailureKind::CompileError,
-                Phase::Build,
-                message,
-                "",
-                &mut store.places,
-            );
-            found.push(failure);
-        }
-    }
-    store.claims = claims;
-    (found, usage)
-}
-
-/// Arguments that name nothing.
-fn is_usage(error: &Error) -> bool {
-    let starts = |word: &str| error.message.starts_with(word);
-    error.place.is_none()
-        && (starts("stat ")
-            || starts("pattern ")
-            || starts("no Go files in ")
-            || error.message.contains("is not in your go.mod"))
-}
-
 fn add(compose: &mut Compose, resolved: &mut Resolved, end: &End) {
     compose.counts.passed += resolved.passed;
     compose.counts.skipped += resolved.skipped;
@@ -380,217 +276,6 @@ fn unfinished(compose: &mut Compose, resolved: &mut Resolved, end: &End) {
         };
         compose.failed(compose::seal(failure));
     }
-}
-
-/// gotestsum's JUnit file has each test's output; parents are cases of their own there.
-fn files(documents: &[junit::Document], all: &mut Vec<Resolved>, places: &mut Places) {
-    let mut found = Resolved {
-        ended: Some(Ended::Fail),
-        ..Resolved::default()
-    };
-    for document in documents {
-        let context = places.context.clone();
-        let read = document.read(&context);
-        found.passed += read.passed;
-        found.skipped += read.skipped;
-        // gotestsum lists a package's own failure, but does not count it.
-        let extra = read
-            .failures
-            .iter()
-            .any(|failure| failure.id == "TestMain" || failure.id.is_empty());
-        let faults = read
-            .faults
-            .iter()
-            .filter(|fault| !extra || !fault.contains(" are announced, "));
-        found.faults.extend(faults.cloned());
-        let names: Vec<&str> = read
-            .failures
-            .iter()
-            .filter_map(|failure| failure.target.as_deref())
-            .collect();
-        places.suggest(names.into_iter());
-        for failure in &read.failures {
-            let package = failure.target.clone().unwrap_or_default();
-            let parent = read.failures.iter().any(|other| {
-                other.target == failure.target
-                    && other
-                        .id
-                        .strip_prefix(&failure.id)
-                        .is_some_and(|rest| rest.starts_with('/'))
-            });
-            if parent {
-                continue;
-            }
-            let body = failure.details.clone().unwrap_or_default();
-            let name = if frame::is_test(&failure.id) && failure.id != "TestMain" {
-                failure.id.as_str()
-            } else {
-                ""
-            };
-            let mut made = lone(&package, name, body.lines(), None, places);
-            made.duration_ms = failure.duration_ms.or(made.duration_ms);
-            found.failures.push(made);
-        }
-    }
-    found.cut_short = found.failures.iter().any(died);
-    // The file knows every test; the text may know more of those that failed.
-    let text: Vec<Resolved> = std::mem::take(all);
-    let known = |failure: &Failure, list: &[Failure]| {
-        list.iter()
-            .any(|other| other.id == failure.id && other.target == failure.target)
-    };
-    for mut resolved in text {
-        resolved.passed = 0;
-        resolved.skipped = 0;
-        resolved.unlisted = false;
-        let covered = resolved
-            .failures
-            .iter()
-            .all(|failure| known(failure, &found.failures));
-        if covered {
-            // The text has the whole of it, traces included.
-            for failure in std::mem::take(&mut resolved.failures) {
-                if let Some(at) = found
-                    .failures
-                    .iter()
-                    .position(|other| other.id == failure.id && other.target == failure.target)
-                {
-                    found.failures[at] = failure;
-                }
-            }
-        }
-        all.push(resolved);
-    }
-    all.push(found);
-}
-
-/// One failed test of which only the output is known.
-fn lone<'a>(
-    package: &str,
-    name: &str,
-    lines: impl Iterator<Item = &'a str>,
-    ms: Option<u64>,
-    places: &mut Places,
-) -> Failure {
-    let mut section = Section::new(Mode::Text);
-    let mut crash: Option<Crash> = None;
-    let mut test = Test::named(name);
-    test.ms = ms;
-    for line in lines {
-        if let Some(crash) = &mut crash {
-            crash.text.push(line);
-        } else if crash::begins(line) {
-            crash = Some(Crash::new(line, None));
-        } else if frame::may_be(line.as_bytes()) && frame::of(line).is_some() {
-            if let Some(frame::Frame::End { ms, .. }) = frame::of(line) {
-                test.ms = ms;
-            }
-        } else if name.is_empty() {
-            section.free.push(line);
-        } else {
-            test.print(line);
-        }
-    }
-    if name.is_empty() {
-        section.crash = crash;
-        let mut resolved = resolve::resolve(section, package, Some(Ended::Fail), false, places);
-        if let Some(failure) = resolved.failures.pop() {
-            return failure;
-        }
-        let message = resolved
-            .usage
-            .unwrap_or_else(|| "the package failed".to_owned());
-        return failure::of_package(
-            package,
-            FailureKind::SetupError,
-            Phase::Setup,
-            &message,
-            "",
-            places,
-        );
-    }
-    if let Some(crash) = crash {
-        let said = crash.read();
-        let own = said
-            .goroutines
-            .iter()
-            .find(|g| g.runs().is_some() && !g.waits());
-        let first = match said.kind {
-            FailureKind::Timeout => own,
-            _ => said.goroutines.first(),
-        };
-        let calls = first
-            .map(|goroutine| goroutine.panicked().to_vec())
-            .unwrap_or_default();
-        return failure::of_crash(name, &said, &calls, Some(&test), package, places);
-    }
-    let silent = test
-        .out
-        .as_ref()
-        .is_none_or(|out| !out.lines().iter().any(|line| line.contains(".go:")));
-    let mut made = failure::of_test(&test, None, package, places);
-    if silent && test.ms.is_none() && !name.starts_with("Example") {
-        made.kind = FailureKind::Crash;
-        made.message = "the test binary left while this test was running".to_owned();
-        made = compose::seal(made);
-    }
-    made
-}
-
-/// gotestsum's own list, where nothing else names what failed.
-fn summary(store: &mut Store, all: &mut Vec<Resolved>) {
-    if !store.sum.holds() {
-        return;
-    }
-    let Some(done) = store.sum.done else {
-        return;
-    };
-    let mut found = Resolved {
-        ended: Some(if done.failures > 0 {
-            Ended::Fail
-        } else {
-            Ended::Ok
-        }),
-        passed: done.tests.saturating_sub(done.failures + done.skipped),
-        skipped: done.skipped,
-        ..Resolved::default()
-    };
-    let listed: Vec<Listed> = std::mem::take(&mut store.sum.listed);
-    for one in &listed {
-        let parent = listed.iter().any(|other| {
-            other.package == one.package
-                && other
-                    .name
-                    .strip_prefix(&one.name)
-                    .is_some_and(|rest| !one.name.is_empty() && rest.starts_with('/'))
-        });
-        let built = one
-            .out
-            .lines()
-            .iter()
-            .any(|line| line.ends_with("[build failed]") || line.ends_with("[setup failed]"));
-        if parent || built {
-            continue;
-        }
-        let package = store.places.whole(&one.package);
-        found.failures.push(lone(
-            &package,
-            &one.name,
-            one.out.lines().into_iter(),
-            one.ms,
-            &mut store.places,
-        ));
-    }
-    found.cut_short = found.failures.iter().any(died);
-    all.push(found);
-}
-
-/// Whether a failure ended its whole binary.
-fn died(failure: &Failure) -> bool {
-    matches!(
-        failure.kind,
-        FailureKind::Crash | FailureKind::Panic | FailureKind::Timeout
-    )
 }
 
 fn remarks(compose: &mut Compose, all: &[Resolved], store: &Store) {

@@ -122,7 +122,7 @@ fn end(line: &str) -> Option<Frame<'_>> {
         None if rest.starts_with("Benchmark") => (rest, None),
         None => return None,
     };
-    (indent % 4 == 0 && is_test(name) && !name.contains(' ')).then_some(Frame::End {
+    (indent.is_multiple_of(4) && is_test(name) && !name.contains(' ')).then_some(Frame::End {
         indent,
         verdict,
         name,

@@ -11,15 +11,20 @@
 //! Reruns select exactly one test, example or fuzz seed; after a build error they build the
 //! package, after a failure of the package they run all of it.
 
+mod blame;
 mod build;
 mod clip;
+mod compile;
 mod crash;
 mod diff;
 mod event;
 mod failure;
 mod finish;
 mod frame;
+mod left;
+mod listed;
 mod logged;
+mod marked;
 mod place;
 mod reader;
 mod request;
@@ -28,6 +33,7 @@ mod resolve;
 mod section;
 mod store;
 mod sum;
+mod test;
 #[cfg(test)]
 mod tests;
 mod trace;

@@ -56,12 +56,7 @@ impl Reader {
     /// The stream is over.
     pub fn finish(&mut self, store: &mut Store) {
         if let Some(line) = self.lines.finish() {
-            let seen = Seen {
-                bytes: &line.bytes,
-                length: line.length,
-                unfinished: true,
-            };
-            self.line(&seen, store, &mut Vec::new());
+            self.line(&line.seen(), store, &mut Vec::new());
         }
         self.commit(store);
         let section = std::mem::replace(&mut self.section, Section::new(Mode::Text));

@@ -8,16 +8,19 @@
 use crate::go::clip::Clip;
 use crate::go::crash;
 use crate::go::crash::Crash;
-use crate::go::event::Event;
 use crate::go::frame;
 use crate::go::frame::Frame;
 use crate::go::frame::Verdict;
+use crate::go::test::Claim;
+use crate::go::test::OUTPUT;
+use crate::go::test::Race;
+use crate::go::test::Test;
+use memchr::memmem::Finder;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-/// The most that is kept of each end of one test's output.
-const OUTPUT: usize = 12 * 1024;
-/// A piece of a line of at least this length is one of several.
-const PIECE: usize = 1000;
+static PANIC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("panic: "));
+
 /// More tests than this are not told apart in one package.
 const MOST_TESTS: usize = 400_000;
 /// More race reports than this are not kept.
@@ -32,82 +35,9 @@ pub(crate) enum Mode {
     Marked,
 }
 
-/// One claim that a test ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Claim {
-    /// How.
-    pub verdict: Verdict,
-    /// When, in the order of frames.
-    pub tick: u32,
-}
-
-/// One test.
-#[derive(Debug)]
-pub(crate) struct Test {
-    /// `TestA/sub`.
-    pub name: String,
-    /// When it began; 0 if nobody said that it did.
-    pub ran: u32,
-    /// The test that it is a subtest of.
-    pub parent: Option<usize>,
-    /// It is parallel and has waited for its turn.
-    pub paused: bool,
-    /// It waits now.
-    pub waiting: bool,
-    /// Its end, the last that was said.
-    pub claim: Option<Claim>,
-    /// Somebody said that it passed, somebody that it failed.
-    pub disputed: bool,
-    /// It began while this one was running, which testing does not do.
-    pub under: Option<usize>,
-    /// The next subtest of its parent began: it has ended, and nobody said how.
-    pub over: bool,
-    /// Its end stands behind something else in its line.
-    pub glued: bool,
-    /// How long it took.
-    pub ms: Option<u64>,
-    /// What it logged and printed; log lines are indented by four.
-    pub out: Option<Box<Clip>>,
-}
-
-impl Test {
-    /// A test that has said nothing yet.
-    pub fn named(name: &str) -> Self {
-        Test {
-            name: name.to_owned(),
-            ran: 0,
-            parent: None,
-            paused: false,
-            waiting: false,
-            claim: None,
-            disputed: false,
-            under: None,
-            glued: false,
-            over: false,
-            ms: None,
-            out: None,
-        }
-    }
-
-    /// One more line of its output.
-    pub fn print(&mut self, line: &str) {
-        let out = self.out.get_or_insert_with(|| Box::new(Clip::of(OUTPUT)));
-        out.push(line);
-    }
-}
-
-/// One report of the race detector.
-#[derive(Debug)]
-pub(crate) struct Race {
-    /// Who was running, where that is known.
-    pub test: Option<usize>,
-    /// The whole of it.
-    pub text: Clip,
-}
-
 /// Where an indented line belongs.
 #[derive(Debug, Default)]
-enum Block {
+pub(super) enum Block {
     /// To whoever is running.
     #[default]
     None,
@@ -140,30 +70,30 @@ pub(crate) struct Section {
     pub faults: Vec<String>,
     /// A test was running when this line came that ends a package.
     pub pending: Option<Pending>,
-    index: HashMap<String, usize>,
-    current: Option<usize>,
-    block: Block,
-    last_end: Option<usize>,
-    exclusive: Option<usize>,
-    previous: Option<usize>,
-    tentative: Option<(usize, Verdict, Option<u64>)>,
-    doubt: Option<usize>,
+    pub(super) index: HashMap<String, usize>,
+    pub(super) current: Option<usize>,
+    pub(super) block: Block,
+    pub(super) last_end: Option<usize>,
+    pub(super) exclusive: Option<usize>,
+    pub(super) previous: Option<usize>,
+    pub(super) tentative: Option<(usize, Verdict, Option<u64>)>,
+    pub(super) doubt: Option<usize>,
     /// Whether the last end without indentation was one of a test that was said to begin.
     pub last_ran: Option<bool>,
-    tick: u32,
-    race: Option<Race>,
-    passed: Vec<usize>,
+    pub(super) tick: u32,
+    pub(super) race: Option<Race>,
+    pub(super) passed: Vec<usize>,
     /// The last subtest that began, and its parent.
-    youngest: Option<(usize, usize)>,
-    glued_panic: Option<String>,
+    pub(super) youngest: Option<(usize, usize)>,
+    pub(super) glued_panic: Option<String>,
     /// A piece of a line without its end: whose it is, the piece, and its kind.
-    partial: Option<(Option<usize>, String, String)>,
-    run_events: u64,
-    end_events: u64,
-    ends: u64,
+    pub(super) partial: Option<(Option<usize>, String, String)>,
+    pub(super) run_events: u64,
+    pub(super) end_events: u64,
+    pub(super) ends: u64,
     /// Ends behind something that was printed, of which go makes no events.
-    behind: u64,
-    strays: u64,
+    pub(super) behind: u64,
+    pub(super) strays: u64,
 }
 
 /// A package's line that a running test may have printed.
@@ -260,157 +190,6 @@ impl Section {
         }
     }
 
-    /// One frame that testing itself has marked.
-    pub fn event(&mut self, event: &Event<'_>) {
-        let name = event.test.as_deref().unwrap_or("");
-        match &*event.action {
-            "run" => {
-                self.run_events += 1;
-                if self.mode == Mode::Marked {
-                    self.marked_run(name);
-                }
-            }
-            "pause" | "cont" if self.mode == Mode::Marked => {
-                if let Some(at) = self.index.get(name).copied() {
-                    self.tests[at].paused = true;
-                    self.tests[at].waiting = event.action == "pause";
-                }
-            }
-            "pass" | "bench" | "fail" | "skip" if self.mode == Mode::Marked && !name.is_empty() => {
-                let verdict = match &*event.action {
-                    "fail" => Verdict::Fail,
-                    "skip" => Verdict::Skip,
-                    _ => Verdict::Pass,
-                };
-                self.marked_end(name, verdict, event.ms());
-            }
-            "pass" | "bench" | "fail" | "skip" if !name.is_empty() => {
-                self.end_events += 1;
-                let known = self.index.get(name).copied();
-                let above = known.and_then(|at| self.tests[at].parent);
-                let open = |at: usize| self.tests[at].claim.is_none();
-                // Only where frames are marked a subtest ends before its parent.
-                if known.is_some_and(open) && above.is_some_and(open) && self.crash.is_none() {
-                    self.faults.push("the start event is missing".to_owned());
-                }
-            }
-            "output" => self.event_output(event),
-            _ => {}
-        }
-    }
-
-    fn event_output(&mut self, event: &Event<'_>) {
-        let text = event.output.as_deref().unwrap_or("");
-        let name = event.test.as_deref().unwrap_or("");
-        let at = self.index.get(name).copied();
-        let typed = event.output_type.as_deref().unwrap_or("");
-        // A piece without a line end goes on in the next piece of the same test.
-        let (mut line, typed) = match self.partial.take() {
-            Some((of, start, first)) if of == at && (typed.is_empty() || start.len() >= PIECE) => {
-                // Testing hands a long line on in pieces; its beginning says enough.
-                let line = match start.len() < OUTPUT {
-                    true => start + text,
-                    false if text.ends_with('\n') => start + "\n",
-                    false => start,
-                };
-                (line, first)
-            }
-            Some((of, start, first)) => {
-                self.whole(of, &start, &first);
-                (text.to_owned(), typed.to_owned())
-            }
-            None => (text.to_owned(), typed.to_owned()),
-        };
-        if !line.ends_with('\n') {
-            self.partial = Some((at, line, typed));
-            return;
-        }
-        if line.ends_with('\n') {
-            line.pop();
-            if line.ends_with('\r') {
-                line.pop();
-            }
-        }
-        self.whole(at, &line, &typed);
-    }
-
-    /// What stays of a line without its end.
-    pub fn flush(&mut self) {
-        self.decide();
-        if let Some((at, line, typed)) = self.partial.take() {
-            self.whole(at, &line, &typed);
-        }
-        if let Some(race) = self.race.take() {
-            self.keep_race(race);
-        }
-    }
-
-    fn whole(&mut self, at: Option<usize>, line: &str, typed: &str) {
-        let shown = crate::text::shown(line.as_bytes());
-        if self.mode == Mode::Text {
-            return self.text(&shown);
-        }
-        match typed {
-            "frame" => {
-                match frame::of(&shown) {
-                    Some(Frame::Package { .. }) | None => {}
-                    Some(Frame::End {
-                        verdict: Verdict::Fail,
-                        ..
-                    }) => {
-                        self.uncrash();
-                        self.last_end = at;
-                    }
-                    Some(_) => self.uncrash(),
-                }
-                self.words(&shown);
-                return;
-            }
-            "error" | "error-continue" => {
-                let mark = if typed == "error" { '\u{2}' } else { '\u{3}' };
-                self.push(at, &format!("{mark}{shown}"));
-                return;
-            }
-            _ => {}
-        }
-        let framed = frame::may_be(shown.as_bytes())
-            .then(|| frame::of(&shown))
-            .flatten();
-        if let Some(found) = framed {
-            let own = match found {
-                Frame::Run(name) | Frame::Pause(name) | Frame::Cont(name) | Frame::Name(name) => {
-                    at.is_some_and(|at| self.tests[at].name == name)
-                }
-                Frame::End { name, .. } => at.is_some_and(|at| self.tests[at].name == name),
-                Frame::Word(_) => at.is_none(),
-                Frame::Package { .. } => true,
-            };
-            if own {
-                if !matches!(found, Frame::Package { .. }) {
-                    self.uncrash();
-                }
-                self.words(&shown);
-                if let Frame::End {
-                    verdict: Verdict::Fail,
-                    ..
-                } = found
-                {
-                    self.last_end = at;
-                }
-                return;
-            }
-        }
-        self.current = at;
-        self.output(&shown);
-    }
-
-    /// The binary's own words among marked output.
-    fn words(&mut self, line: &str) {
-        if let Some(Frame::Word(verdict)) = frame::of(line) {
-            self.word = Some(verdict);
-        }
-    }
-
     /// One line of text.
     pub fn text(&mut self, line: &str) {
         if frame::may_be(line.as_bytes())
@@ -457,7 +236,7 @@ impl Section {
         self.output(line);
     }
 
-    fn add(&mut self, name: &str, ran: u32) -> Option<usize> {
+    pub(super) fn add(&mut self, name: &str, ran: u32) -> Option<usize> {
         if self.tests.len() >= MOST_TESTS {
             return None;
         }
@@ -472,8 +251,15 @@ impl Section {
         Some(at)
     }
 
+    /// The test of a name, the last of them; mostly it is the one that runs.
+    fn find(&self, name: &str) -> Option<usize> {
+        let runs = self.exclusive.filter(|at| self.tests[*at].name == name);
+        runs.filter(|_| self.runs == self.index.len() as u64)
+            .or_else(|| self.index.get(name).copied())
+    }
+
     /// The nearest test above a subtest that is known.
-    fn parent(&self, name: &str) -> Option<usize> {
+    pub(super) fn parent(&self, name: &str) -> Option<usize> {
         let mut rest = name;
         while let Some((above, _)) = rest.rsplit_once('/') {
             if let Some(at) = self.index.get(above) {
@@ -484,49 +270,7 @@ impl Section {
         None
     }
 
-    fn marked_run(&mut self, name: &str) {
-        self.uncrash();
-        if let Some(at) = self.index.get(name).copied()
-            && self.tests[at].claim.is_none()
-        {
-            self.faults.push(format!("`{name}` began twice"));
-            return;
-        }
-        self.tick += 1;
-        self.runs += 1;
-        self.last_end = None;
-        self.current = self.add(name, self.tick);
-    }
-
-    fn marked_end(&mut self, name: &str, verdict: Verdict, ms: Option<u64>) {
-        let known = self.index.get(name).copied();
-        let at = match known {
-            Some(at) if self.tests[at].claim.is_some() => {
-                self.faults.push(format!("`{name}` ended twice"));
-                return;
-            }
-            Some(at) => at,
-            // Benchmarks of some versions do not say that they begin.
-            None if name.starts_with("Benchmark") => match self.add(name, 1) {
-                Some(at) => at,
-                None => return,
-            },
-            None => {
-                self.faults
-                    .push(format!("`{name}` ended and did not begin"));
-                return;
-            }
-        };
-        self.tick += 1;
-        self.last_end = Some(at);
-        self.tests[at].waiting = false;
-        self.claim(at, verdict, ms);
-        if verdict != Verdict::Fail {
-            self.tests[at].out = None;
-        }
-    }
-
-    fn claim(&mut self, at: usize, verdict: Verdict, ms: Option<u64>) {
+    pub(super) fn claim(&mut self, at: usize, verdict: Verdict, ms: Option<u64>) {
         let tick = self.tick;
         let test = &mut self.tests[at];
         test.disputed |= test
@@ -555,7 +299,7 @@ impl Section {
             .filter(|at| open(*at) && !self.tests[*at].waiting);
         self.tick += 1;
         self.runs += 1;
-        for at in std::mem::take(&mut self.passed) {
+        while let Some(at) = self.passed.pop() {
             self.tests[at].out = None;
         }
         self.block = Block::None;
@@ -591,7 +335,7 @@ impl Section {
 
     /// The test that ran before the running one was said to end once more, and the running one
     /// has not ended: it never began, the other one printed that it did.
-    fn decide(&mut self) {
+    pub(super) fn decide(&mut self) {
         let Some((at, verdict, ms)) = self.tentative.take() else {
             return;
         };
@@ -635,11 +379,7 @@ impl Section {
     fn end(&mut self, indent: usize, verdict: Verdict, name: &str, ms: Option<u64>, line: &str) {
         if indent == 0 {
             self.last_ran = Some(!self.unknown(name));
-            let before = self
-                .index
-                .get(name)
-                .copied()
-                .filter(|at| Some(*at) == self.previous);
+            let before = self.find(name).filter(|at| Some(*at) == self.previous);
             let open = self
                 .exclusive
                 .is_some_and(|at| self.tests[at].claim.is_none());
@@ -685,7 +425,7 @@ impl Section {
         if name.contains('/') {
             return None;
         }
-        let Some(at) = self.index.get(name).copied() else {
+        let Some(at) = self.find(name) else {
             // Without `-v` nobody says who begins.
             let printer = self.current.filter(|_| self.runs > 0);
             let at = self.add(name, 0)?;
@@ -777,7 +517,7 @@ impl Section {
             }
             _ => {}
         }
-        if let Some(at) = memchr::memmem::find(line.as_bytes(), b"panic: ") {
+        if let Some(at) = PANIC.find(line.as_bytes()) {
             self.glued_panic = Some(line[at..].to_owned());
         }
         self.belongs(line);
@@ -788,7 +528,7 @@ impl Section {
     }
 
     /// After a real crash nothing more is said: whatever it was, it was printed.
-    fn uncrash(&mut self) {
+    pub(super) fn uncrash(&mut self) {
         let Some(crash) = self.crash.take() else {
             return;
         };
@@ -826,14 +566,14 @@ impl Section {
         self.push(self.current, line);
     }
 
-    fn push(&mut self, at: Option<usize>, line: &str) {
+    pub(super) fn push(&mut self, at: Option<usize>, line: &str) {
         match at {
             Some(at) => self.tests[at].print(line),
             None => self.free.push(line),
         }
     }
 
-    fn keep_race(&mut self, race: Race) {
+    pub(super) fn keep_race(&mut self, race: Race) {
         if self.races.len() < MOST_RACES {
             self.races.push(race);
         }
