@@ -321,13 +321,12 @@ impl Reader {
 
     fn keep(&mut self, line: &str) {
         match self.session.blocks.last_mut() {
-            Some(block) => {
-                if block.text.len() < MOST_BLOCK && self.bytes < MOST_BYTES {
-                    block.text.push_str(line);
-                    block.text.push('\n');
-                    self.bytes += line.len() + 1;
-                }
+            Some(block) if block.text.len() < MOST_BLOCK && self.bytes < MOST_BYTES => {
+                block.text.push_str(line);
+                block.text.push('\n');
+                self.bytes += line.len() + 1;
             }
+            Some(_) => {}
             None if line.is_empty() => {}
             None if self.session.places.len() < MOST => {
                 self.session.places.push(text::cut(line, 4_000));
