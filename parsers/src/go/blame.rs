@@ -127,8 +127,8 @@ fn blame(
     let after = above.filter(|at| {
         finals[*at] == Final::Failed && (caught || own.is_some_and(|own| own == top(*at)))
     });
-    if let Some(at) = after {
-        let at = deepest(section, finals, at);
+    let known = section.panicked.filter(|_| caught);
+    if let Some(at) = known.or(after.map(|at| deepest(section, finals, at))) {
         blamed.insert(at);
         let test = &section.tests[at];
         found.push(failure::of_crash(

@@ -310,7 +310,15 @@ fn words(line: &str, message: &str) -> Option<Diff> {
         } else {
             actual.as_str()
         };
-        let (first, last) = (inner(first), ending(last));
+        let (mut first, last) = (inner(first), ending(last));
+        // `expected status 200 but got 500`: both are numbers.
+        let number = |text: &str| text.parse::<f64>().is_ok();
+        if let Some((_, word)) = first
+            .rsplit_once(' ')
+            .filter(|(_, word)| number(word) && number(&last))
+        {
+            first = word.to_owned();
+        }
         let (actual, expected) = if actual_last {
             (last, first)
         } else {
@@ -364,7 +372,8 @@ fn literal(text: &str) -> (&str, &str) {
         Some(b'm') if text.starts_with("map[") => balanced(text),
         Some(b'0'..=b'9' | b'-' | b'+' | b'.') => {
             let end = text.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ')' | '('));
-            Some(end.unwrap_or(text.len()))
+            let end = end.unwrap_or(text.len());
+            Some(text[..end].trim_end_matches(':').len())
         }
         _ => {
             let word = text.split([' ', ',', ';', ')']).next().unwrap_or("");
@@ -438,6 +447,7 @@ mod tests {
             ("bare: expected 1, got 2", "2", "1"),
             ("expected: [1 2], got: [1 3]", "[1 3]", "[1 2]"),
             ("want 5, got 6", "6", "5"),
+            ("expected status 200 but got 500: oops", "500", "200"),
             ("got 1, want 2 for input x", "1", "2"),
             (
                 "got error no such file, want nil",

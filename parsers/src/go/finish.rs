@@ -141,6 +141,7 @@ fn events(store: &mut Store) -> Vec<Resolved> {
 fn told(store: &mut Store, events: &[Resolved]) -> Vec<Resolved> {
     let mut found: Vec<Resolved> = Vec::new();
     let listed = store.sum.holds();
+    let verbose = store.told.iter().any(|told| !told.section.quiet());
     for mut told in std::mem::take(&mut store.told) {
         let known = events.iter().any(|other| other.package == told.name);
         if known && !told.name.is_empty() {
@@ -166,6 +167,7 @@ fn told(store: &mut Store, events: &[Resolved]) -> Vec<Resolved> {
                 continue;
             }
         }
+        told.section.verbose = verbose;
         let resolved = resolve::resolve(
             told.section,
             &told.name,

@@ -105,7 +105,8 @@ fn alone(
         .as_deref()
         .is_some_and(|exit| exit.starts_with("signal: "));
     let hints = free.to_lowercase().contains("setup") || free.contains("TestMain");
-    let none_began = section.mode == Mode::Marked && section.tests.is_empty();
+    let told = section.mode == Mode::Marked || section.verbose;
+    let none_began = told && section.tests.is_empty();
     let (kind, phase, when) = if killed {
         (FailureKind::Crash, Phase::Session, "")
     } else if over {

@@ -175,6 +175,11 @@ impl Section {
         self.runs += 1;
         self.last_end = None;
         self.current = self.add(name, self.tick);
+        let parent = self.current.and_then(|at| self.tests[at].parent);
+        if let Some(parent) = parent {
+            self.tests[parent].open += 1;
+            self.tests[parent].children += 1;
+        }
     }
 
     fn marked_end(&mut self, name: &str, verdict: Verdict, ms: Option<u64>) {
@@ -197,11 +202,26 @@ impl Section {
             }
         };
         self.tick += 1;
+        self.nested(at, verdict);
         self.last_end = Some(at);
         self.tests[at].waiting = false;
         self.claim(at, verdict, ms);
         if verdict != Verdict::Fail {
             self.tests[at].out = None;
+        }
+    }
+
+    /// Who panics ends all its parents at once, others that run in parallel or not: so it is
+    /// known although other ends may stand between it and the panic's text.
+    fn nested(&mut self, at: usize, verdict: Verdict) {
+        if verdict == Verdict::Fail && self.tests[at].children == 0 {
+            self.leaf = Some(at);
+        } else if self.tests[at].open > 0 && verdict == Verdict::Fail {
+            self.panicked = self.panicked.or(self.leaf);
+        }
+        if let Some(parent) = self.tests[at].parent {
+            let open = &mut self.tests[parent].open;
+            *open = open.saturating_sub(1);
         }
     }
 }

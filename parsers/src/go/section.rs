@@ -74,6 +74,11 @@ pub(crate) struct Section {
     pub(super) current: Option<usize>,
     pub(super) block: Block,
     pub(super) last_end: Option<usize>,
+    pub(super) leaf: Option<usize>,
+    /// The test that ended its parents although other subtests of theirs still ran.
+    pub panicked: Option<usize>,
+    /// The log that it is a part of was written with `-v`.
+    pub verbose: bool,
     pub(super) exclusive: Option<usize>,
     pub(super) previous: Option<usize>,
     pub(super) tentative: Option<(usize, Verdict, Option<u64>)>,
@@ -126,6 +131,9 @@ impl Section {
             current: None,
             block: Block::None,
             last_end: None,
+            leaf: None,
+            panicked: None,
+            verbose: false,
             exclusive: None,
             previous: None,
             tentative: None,

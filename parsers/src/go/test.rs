@@ -24,6 +24,10 @@ pub(crate) struct Test {
     pub ran: u32,
     /// The test that it is a subtest of.
     pub parent: Option<usize>,
+    /// How many subtests it has, and how many of them have not ended, where frames are marked.
+    pub children: u32,
+    /// See above.
+    pub open: u32,
     /// It is parallel and has waited for its turn.
     pub paused: bool,
     /// It waits now.
@@ -51,6 +55,8 @@ impl Test {
             name: name.to_owned(),
             ran: 0,
             parent: None,
+            children: 0,
+            open: 0,
             paused: false,
             waiting: false,
             claim: None,
