@@ -72,6 +72,19 @@ impl<'a> Seen<'a> {
         text::shown(&self.bytes[..self.bytes.len().min(SHOWN)])
     }
 
+    /// The line from its first visible character on: what sets colours stands before it. Cheap,
+    /// where most lines are only looked at by their beginning.
+    pub fn head(&self) -> &'a [u8] {
+        let mut rest = self.bytes;
+        while let Some(after) = rest.strip_prefix(b"\x1b[") {
+            let Some(end) = after.iter().position(u8::is_ascii_alphabetic) else {
+                return rest;
+            };
+            rest = &after[end + 1..];
+        }
+        rest.strip_prefix(b"\r").unwrap_or(rest)
+    }
+
     /// The line on its own.
     pub fn to_line(self) -> Line {
         Line {

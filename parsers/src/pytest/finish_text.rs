@@ -168,9 +168,8 @@ impl PytestRun {
     /// The last line is missing: whoever was running is named.
     pub(super) fn no_end(&self, compose: &mut Compose, end: &End, session: &Session) {
         compose.incomplete(Note::new("no_end", "pytest's last line is missing"));
-        let began = session.began
-            || !session.progress.results.is_empty()
-            || session.progress.letters != [0; 4];
+        let began =
+            session.began || session.progress.lines > 0 || session.progress.letters != [0; 4];
         let exit = end.exit.unwrap_or_default();
         if end.interrupted {
             return;

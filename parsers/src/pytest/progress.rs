@@ -28,8 +28,14 @@ const WORDS: [(&str, Shown); 9] = [
 /// What was seen of the tests while they ran.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
-    /// The results of each test, in their order.
+    /// The results of each test that failed, in their order.
     pub results: BTreeMap<String, Vec<Shown>>,
+    /// How many lines of `-v` there were: passed, not passed.
+    pub passed: u64,
+    pub skipped: u64,
+    pub lines: u64,
+    /// The test of the last line, if it passed.
+    last_passed: String,
     /// Tests that began and have no result, under xdist several.
     pub running: Vec<String>,
     /// Letters: passed, failed, errors, skipped.
@@ -55,14 +61,22 @@ impl Progress {
         }
         let bare = without_percent(line);
         self.done |= line.ends_with("[100%]");
-        for (word, shown) in WORDS {
+        if let Some((id, word)) = bare.rsplit_once(' ')
+            && let Some((_, shown)) = WORDS.iter().find(|(known, _)| *known == word)
+            && is_id(id.trim_end())
+        {
+            self.result(id.trim_end(), *shown);
+            return;
+        }
+        // A reason follows the word.
+        for (word, shown) in WORDS.iter().filter(|_| bare.ends_with(')')) {
             let Some(at) = find_word(bare, word) else {
                 continue;
             };
             let id = bare[..at].trim_end();
             // Subtests have a line of their own.
             if is_id(id) {
-                self.result(id, shown);
+                self.result(id, *shown);
                 return;
             }
         }
@@ -79,10 +93,37 @@ impl Progress {
                 _ => return,
             },
         };
-        if !self.results.contains_key(id) {
+        if !self.results.contains_key(id) && self.last_passed != id {
             self.running.clear();
             self.running.push(id.to_owned());
         }
+    }
+
+    /// Most lines of `-v` by far: `tests/test_a.py::test_b PASSED      [ 50%]`, read without
+    /// taking them apart.
+    pub fn passed_line(&mut self, bytes: &[u8]) -> bool {
+        let Some(open) = bytes
+            .strip_suffix(b"%]")
+            .map(|rest| rest.len().saturating_sub(3))
+        else {
+            return false;
+        };
+        if bytes.get(open) != Some(&b'[') {
+            return false;
+        }
+        let before = bytes[..open].trim_ascii_end();
+        let Some(id) = before.strip_suffix(b" PASSED") else {
+            return false;
+        };
+        let Ok(id) = std::str::from_utf8(id) else {
+            return false;
+        };
+        if id.starts_with(['[', '(', ' ', '\x1b']) || id.contains('\x1b') || !is_id(id) {
+            return false;
+        }
+        self.done |= bytes.ends_with(b"[100%]");
+        self.result(id, Shown::Passed);
+        true
     }
 
     fn distributed(&mut self, rest: &str) {
@@ -100,9 +141,29 @@ impl Progress {
     }
 
     fn result(&mut self, id: &str, shown: Shown) {
-        self.running.retain(|running| running != id);
-        if self.results.len() < MOST || self.results.contains_key(id) {
-            self.results.entry(id.to_owned()).or_default().push(shown);
+        self.lines += 1;
+        if !self.running.is_empty() {
+            self.running.retain(|running| running != id);
+        }
+        match shown {
+            Shown::Passed => {
+                self.passed += 1;
+                self.last_passed.clear();
+                self.last_passed.push_str(id);
+            }
+            Shown::Skipped => self.skipped += 1,
+            Shown::Failed | Shown::Error => {
+                if self.results.len() >= MOST && !self.results.contains_key(id) {
+                    return;
+                }
+                // A test that has passed fails once more in its teardown.
+                let before = (self.last_passed == id).then_some(Shown::Passed);
+                self.passed -= u64::from(before.is_some());
+                let results = self.results.entry(id.to_owned()).or_default();
+                results.extend(before);
+                results.push(shown);
+                self.last_passed.clear();
+            }
         }
     }
 
@@ -197,9 +258,10 @@ fn find_word(line: &str, word: &str) -> Option<usize> {
 
 /// `tests/test_a.py::TestB::test_c[x y]`: nothing but brackets may hold spaces.
 fn is_id(text: &str) -> bool {
-    let Some((file, name)) = text.split_once("::") else {
+    let Some(at) = memchr::memmem::find(text.as_bytes(), b"::") else {
         return false;
     };
+    let (file, name) = (&text[..at], &text[at + 2..]);
     let plain = name.split('[').next().unwrap_or(name);
     let bracketed = !name.contains('[') || name.ends_with(']');
     !file.is_empty()
@@ -226,14 +288,7 @@ mod tests {
         ] {
             progress.verbose(line);
         }
-        assert_eq!(
-            progress.results["tests/test_a.py::test_b[x PASSED y]"],
-            [Shown::Passed]
-        );
-        assert_eq!(
-            progress.results["tests/test_a.py::test_c"],
-            [Shown::Skipped]
-        );
+        assert_eq!((progress.passed, progress.skipped), (1, 1));
         assert_eq!(progress.results["tests/test_a.py::test_d"], [Shown::Failed]);
         assert_eq!(progress.results["tests/test_a.py::test_e"], [Shown::Error]);
         assert_eq!(progress.running, ["tests/test_a.py::test_f"]);

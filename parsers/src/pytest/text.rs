@@ -23,6 +23,7 @@ const MOST_MESSAGES: usize = 20;
 static NODE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"::"));
 static FATAL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Fatal Python error: "));
 
+static PY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b".py "));
 static TIMEOUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"+++ Timeout +++"));
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,18 +97,12 @@ pub(crate) struct Reader {
 impl Reader {
     /// Takes one line.
     pub fn line(&mut self, seen: Seen<'_>) {
-        let Some(first) = seen.bytes.first().copied() else {
+        let head = seen.head();
+        if head.is_empty() {
             self.empty();
             return;
-        };
-        // Colours, or something that overwrites its own line.
-        let dressed = first == 0x1b || (first == b'\r');
-        if dressed
-            || matches!(
-                first,
-                b'=' | b'_' | b'!' | b'0'..=b'9' | b'n' | b'r' | b'E' | b'c' | b'I' | b'-'
-            )
-        {
+        }
+        if may_matter(head) {
             let line = seen.shown();
             if line.is_empty() {
                 self.empty();
@@ -235,16 +230,20 @@ impl Reader {
     }
 
     fn progress(&mut self, seen: Seen<'_>) {
+        if self.session.progress.passed_line(seen.bytes) {
+            return;
+        }
         if NODE.find(seen.bytes).is_some() {
             self.session.progress.verbose(&seen.shown());
-        } else if matches!(
-            seen.bytes.last(),
-            Some(b']' | b'.' | b'F' | b'E' | b's' | b'x' | b'X' | b'u' | b'R' | b'm' | b' ')
-        ) {
+        } else if shows_letters(seen.bytes) {
             self.session.progress.letters(&seen.shown());
         }
+        // Both of these words have a capital letter that most lines have not.
+        if self.fatal {
+            return;
+        }
         let dying = FATAL.find(seen.bytes).is_some() || TIMEOUT.find(seen.bytes).is_some();
-        if dying && !self.fatal {
+        if dying {
             self.fatal = true;
             let line = seen.shown();
             let at = line.find("Fatal Python error: ").or(line.find("+++"));
@@ -388,6 +387,36 @@ impl Session {
         self.collected
             .is_some_and(|collected| ran <= collected + named && ran + last.errors >= collected)
             && named == last.failed + last.errors
+    }
+}
+
+/// `test_a.py ..F`, `...  [ 50%]`: the end of a line is looked at first.
+fn shows_letters(bytes: &[u8]) -> bool {
+    let end = bytes.iter().rev().take(12);
+    let mut end = end.skip_while(|byte| **byte == b' ');
+    match end.next() {
+        Some(b']') => matches!(end.next(), Some(b'%' | b's' | b'm' | b'0'..=b'9')),
+        // The colour is set back at the end.
+        Some(b'm') if bytes.first() == Some(&0x1b) || bytes.ends_with(b"\x1b[0m") => true,
+        Some(b'.' | b'F' | b'E' | b's' | b'x' | b'X' | b'u' | b'R') => PY.find(bytes).is_some(),
+        _ => false,
+    }
+}
+
+/// Whether a line begins as one of pytest's own does.
+fn may_matter(head: &[u8]) -> bool {
+    match head[0] {
+        rule @ (b'=' | b'_' | b'!') => {
+            matches!(head.get(1), Some(next) if *next == rule || *next == b' ' || *next == 0x1b)
+        }
+        b'0'..=b'9' => matches!(head.last(), Some(b's' | b')' | b'm' | b'\r')),
+        b'n' => head.starts_with(b"no tests"),
+        b'r' => head.starts_with(b"rootdir"),
+        b'E' => head.starts_with(b"ERROR"),
+        b'c' => head.starts_with(b"collect"),
+        b'I' => head.starts_with(b"INTERNALERR") || head.starts_with(b"ImportError while"),
+        b'\r' | 0x1b => true,
+        _ => false,
     }
 }
 

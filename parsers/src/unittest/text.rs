@@ -42,8 +42,11 @@ pub(crate) struct Progress {
     pub dots: u64,
     /// Letters that may be the beginning of something else.
     pub maybe: u64,
-    /// Results of `-v`, by id.
+    /// Tests that failed or passed unexpectedly, as `-v` shows them, by id.
     pub results: BTreeMap<String, Shown>,
+    /// The others: passed, and skipped or failed as expected.
+    pub passed: u64,
+    pub skipped: u64,
     /// How many of them there were.
     pub lines: u64,
     /// The test that was begun last and has no result.
@@ -128,7 +131,7 @@ impl Reader {
     }
 
     fn progress(&mut self, seen: Seen<'_>) {
-        match seen.bytes.first() {
+        match seen.head().first() {
             None => return,
             Some(b'=') if ruled(seen, b'=') => {
                 self.part = Part::Head;
@@ -139,8 +142,18 @@ impl Reader {
                 self.part = Part::Dashed;
                 return;
             }
-            Some(b'.' | b'F' | b'E' | b's' | b'x' | b'u' | 0x1b) => self.letters(seen),
+            Some(b'.' | b'F' | b'E' | b's' | b'x' | b'u') => self.letters(seen),
             _ => {}
+        }
+        // Most lines of `-v` by far; only that one passed is of interest.
+        if let Some(name) = seen.bytes.strip_suffix(b" ... ok")
+            && !name.starts_with(b"  ")
+            && (name.ends_with(b")") || self.named.is_some())
+        {
+            self.named = None;
+            self.current.progress.running = None;
+            self.result(None, Shown::Ok);
+            return;
         }
         if DOTS.find(seen.bytes).is_some() {
             self.verbose(&seen.shown());
@@ -158,7 +171,7 @@ impl Reader {
             {
                 if let Some(shown) = shown(&seen.shown()) {
                     let running = self.current.progress.running.take();
-                    self.result(running.as_deref(), shown);
+                    self.result(running, shown);
                 }
             }
             _ => {}
@@ -166,15 +179,29 @@ impl Reader {
     }
 
     fn letters(&mut self, seen: Seen<'_>) {
-        let line = seen.shown();
-        let is_letter = |c: char| matches!(c, '.' | 'F' | 'E' | 's' | 'x' | 'u');
-        let progress = &mut self.current.progress;
-        if line.chars().all(is_letter) {
-            progress.letters += line.len() as u64;
-            progress.dots += line.bytes().filter(|byte| *byte == b'.').count() as u64;
-        } else {
-            progress.maybe += line.chars().take_while(|c| is_letter(*c)).count() as u64;
+        let (mut letters, mut dots) = (0, 0);
+        let mut rest = seen.head();
+        loop {
+            match rest.first() {
+                Some(b'.') => dots += 1,
+                Some(b'F' | b'E' | b's' | b'x' | b'u') => {}
+                // Since 3.14 each has its colour.
+                Some(0x1b) => {
+                    let end = rest.iter().position(|byte| *byte == b'm');
+                    rest = end.map_or(&[][..], |end| &rest[end + 1..]);
+                    continue;
+                }
+                None | Some(b'\r') => break,
+                Some(_) => {
+                    self.current.progress.maybe += letters;
+                    return;
+                }
+            }
+            letters += 1;
+            rest = &rest[1..];
         }
+        self.current.progress.letters += letters;
+        self.current.progress.dots += dots;
     }
 
     /// `test_x (tests.m.C.test_x) ... ok`; without a result where the test prints something.
@@ -199,23 +226,30 @@ impl Reader {
                 None => return,
             },
         };
-        let id = names::read(heading).id;
         match found {
             Some(found) => {
                 self.current.progress.running = None;
-                self.result(Some(&id), found);
+                let bad = matches!(found, Shown::Failed | Shown::UnexpectedSuccess);
+                let id = bad.then(|| names::read(heading).id);
+                self.result(id, found);
             }
-            None => self.current.progress.running = Some(id),
+            None => self.current.progress.running = Some(names::read(heading).id),
         }
     }
 
-    fn result(&mut self, id: Option<&str>, shown: Shown) {
+    fn result(&mut self, id: Option<String>, shown: Shown) {
         let progress = &mut self.current.progress;
         progress.lines += 1;
-        if let Some(id) = id
-            && progress.results.len() < MOST
-        {
-            progress.results.insert(id.to_owned(), shown);
+        match shown {
+            Shown::Ok => progress.passed += 1,
+            Shown::Skipped | Shown::ExpectedFailure => progress.skipped += 1,
+            Shown::Failed | Shown::UnexpectedSuccess => {
+                if let Some(id) = id
+                    && progress.results.len() < MOST
+                {
+                    progress.results.insert(id, shown);
+                }
+            }
         }
     }
 
