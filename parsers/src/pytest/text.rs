@@ -307,8 +307,9 @@ impl Reader {
         if self.part == Part::Other && self.session.blocks.is_empty() {
             return false;
         }
-        // The summary comes behind all blocks.
+        // Summary and end come behind all blocks.
         self.session.named.clear();
+        self.session.last = None;
         self.part = Part::Blocks;
         if self.session.blocks.len() < MOST {
             self.session.blocks.push(Block {
@@ -321,13 +322,12 @@ impl Reader {
 
     fn keep(&mut self, line: &str) {
         match self.session.blocks.last_mut() {
-            Some(block) => {
-                if block.text.len() < MOST_BLOCK && self.bytes < MOST_BYTES {
-                    block.text.push_str(line);
-                    block.text.push('\n');
-                    self.bytes += line.len() + 1;
-                }
+            Some(block) if block.text.len() < MOST_BLOCK && self.bytes < MOST_BYTES => {
+                block.text.push_str(line);
+                block.text.push('\n');
+                self.bytes += line.len() + 1;
             }
+            Some(_) => {}
             None if line.is_empty() => {}
             None if self.session.places.len() < MOST => {
                 self.session.places.push(text::cut(line, 4_000));

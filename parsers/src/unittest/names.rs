@@ -65,14 +65,11 @@ pub(crate) fn read(heading: &str) -> Name {
     }
     let failed = container.starts_with("unittest.loader._FailedTest")
         || container.starts_with("unittest.loader.ModuleImportFailure");
+    let method = container.strip_suffix(name);
+    let whole = method.is_some_and(|class| class.ends_with('.'));
     let base = if failed {
         name.to_owned()
-    } else if name == FUNCTION {
-        container.to_owned()
-    } else if container
-        .strip_suffix(name)
-        .is_some_and(|c| c.ends_with('.'))
-    {
+    } else if name == FUNCTION || whole {
         container.to_owned()
     } else {
         format!("{container}.{name}")
