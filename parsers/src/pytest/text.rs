@@ -307,8 +307,9 @@ impl Reader {
         if self.part == Part::Other && self.session.blocks.is_empty() {
             return false;
         }
-        // The summary comes behind all blocks.
+        // Summary and end come behind all blocks.
         self.session.named.clear();
+        self.session.last = None;
         self.part = Part::Blocks;
         if self.session.blocks.len() < MOST {
             self.session.blocks.push(Block {
