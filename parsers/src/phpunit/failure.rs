@@ -62,6 +62,9 @@ pub(crate) fn of(title: &str, body: &str, section: Section, context: &Context) -
     failure.diff = compare::sides(without_caused(body));
     failure.details = text::block(body, text::DETAILS);
     phase(&mut failure, body, context);
+    if failure.kind == FailureKind::SetupError {
+        failure.phase = Phase::Setup;
+    }
     failure.rerun = super::rerun(&failure.id, context);
     compose::seal(failure)
 }

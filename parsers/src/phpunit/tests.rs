@@ -1,1 +1,77 @@
-//! Samples of PHPUnit's text.
+//! Samples of PHPUnit 10, 11 and 12, by their published forms: written by hand.
+
+use crate::Context;
+use crate::Exit;
+use crate::FailureKind;
+use crate::Format;
+use crate::Input;
+use crate::Outcome;
+use crate::Report;
+use crate::parse;
+
+fn read(log: &str, code: i32) -> Report {
+    parse(&Input {
+        exit: Some(Exit::code(code)),
+        context: Context::rooted("/p"),
+        ..Input::log(Format::Phpunit, log.as_bytes())
+    })
+}
+
+#[test]
+fn errors_of_the_runner_and_issues_are_told_apart() {
+    let report = read(
+        "PHPUnit 11.2.1 by Sebastian Bergmann and contributors.\n\nRuntime:       PHP 8.3.0\n\n.F.W    4 / 4 (100%)\n\nTime: 00:00.010, Memory: 8.00 MB\n\nThere was 1 PHPUnit error:\n\n1) App\\BarTest::testRows\nThe data provider specified for App\\BarTest::testRows is invalid\nboom\n\n/p/tests/BarTest.php:9\n\n--\n\nThere was 1 failure:\n\n1) App\\FooTest::testRows with data set \"two words\" (1, 2)\nFailed asserting that 2 is identical to 1.\n\n/p/tests/FooTest.php:12\n\n--\n\n1 test triggered 1 PHP warning:\n\n1) /p/tests/FooTest.php:20\nUndefined variable $x\n\nFAILURES!\nTests: 4, Assertions: 4, PHPUnit Errors: 1, Failures: 1, Warnings: 1.\n",
+        2,
+    );
+    let ids: Vec<(&str, FailureKind)> = report
+        .failures
+        .iter()
+        .map(|failure| (failure.id.as_str(), failure.kind))
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            ("App\\BarTest::testRows", FailureKind::SetupError),
+            (
+                "App\\FooTest::testRows with data set \"two words\"",
+                FailureKind::Assertion
+            ),
+        ],
+        "{report:?}"
+    );
+    assert!(report.complete);
+    assert_eq!((report.counts.passed, report.counts.failed), (3, 2));
+}
+
+#[test]
+fn issues_alone_are_no_failures() {
+    let report = read(
+        "PHPUnit 10.5.0 by Sebastian Bergmann and contributors.\n\n.D    2 / 2 (100%)\n\nTime: 00:00.010, Memory: 8.00 MB\n\n1 test triggered 1 deprecation:\n\n1) /p/src/a.php:3\nold\n\nOK, but there were issues!\nTests: 2, Assertions: 2, Deprecations: 1.\n",
+        0,
+    );
+    assert!(report.is_green(), "{report:?}");
+}
+
+#[test]
+fn what_phpunit_itself_could_not_load_is_a_collection_error() {
+    let report = read(
+        "PHPUnit 11.0.0 by Sebastian Bergmann and contributors.\n\nAn error occurred inside PHPUnit.\n\nMessage:  syntax error, unexpected token \";\"\nLocation: /p/tests/ATest.php:6\n\n#0 /p/vendor/phpunit/phpunit/src/Runner/TestSuiteLoader.php(1): x()\n",
+        255,
+    );
+    assert_eq!(report.outcome, Outcome::CollectionError, "{report:?}");
+    assert_eq!(report.failures[0].id, "tests/ATest.php");
+}
+
+#[test]
+fn a_log_that_was_cut_blames_nobody() {
+    let mut input = Input::log(
+        Format::Phpunit,
+        b"PHPUnit 9.6.7 by Sebastian Bergmann and contributors.\n\n..F",
+    );
+    input.exit = None;
+    let report = parse(&input);
+    assert!(
+        report.failures.is_empty() && !report.complete && !report.is_green(),
+        "{report:?}"
+    );
+}
