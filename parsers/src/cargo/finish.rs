@@ -2,6 +2,7 @@
 
 use crate::cargo::CargoRun;
 use crate::cargo::Current;
+use crate::cargo::Died;
 use crate::cargo::Inline;
 use crate::cargo::binary;
 use crate::cargo::binary::Identity;
@@ -229,21 +230,24 @@ impl CargoRun {
             return;
         }
         let exit = end.exit.unwrap_or_default();
-        let place = self.died.iter().position(|(died, _, _)| {
-            died.as_ref().map(|died| &died.target.name) == current.as_ref().map(|c| &c.target.name)
+        let place = self.died.iter().position(|died| {
+            died.current.as_ref().map(|died| &died.target.name)
+                == current.as_ref().map(|c| &c.target.name)
         });
         let died = place.map(|place| self.died.remove(place));
+        let alone = died.as_ref().is_none_or(|died| died.alone) || section.last_one;
+        let died = died.map(|died| (died.code, died.signal));
         let (kind, how) = match died {
             _ if exit.timed_out => (
                 FailureKind::Timeout,
                 "the time limit was reached".to_owned(),
             ),
             _ if exit.oom => (FailureKind::Oom, "memory ran out".to_owned()),
-            Some((_, _, Some(signal))) => (
+            Some((_, Some(signal))) => (
                 FailureKind::Crash,
                 format!("the process died of {}", compose::signal_name(signal)),
             ),
-            Some((_, Some(code), _)) => (
+            Some((Some(code), _)) => (
                 FailureKind::Crash,
                 format!("the process exited with status {code}"),
             ),
@@ -257,7 +261,7 @@ impl CargoRun {
             Some((name, words, said)) => (Some(name), Some(words), said),
             None => (None, None, String::new()),
         };
-        let running = section.running.or(culprit);
+        let running = culprit.or(section.running.filter(|_| alone));
         let id = running.clone().unwrap_or_else(|| label.clone());
         let how = match words.filter(|_| kind == FailureKind::Crash) {
             Some(words) => format!("{how}: {words}"),
@@ -387,7 +391,13 @@ impl CargoRun {
     /// in a pasted log).
     fn settle_failed_targets(&mut self, compose: &mut Compose) {
         let unexplained: Vec<_> = std::mem::take(&mut self.died);
-        for (current, code, signal) in unexplained {
+        for Died {
+            current,
+            code,
+            signal,
+            ..
+        } in unexplained
+        {
             let Some(current) = current else {
                 continue;
             };

@@ -110,7 +110,7 @@ pub struct CargoRun {
     sections: Vec<(Option<Current>, Section)>,
     inline: Vec<Inline>,
     doc_headers: usize,
-    died: Vec<(Option<Current>, Option<i32>, Option<i32>)>,
+    died: Vec<Died>,
     planned: u64,
     counts: Counts,
 }
@@ -120,6 +120,16 @@ pub struct CargoRun {
 struct Current {
     target: Target,
     doctests: bool,
+}
+
+/// A test binary that cargo says failed.
+#[derive(Debug)]
+struct Died {
+    current: Option<Current>,
+    code: Option<i32>,
+    signal: Option<i32>,
+    /// Its tests ran in one thread.
+    alone: bool,
 }
 
 /// A JSON stream that stands in the log itself.
@@ -562,7 +572,15 @@ impl CargoRun {
             return;
         }
         if let Some((code, signal)) = died(line) {
-            self.died.push((self.current.clone(), code, signal));
+            self.died.push(Died {
+                current: self.current.clone(),
+                code,
+                signal,
+                // One thread prints a test's name before it runs; several print it when it is over.
+                alone: line.contains(" --test-threads=1`")
+                    || line.contains(" --test-threads 1`")
+                    || line.contains(" --test-threads=1 "),
+            });
         }
         self.errors.line(line);
     }

@@ -61,7 +61,9 @@ impl Loose {
     /// The test that ended the process, and how, where the runtime says so.
     pub fn culprit(&self) -> Option<(String, &'static str)> {
         let of = |line: &str| {
-            let name = line.strip_prefix("thread '")?.split_once('\'')?.0;
+            // A result may have torn the line behind `thread '`.
+            let rest = line.strip_prefix("thread '").unwrap_or(line);
+            let name = rest.split_once('\'')?.0;
             (name != "main" && !name.starts_with('<')).then(|| name.to_owned())
         };
         for line in self.text.lines().rev() {

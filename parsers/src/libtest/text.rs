@@ -5,6 +5,7 @@
 //! end, and the last line counts. Only what agrees with these is reported.
 
 use crate::libtest::loose::Loose;
+use crate::libtest::panic;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
@@ -37,6 +38,8 @@ pub(crate) struct Section {
     pub running: Option<String>,
     /// The test that ended the process, how, and what its thread said.
     pub culprit: Option<(String, &'static str, String)>,
+    /// The test that had begun is the only one without a result.
+    pub last_one: bool,
     /// Whether the last line was there.
     pub ended: bool,
     /// What contradicts itself; empty if the section is believed.
@@ -256,7 +259,10 @@ impl Open {
             pending.output.push_str(line);
             pending.output.push('\n');
         }
-        self.loose.push(line);
+        match words.contains(&line) {
+            true => self.loose.mark(),
+            false => self.loose.push(line),
+        }
     }
 
     fn settle_pending(&mut self) -> Option<(String, Word)> {
@@ -395,6 +401,17 @@ impl Open {
             && tally.names.iter().all(known)
     }
 
+    /// Whether what stands between a name and its result is another test's: with several threads
+    /// it may be anybody's.
+    fn foreign(&self, printed: &str, name: &str) -> bool {
+        let panics = panic::all(printed);
+        let own = |panic: &panic::Panic| panic.thread == name || panic.thread == "main";
+        let others = panics
+            .iter()
+            .any(|panic| self.results.contains_key(&panic.thread));
+        !panics.is_empty() && others && !panics.iter().any(own)
+    }
+
     fn with(&self, word: Word) -> Vec<String> {
         let has = |name: &&String| self.results.get(*name) == Some(&word);
         self.order.iter().filter(has).cloned().collect()
@@ -439,9 +456,9 @@ impl Open {
         let ended = !faults.iter().any(|fault| fault.contains("missing"));
         let mut blocks = std::mem::take(&mut self.blocks);
         let silent = |name: &&String| {
-            !blocks.contains_key(*name)
-                && !self.printed.contains_key(*name)
-                && !self.loose.speaks(name)
+            let printed = self.printed.get(*name);
+            let own = printed.is_some_and(|text| !self.foreign(text, name));
+            !blocks.contains_key(*name) && !own && !self.loose.speaks(name)
         };
         // A test that fails without a panic has returned an error.
         let silent: Vec<String> = failed.iter().filter(silent).cloned().collect();
@@ -449,7 +466,9 @@ impl Open {
         let failed = failed
             .into_iter()
             .map(|name| {
-                let output = match (blocks.remove(&name), self.printed.remove(&name)) {
+                let printed = self.printed.remove(&name);
+                let printed = printed.filter(|text| !self.foreign(text, &name));
+                let output = match (blocks.remove(&name), printed) {
                     (Some(block), None) => {
                         let block = without_names(&block, &self.order);
                         match block.contains(" panicked at ") {
@@ -471,6 +490,7 @@ impl Open {
             counts,
             filtered,
             failed,
+            last_one: self.results.len() as u64 + 1 == self.announced,
             culprit: culprit.filter(|_| !ended),
             running: self.pending.map(|pending| pending.name),
             ended,
