@@ -388,6 +388,8 @@ impl Material {
             compose.counts.passed = self.readers().into_iter().map(|r| r.run.passed).sum();
         }
         for failure in told.failures {
+            // Tests of a worker that died have no result.
+            compose.complete &= failure.kind != FailureKind::Crash;
             compose.failure(failure);
         }
         if !ran {
