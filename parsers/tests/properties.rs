@@ -54,7 +54,8 @@ fn result_streams(recording: &Recording) -> Vec<(String, Vec<u8>)> {
         .cloned()
         .collect();
     // Where a reporter of ours writes, the text explains at most.
-    let by_events = ["pytest", "rspec", "minitest"].contains(&recording.case.format.as_str());
+    let by_events =
+        ["pytest", "rspec", "minitest", "phpunit"].contains(&recording.case.format.as_str());
     let only_files = by_events && !recording.files.is_empty();
     // nextest's JUnit file explains failures; its text and JSON lines count.
     streams.retain(|(name, _)| !(recording.case.format == "nextest" && name.ends_with(".xml")));

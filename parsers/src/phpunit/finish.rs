@@ -53,6 +53,18 @@ impl PhpunitRun {
             self.compare(&mut compose, &results);
         }
         let ended = results.summary.is_some() || whole || self.text.nothing;
+        // PHPUnit came to its end, and the messages that it wrote on the way did not.
+        // A text of Pest or of a wrapper has other words, but PHPUnit's own has a last line.
+        if ended && self.text.began && results.summary.is_none() && !self.text.nothing {
+            compose.incomplete(compose::inconsistent(
+                "the files are whole, and PHPUnit's text has no last line",
+            ));
+        }
+        if ended && self.messaged && !self.messages.ended() && !self.text.nothing {
+            compose.incomplete(compose::inconsistent(
+                "PHPUnit ended, and its TeamCity messages break off",
+            ));
+        }
         self.settle(&mut compose, end, &results, ended);
         compose.finish("phpunit", source, end)
     }

@@ -51,6 +51,7 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
         text: Reader::default(),
         error_text: Reader::default(),
         messages: Messages::default(),
+        messaged: false,
         inline: Messages::default(),
         xml: None,
         tail: Tail::default(),
@@ -68,6 +69,8 @@ struct PhpunitRun {
     text: Reader,
     error_text: Reader,
     messages: Messages,
+    /// A file of messages was given.
+    messaged: bool,
     inline: Messages,
     xml: Option<Document>,
     tail: Tail,
@@ -99,7 +102,10 @@ impl Adapter for PhpunitRun {
             Stream::File(name) if name.ends_with(".xml") => {
                 self.xml.get_or_insert_default().feed(bytes);
             }
-            Stream::File(_) => events = self.messages.feed(bytes, &self.context),
+            Stream::File(_) => {
+                self.messaged = true;
+                events = self.messages.feed(bytes, &self.context);
+            }
             Stream::Stderr => {
                 self.tail.feed(bytes);
                 self.error_tail.feed(bytes);

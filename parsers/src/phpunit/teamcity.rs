@@ -261,9 +261,11 @@ impl Messages {
     }
 
     /// Whether all suites were closed.
-    #[cfg(test)]
     pub fn ended(&self) -> bool {
-        self.began && self.running.is_empty() && self.depth.values().all(|depth| *depth == 0)
+        self.began
+            && !self.depth.is_empty()
+            && self.running.is_empty()
+            && self.depth.values().all(|depth| *depth == 0)
     }
 }
 

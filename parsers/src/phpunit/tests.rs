@@ -75,3 +75,37 @@ fn a_log_that_was_cut_blames_nobody() {
         "{report:?}"
     );
 }
+
+#[test]
+fn whole_files_beside_a_text_without_its_end_are_not_green() {
+    let xml = b"<testsuites><testsuite name=\"A\" tests=\"1\"><testcase name=\"testA\" class=\"A\" classname=\"A\" file=\"/p/A.php\" line=\"3\" assertions=\"1\"/></testsuite></testsuites>";
+    let messages = "##teamcity[testSuiteStarted name='A' flowId='1']\n##teamcity[testStarted name='testA' locationHint='php_qn:///p/A.php::\\A::testA' flowId='1']\n##teamcity[testFinished name='testA' flowId='1']\n##teamcity[testSuiteFinished name='A' flowId='1']\n";
+    let text = "PHPUnit 9.6.7 by Sebastian Bergmann and contributors.\n\n.\n\nTime: 00:00.1, Memory: 6.00 MB\n\nOK (1 test, 1 assertion)\n";
+    let read = |text: &str, messages: &str| {
+        parse(&Input {
+            exit: Some(Exit::code(0)),
+            files: vec![
+                crate::ReportFile {
+                    name: "junit.xml",
+                    bytes: xml,
+                },
+                crate::ReportFile {
+                    name: "teamcity.txt",
+                    bytes: messages.as_bytes(),
+                },
+            ],
+            ..Input::log(Format::Phpunit, text.as_bytes())
+        })
+    };
+    assert!(read(text, messages).is_green());
+    assert!(
+        !read(&text[..60], messages).is_green(),
+        "the text breaks off"
+    );
+    for at in 1..messages.len() - 1 {
+        assert!(
+            !read(text, &messages[..at]).is_green(),
+            "messages cut at {at}"
+        );
+    }
+}
