@@ -233,7 +233,11 @@ impl Material {
         let streams = [&self.out, &self.err];
         let found = streams.into_iter().find_map(|stream| {
             let document = stream.json.as_ref()?;
-            Some((results::read(&document.text, &self.context)?, document, stream))
+            Some((
+                results::read(&document.text, &self.context)?,
+                document,
+                stream,
+            ))
         });
         let (found, document, stream) = found?;
         let Some((failed, passed, _)) = told.counts else {

@@ -262,13 +262,20 @@ fn marked_line(failure: &mut Failure, parts: &Parts<'_>) {
     let Some(marked) = parts.marked else {
         return;
     };
-    if failure.location.as_ref().is_none_or(|at| at.line == Some(marked)) {
+    if failure
+        .location
+        .as_ref()
+        .is_none_or(|at| at.line == Some(marked))
+    {
         return;
     }
     let own = |frame: &&Frame| frame.user && frame.line == Some(marked);
     if let Some(frame) = failure.frames.iter().find(own)
         && failure.frames.iter().filter(|frame| frame.user).count() > 1
-        && !failure.frames.iter().any(|f| f.function.as_deref().is_some_and(|f| f.contains("toThrow")))
+        && !failure
+            .frames
+            .iter()
+            .any(|f| f.function.as_deref().is_some_and(|f| f.contains("toThrow")))
     {
         failure.location = Some(Location {
             file: frame.file.clone(),
@@ -371,7 +378,9 @@ fn settle_kind(
         (FailureKind::Assertion, false, phase)
     } else {
         // A matcher of the project's own throws a plain `Error`, too: only a whole stack tells.
-        let whole = places.iter().any(|place| place.file.contains("node_modules/"));
+        let whole = places
+            .iter()
+            .any(|place| place.file.contains("node_modules/"));
         let told = !thrown.name.is_empty() && (thrown.name != "Error" || whole);
         (FailureKind::Panic, told, phase)
     };

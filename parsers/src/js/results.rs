@@ -203,7 +203,9 @@ impl Found {
             };
             let mut failure = raised::failure(&raised, context);
             // What is told of the file has pieces of its source: they show the hooks.
-            let block = told.get_mut(&path.join(" › ")).and_then(VecDeque::pop_front);
+            let block = told
+                .get_mut(&path.join(" › "))
+                .and_then(VecDeque::pop_front);
             if let Some(block) = block {
                 let text = block.trim_matches('\n');
                 let shown = raised::failure(&Raised { text, ..raised }, context);
@@ -290,7 +292,10 @@ fn titled(message: &str) -> BTreeMap<String, VecDeque<String>> {
     for line in message.lines() {
         if let Some(name) = line.strip_prefix("  ● ") {
             name.clone_into(&mut title);
-            found.entry(title.clone()).or_default().push_back(String::new());
+            found
+                .entry(title.clone())
+                .or_default()
+                .push_back(String::new());
         } else if let Some(block) = found.get_mut(&title).and_then(VecDeque::back_mut) {
             block.push_str(line.strip_prefix("    ").unwrap_or(line));
             block.push('\n');

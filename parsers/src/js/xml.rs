@@ -8,6 +8,8 @@ use crate::js::results;
 use crate::js::results::Found;
 use crate::text;
 use roxmltree::Node;
+use roxmltree::NodeId;
+use std::collections::HashMap;
 
 /// Larger documents are not read here.
 const MOST: usize = 48 * 1024 * 1024;
@@ -15,7 +17,8 @@ const MOST: usize = 48 * 1024 * 1024;
 /// Reads a document; nothing where it is none.
 pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
     let text = String::from_utf8_lossy(bytes);
-    if text.len() > MOST || text.matches('<').count() > 2_000_000 {
+    let large = text.len() > MOST || text.matches('<').count() > 2_000_000;
+    if large || crate::junit::too_deep(&text) {
         return None;
     }
     let document = roxmltree::Document::parse(text.trim_start()).ok()?;
@@ -25,8 +28,19 @@ pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
     }
     let vitest = root.attribute("name") == Some("vitest tests");
     let mut found = Found::default();
-    for case in root.descendants().filter(|node| node.has_tag_name("testcase")) {
-        found.case(case, vitest, context);
+    // What stands beside a case, once for all cases of a suite.
+    let mut known: Option<(NodeId, Siblings)> = None;
+    for case in root
+        .descendants()
+        .filter(|node| node.has_tag_name("testcase"))
+    {
+        let suite = case.parent().map_or(case.id(), |suite| suite.id());
+        let beside = match known.take() {
+            Some((id, beside)) if id == suite => beside,
+            _ => Siblings::of(case),
+        };
+        found.case(case, &beside, vitest, context);
+        known = Some((suite, beside));
     }
     let said = root
         .attribute("tests")
@@ -36,8 +50,50 @@ pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
     Some(found)
 }
 
+/// The cases of one suite, by the titles that begin their names.
+#[derive(Debug, Default)]
+struct Siblings {
+    /// For `a > b` of `a > b > c`: whether any of these ran.
+    prefixes: HashMap<String, bool>,
+    cases: u64,
+    ran: u64,
+}
+
+impl Siblings {
+    fn of(case: Node<'_, '_>) -> Self {
+        let mut found = Siblings::default();
+        let all = case.parent().into_iter().flat_map(|suite| suite.children());
+        for other in all.filter(|other| other.has_tag_name("testcase")) {
+            let ran = !skipped(other);
+            found.cases += 1;
+            found.ran += u64::from(ran);
+            let name = other.attribute("name").unwrap_or("");
+            for (at, _) in name.match_indices(" > ").take(20) {
+                *found.prefixes.entry(name[..at].to_owned()).or_default() |= ran;
+            }
+        }
+        found
+    }
+
+    /// Whether there are cases below these titles, and whether any of them ran.
+    fn below(&self, name: &str) -> (bool, bool) {
+        let found = self.prefixes.get(name);
+        (found.is_some(), found.is_some_and(|ran| *ran))
+    }
+
+    /// The same of all cases but one.
+    fn others(&self, case: Node<'_, '_>) -> (bool, bool) {
+        let own = u64::from(!skipped(case));
+        (self.cases > 1, self.ran > own)
+    }
+}
+
+fn skipped(case: Node<'_, '_>) -> bool {
+    case.children().any(|child| child.has_tag_name("skipped"))
+}
+
 impl Found {
-    fn case(&mut self, case: Node<'_, '_>, vitest: bool, context: &Context) {
+    fn case(&mut self, case: Node<'_, '_>, beside: &Siblings, vitest: bool, context: &Context) {
         let failures: Vec<Node<'_, '_>> = case
             .children()
             .filter(|child| child.has_tag_name("failure") || child.has_tag_name("error"))
@@ -51,19 +107,16 @@ impl Found {
         self.failed += 1;
         let file = context.relative(&file(case, vitest).unwrap_or_default());
         let path = path(case, vitest);
-        let alone = path.len() == 1 && (path[0] == file || path[0].ends_with(&file)) && !file.is_empty();
-        let inner = format!("{} > ", case.attribute("name").unwrap_or(""));
-        let others = case.parent_element().into_iter().flat_map(|suite| suite.children());
-        let others = others.filter(|other| other.has_tag_name("testcase") && *other != case);
-        let below = |other: &Node<'_, '_>| {
-            let name = other.attribute("name").unwrap_or("");
-            alone || name.starts_with(&inner)
+        let alone =
+            path.len() == 1 && (path[0] == file || path[0].ends_with(&file)) && !file.is_empty();
+        let name = case.attribute("name").unwrap_or("");
+        let (any, ran) = match alone {
+            true => beside.others(case),
+            false => beside.below(name),
         };
-        let below: Vec<Node<'_, '_>> = others.filter(below).collect();
-        let skipped = |other: &Node<'_, '_>| other.children().any(|c| c.has_tag_name("skipped"));
         // A suite stands there as a case of its own where a hook failed it.
-        let suite = vitest && !alone && !below.is_empty();
-        let ran = vitest && below.iter().any(|other| !skipped(other));
+        let suite = vitest && !alone && any;
+        let ran = vitest && ran;
         let mut of_case = Vec::new();
         for failure in failures {
             let body = text::clean(failure.text().unwrap_or(""));
@@ -81,7 +134,9 @@ impl Found {
             };
             results::join(&mut of_case, raised::failure(&raised, context));
         }
-        let seconds = case.attribute("time").and_then(|time| time.parse::<f64>().ok());
+        let seconds = case
+            .attribute("time")
+            .and_then(|time| time.parse::<f64>().ok());
         for failure in &mut of_case {
             failure.duration_ms = seconds
                 .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
@@ -122,7 +177,10 @@ fn path(case: Node<'_, '_>, vitest: bool) -> Vec<String> {
     // `{classname} {title}` twice is what jest-junit does without options.
     match class {
         class if class == name || class.is_empty() => vec![name.to_owned()],
-        class => match name.strip_prefix(class).and_then(|rest| rest.strip_prefix(' ')) {
+        class => match name
+            .strip_prefix(class)
+            .and_then(|rest| rest.strip_prefix(' '))
+        {
             Some(rest) => vec![class.to_owned(), rest.to_owned()],
             None if class.contains('/') || class.contains('.') => vec![name.to_owned()],
             None => vec![class.to_owned(), name.to_owned()],

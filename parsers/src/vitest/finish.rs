@@ -105,7 +105,9 @@ impl Material {
     }
 
     fn threshold(&self) -> Option<String> {
-        self.readers().into_iter().find_map(|reader| reader.threshold.clone())
+        self.readers()
+            .into_iter()
+            .find_map(|reader| reader.threshold.clone())
     }
 
     fn heap(&self) -> bool {
@@ -145,7 +147,10 @@ impl Material {
                 }
             }
         }
-        let tests = failures.iter().filter(|f| told.is_test(f)).map(|f| (&f.target, &f.id));
+        let tests = failures
+            .iter()
+            .filter(|f| told.is_test(f))
+            .map(|f| (&f.target, &f.id));
         let mut tests: Vec<_> = tests.collect();
         tests.sort();
         tests.dedup();
@@ -161,14 +166,20 @@ impl Material {
                 told.faults.push(compose::inconsistent(message));
                 failures.retain(|failure| numbers.failed > 0 || !told.is_test(failure));
             } else if tests < numbers.failed && tests == 0 {
-                let message = format!("{} tests failed by the summary, none is told", numbers.failed);
+                let message = format!(
+                    "{} tests failed by the summary, none is told",
+                    numbers.failed
+                );
                 told.faults.push(Note::new("cut_off", message));
                 self.marked(&mut failures, run, &base);
             }
         } else {
             self.marked(&mut failures, run, &base);
         }
-        told.others += failures.iter().filter(|failure| !told.is_test(failure)).count() as u64;
+        told.others += failures
+            .iter()
+            .filter(|failure| !told.is_test(failure))
+            .count() as u64;
         told.failures.extend(failures);
     }
 
@@ -208,7 +219,10 @@ impl Material {
     /// File and titles of `|project| a.test.js > x > y`, `a.test.js [ a.test.js ]`.
     fn named(&self, name: &str, base: &str) -> (Option<String>, Vec<String>) {
         let mut name = name.trim_start();
-        if let Some((_, rest)) = name.strip_prefix('|').and_then(|rest| rest.split_once("| ")) {
+        if let Some((_, rest)) = name
+            .strip_prefix('|')
+            .and_then(|rest| rest.split_once("| "))
+        {
             name = rest.trim_start();
         }
         let mut parts = name.split(" > ");
@@ -328,12 +342,14 @@ impl Material {
             let document = stream.json.as_ref()?;
             // Where the text has its numbers, a document above them was printed by a test.
             let late = stream.summary == 0 || document.line > stream.summary;
-            late.then(|| results::read(&document.text, &self.context)).flatten()
+            late.then(|| results::read(&document.text, &self.context))
+                .flatten()
         });
         found.or_else(|| {
             let document = self.out.xml.as_ref()?;
             let late = self.out.summary == 0 || document.line > self.out.summary;
-            late.then(|| xml::read(document.text.as_bytes(), &self.context)).flatten()
+            late.then(|| xml::read(document.text.as_bytes(), &self.context))
+                .flatten()
         })
     }
 
@@ -355,7 +371,11 @@ impl Material {
 
     /// The documents lack failures of suites and unhandled errors; the text has them.
     fn add_untold(&self, found: &mut Found, told: &Told) {
-        for failure in told.failures.iter().filter(|failure| !told.is_test(failure)) {
+        for failure in told
+            .failures
+            .iter()
+            .filter(|failure| !told.is_test(failure))
+        {
             let same = |known: &Failure| known.id == failure.id && known.target == failure.target;
             if found.failures.iter().any(same) {
                 continue;
@@ -405,7 +425,9 @@ impl Material {
         let refused = readers.iter().find_map(|reader| reader.refused.clone());
         let startup = |reader: &&Reader| {
             let blocks = reader.run.blocks.iter();
-            blocks.clone().any(|block| block.section == Section::Startup)
+            blocks
+                .clone()
+                .any(|block| block.section == Section::Startup)
         };
         let startup = readers.iter().any(startup);
         if startup || refused.is_some() && compose.failures.is_empty() {
@@ -464,6 +486,8 @@ impl Told {
     fn is_test(&self, failure: &Failure) -> bool {
         failure.target.is_some()
             && !matches!(failure.phase, Phase::Session | Phase::Collect)
-            && !self.suites.contains(&(failure.id.clone(), failure.target.clone()))
+            && !self
+                .suites
+                .contains(&(failure.id.clone(), failure.target.clone()))
     }
 }
