@@ -151,10 +151,11 @@ impl Reader {
             store.builds.close();
             return store.claim(name, ended);
         }
-        if store.places.foreign(name) {
+        if store.related && store.places.foreign(name) {
             return self.section.output(line);
         }
         store.tests_told = true;
+        self.relate(name, store);
         if line.starts_with('?') {
             self.commit(store);
             let told = Told {
@@ -193,6 +194,20 @@ impl Reader {
             if let Some(told) = self.closed.pop() {
                 self.section = told.section;
             }
+        }
+    }
+
+    /// The first package of the project is named: what was named before is none, so a test
+    /// printed it.
+    fn relate(&mut self, name: &str, store: &mut Store) {
+        if store.related || !store.places.known(name) {
+            return;
+        }
+        store.related = true;
+        self.section.pending = None;
+        self.closed.drain(..).for_each(|told| store.told(told));
+        while let Some(told) = store.told.pop() {
+            self.section.after(told.section);
         }
     }
 

@@ -197,11 +197,14 @@ fn exclude(section: &Section, package: &str, finals: &mut [Final], places: &mut 
         .filter(|at| matches!(finals[*at], Final::Failed | Final::Running))
         .take(5000)
         .collect();
-    for at in &failed {
-        let test = &section.tests[*at];
-        if places.defined(package, &test.name) == Defined::Nowhere {
-            finals[*at] = Final::Ghost;
-        }
+    let missing: Vec<usize> = failed
+        .iter()
+        .copied()
+        .filter(|at| places.defined(package, &section.tests[*at].name) == Defined::Nowhere)
+        .collect();
+    // Where none is in the sources they are not the ones that ran.
+    if missing.len() < failed.len() || section.crash.is_some() {
+        missing.into_iter().for_each(|at| finals[at] = Final::Ghost);
     }
     if section.quiet() {
         let said = |at: usize| {

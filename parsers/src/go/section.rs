@@ -587,6 +587,29 @@ impl Section {
         }
     }
 
+    /// What was taken for the end of a package before was none: this one's lines go on from
+    /// those of that one.
+    pub fn after(&mut self, mut before: Section) {
+        before.uncrash();
+        let shift = before.tests.len();
+        let moved = |at: Option<usize>| at.map(|at| at + shift);
+        for test in &mut self.tests {
+            test.parent = moved(test.parent);
+            test.under = moved(test.under);
+        }
+        for race in &mut self.races {
+            race.test = moved(race.test);
+        }
+        if let Some(crash) = &mut self.crash {
+            crash.after = moved(crash.after);
+        }
+        self.panicked = moved(self.panicked);
+        self.tests.splice(0..0, before.tests);
+        self.races.splice(0..0, before.races);
+        self.runs += before.runs;
+        self.last_ran = self.last_ran.or(before.last_ran);
+    }
+
     /// Whether this is the output of `go test` without `-v`: who begins is not said there, and
     /// what says so was printed by a test. A test prints before its own end, so the last end
     /// tells.

@@ -76,6 +76,8 @@ pub(crate) struct Store {
     pub complaints: Vec<String>,
     /// A frame or a package's line came as text.
     pub tests_told: bool,
+    /// A package of the project was named: the log is one of this project.
+    pub related: bool,
     /// Marked frames are known (Go 1.20 and later).
     pub marked: bool,
     /// Events that came after their package's end.
@@ -96,6 +98,7 @@ impl Store {
             sum: Sum::default(),
             complaints: Vec::new(),
             tests_told: false,
+            related: false,
             marked: false,
             late: 0,
             index: HashMap::new(),

@@ -242,3 +242,15 @@ fn a_binary_started_by_itself_ends_with_its_word() {
     assert_eq!((ids(&report), report.complete), (vec!["TestA"], true));
     assert!(log("=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\n", 0).is_green());
 }
+
+#[test]
+fn a_log_of_another_project_is_read_all_the_same() {
+    const FILES: &[(&str, &str)] = &[
+        ("go.mod", "module a.b/m\n"),
+        ("m_test.go", "package m\n"),
+    ];
+    let text = "--- FAIL: TestX (0.00s)\n    x_test.go:3: boom\nFAIL\nFAIL\tc.d/other/x\t0.1s\n--- FAIL: TestY (0.00s)\n    y_test.go:3: boom\nFAIL\nFAIL\tc.d/other/y\t0.1s\nFAIL\n";
+    let report = with_tree(text, 1, FILES);
+    assert_eq!(ids(&report), ["TestX", "TestY"]);
+    assert_eq!(report.failures[1].target.as_deref(), Some("c.d/other/y"));
+}
