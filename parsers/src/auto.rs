@@ -419,9 +419,8 @@ fn results(text: &str, add: &mut impl FnMut(Format, u64)) {
 /// Lines that begin with a sign outside of ASCII.
 fn signs(line: &str, add: &mut impl FnMut(Format, u64)) {
     let text = line.trim_start();
-    if text.starts_with("ℹ tests ") || text.starts_with("✖ failing tests:") {
-        add(Format::NodeTest, SURE);
-    } else if text.starts_with("ℹ duration_ms ") {
+    let node = ["ℹ tests ", "✖ failing tests:", "ℹ duration_ms "];
+    if node.iter().any(|start| text.starts_with(start)) {
         add(Format::NodeTest, SURE);
     } else if text.starts_with("✗ ") || text.starts_with("✓ ") {
         add(Format::Bats, HINT);

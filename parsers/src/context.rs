@@ -47,7 +47,7 @@ impl Context {
     }
 
     /// A path that is relative to the root, as the command in its own directory names it.
-    pub(crate) fn from_dir(&self, path: &str) -> String {
+    pub(crate) fn in_dir(&self, path: &str) -> String {
         if self.dir.is_empty() || path.starts_with('/') {
             return path.to_owned();
         }
@@ -172,11 +172,11 @@ mod tests {
             ..Context::rooted("/p")
         };
         assert_eq!(
-            context.rerun(&["npx", "jest"], [context.from_dir("web/app/a.test.js")]),
+            context.rerun(&["npx", "jest"], [context.in_dir("web/app/a.test.js")]),
             ["env", "--chdir=web/app", "npx", "jest", "a.test.js"]
         );
-        assert_eq!(context.from_dir("web/b.js"), "../b.js");
-        assert_eq!(Context::rooted("/p").from_dir("a/b.js"), "a/b.js");
+        assert_eq!(context.in_dir("web/b.js"), "../b.js");
+        assert_eq!(Context::rooted("/p").in_dir("a/b.js"), "a/b.js");
     }
 
     #[test]

@@ -97,10 +97,13 @@ fn cpu() -> u64 {
     first.parse().expect("a number")
 }
 
+/// Makes so many of something.
+type Make = Box<dyn Fn(usize) -> String>;
+
 /// What once made readers slow: many of what is looked up, long lines, deep nesting, blocks
 /// that never end.
-fn nasty() -> Vec<(&'static str, Box<dyn Fn(usize) -> String>)> {
-    let many = |text: &'static str| -> Box<dyn Fn(usize) -> String> {
+fn nasty() -> Vec<(&'static str, Make)> {
+    let many = |text: &'static str| -> Make {
         Box::new(move |n| (0..n).map(|i| text.replace("{}", &i.to_string())).collect())
     };
     vec![

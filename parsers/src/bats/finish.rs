@@ -237,7 +237,7 @@ impl BatsRun {
             );
             failure.rerun = self
                 .context
-                .rerun(&["bats"], [self.context.from_dir(&at.file)]);
+                .rerun(&["bats"], [self.context.in_dir(&at.file)]);
             failure.location = Some(at);
             compose.failed(compose::seal(failure));
         }
@@ -249,9 +249,7 @@ impl BatsRun {
                 let file = self.context.relative(file);
                 let mut failure =
                     compose::failure(&file, FailureKind::CollectionError, Phase::Collect, &error);
-                failure.rerun = self
-                    .context
-                    .rerun(&["bats"], [self.context.from_dir(&file)]);
+                failure.rerun = self.context.rerun(&["bats"], [self.context.in_dir(&file)]);
                 failure.location = Some(report::Location {
                     file,
                     line: None,

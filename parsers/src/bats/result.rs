@@ -176,7 +176,7 @@ fn rerun(failure: &Failure, hook: bool, context: &Context) -> Vec<String> {
     let Some(file) = file.filter(|file| !file.ends_with("setup_suite.bash")) else {
         return Vec::new();
     };
-    let path = context.from_dir(file);
+    let path = context.in_dir(file);
     if hook {
         return context.rerun(&["bats"], [path]);
     }

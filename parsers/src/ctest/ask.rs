@@ -136,7 +136,7 @@ pub(crate) fn rerun(
             .filter(|dir| !dir.is_empty());
         if let Some(build) = build {
             argv.push("--test-dir".to_owned());
-            argv.push(context.from_dir(&build));
+            argv.push(context.in_dir(&build));
         }
     } else {
         argv.extend(context.command.iter().cloned());

@@ -101,7 +101,7 @@ pub(crate) fn refine(failure: &mut Failure, record: &Failed, context: &Context) 
 pub(crate) fn rerun(context: &Context, file: &str, path: &[String]) -> Vec<String> {
     let mut selection = Vec::new();
     if !file.is_empty() {
-        selection.extend(["--runTestsByPath".to_owned(), context.from_dir(file)]);
+        selection.extend(["--runTestsByPath".to_owned(), context.in_dir(file)]);
     }
     if !path.is_empty() {
         selection.extend(["-t".to_owned(), argv::pattern(path)]);

@@ -99,7 +99,7 @@ pub(crate) fn of(context: &Context, id: &str, file: Option<&str>) -> Vec<String>
     let rails = context.command.iter().any(|word| word == "test");
     match file {
         Some(file) => {
-            let file = context.from_dir(file);
+            let file = context.in_dir(file);
             context.rerun(&RUBY, [file, "-n".to_owned(), name])
         }
         None if rails => context.rerun(&RUBY, ["-n".to_owned(), name]),
@@ -114,7 +114,7 @@ pub(crate) fn of(context: &Context, id: &str, file: Option<&str>) -> Vec<String>
 
 /// The argv that loads a file again.
 pub(crate) fn file(context: &Context, file: &str) -> Vec<String> {
-    context.rerun(&RUBY, [context.from_dir(file)])
+    context.rerun(&RUBY, [context.in_dir(file)])
 }
 
 /// The whole name of a test selects it alone; only one with two slashes would be taken for a

@@ -71,7 +71,7 @@ pub(crate) fn refine(
 pub(crate) fn rerun(context: &Context, file: &str, path: &[String]) -> Vec<String> {
     let mut selection = Vec::new();
     if !file.is_empty() {
-        selection.push(context.from_dir(file));
+        selection.push(context.in_dir(file));
     }
     if !path.is_empty() {
         selection.extend(["-g".to_owned(), format!("^{}$", escaped(&path.join(" ")))]);

@@ -205,7 +205,7 @@ impl NextestRun {
         // JSON lines that were saved alone end with the end of a suite.
         let json = self.log && !self.reader.began && self.suite_ended;
         let running = self.tests.values().any(|state| *state == State::Running);
-        if tested && self.reader.summary.is_none() && !(json && !running) {
+        if tested && self.reader.summary.is_none() && (running || !json) {
             compose.incomplete(Note::new("no_end", "nextest's summary is missing"));
         }
         let exit = end.exit.unwrap_or_default();

@@ -16,7 +16,7 @@ pub(crate) fn argv(context: &Context, file: &str, names: &[String]) -> Vec<Strin
         .map(|name| format!("--test-name-pattern=^{}$", escaped(name)))
         .collect();
     if !file.is_empty() {
-        selection.push(context.from_dir(file));
+        selection.push(context.in_dir(file));
     }
     context.rerun(&["node", "--test"], selection)
 }

@@ -158,7 +158,7 @@ impl ProveRun {
     }
 
     fn rerun(&self, file: &str) -> Vec<String> {
-        let path = self.context.from_dir(&self.context.relative(file));
+        let path = self.context.in_dir(&self.context.relative(file));
         self.context.rerun(&["prove"], [path])
     }
 

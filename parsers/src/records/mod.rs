@@ -155,16 +155,6 @@ impl Records {
         self.session.finished
     }
 
-    /// The failures so far.
-    pub fn failures(&self) -> &[Failure] {
-        &self.failures
-    }
-
-    /// The runner's name and version as the reporter gave it.
-    pub fn runner(&self) -> &str {
-        &self.session.runner
-    }
-
     /// Takes more bytes of the reporter's file; says what became known by them.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<TestEvent> {
         let mut events = Vec::new();

@@ -164,6 +164,9 @@ pub(crate) struct Failed {
     pub open: bool,
 }
 
+/// File, line, column, function.
+pub(crate) type StackFrame = (String, Option<u32>, Option<u32>, Option<String>);
+
 /// What was thrown.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Error {
@@ -178,7 +181,7 @@ pub(crate) struct Error {
     pub stack: String,
     /// File, line, column, function; innermost first.
     #[serde(default)]
-    pub frames: Vec<(String, Option<u32>, Option<u32>, Option<String>)>,
+    pub frames: Vec<StackFrame>,
     /// What should have been.
     #[serde(default)]
     pub expected: Option<String>,

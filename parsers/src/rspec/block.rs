@@ -289,7 +289,7 @@ pub(crate) fn outside(context: &Context, heading: &str, said: &Said, whole: &str
     failure.diff = message::diff(&said.message);
     failure.details = text::block(&format!("{heading}\n{whole}"), text::DETAILS);
     if file.is_some() {
-        failure.rerun = context.rerun(&["rspec"], [context.from_dir(&id)]);
+        failure.rerun = context.rerun(&["rspec"], [context.in_dir(&id)]);
     } else {
         failure.target = failure.location.as_ref().map(|at| at.file.clone());
     }

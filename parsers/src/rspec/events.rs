@@ -34,7 +34,7 @@ impl Dialect for Rspec {
         match test.path.first().filter(|id| !id.is_empty()) {
             Some(id) => context.rerun(&["rspec"], [id.clone()]),
             None if !test.file.is_empty() => {
-                context.rerun(&["rspec"], [context.from_dir(&test.file)])
+                context.rerun(&["rspec"], [context.in_dir(&test.file)])
             }
             None => Vec::new(),
         }

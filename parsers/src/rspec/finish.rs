@@ -339,7 +339,7 @@ fn rerun(
     target: Option<&str>,
 ) -> Vec<String> {
     let by_name = |file: &str| {
-        let file = context.from_dir(file);
+        let file = context.in_dir(file);
         context.rerun(&["rspec"], [file, "-e".to_owned(), id.to_owned()])
     };
     match (listed, target) {

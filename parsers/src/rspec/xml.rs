@@ -82,7 +82,7 @@ fn refined(mut failure: Failure, context: &Context) -> Failure {
     }
     let file = failure.test_location.as_ref().map(|at| at.file.clone());
     if let Some(file) = file {
-        let selection = [context.from_dir(&file), "-e".to_owned(), failure.id.clone()];
+        let selection = [context.in_dir(&file), "-e".to_owned(), failure.id.clone()];
         failure.rerun = context.rerun(&["rspec"], selection);
         if failure.location.is_none() {
             failure.location = Some(ruby::at(&file, None));

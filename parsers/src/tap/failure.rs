@@ -179,10 +179,8 @@ fn first_lines(message: &str) -> String {
 }
 
 fn kind(yaml: &Yaml, name: &str, message: &str) -> (FailureKind, bool) {
-    let is = |keys: &[&str], words: &[&str]| {
-        yaml.get(keys)
-            .is_some_and(|value| words.iter().any(|word| value == *word))
-    };
+    let is =
+        |keys: &[&str], words: &[&str]| yaml.get(keys).is_some_and(|value| words.contains(&value));
     let class = name.rsplit(['.', ' ']).next().unwrap_or(name);
     if is(&["failureType"], &["testTimeoutFailure"]) || yaml.get(&["expired"]).is_some() {
         return (FailureKind::Timeout, true);

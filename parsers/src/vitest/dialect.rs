@@ -44,7 +44,7 @@ impl Dialect for Vitest {
 pub(crate) fn rerun(context: &Context, file: &str, path: &[String]) -> Vec<String> {
     let mut selection = Vec::new();
     if !file.is_empty() {
-        selection.push(context.from_dir(file));
+        selection.push(context.in_dir(file));
     }
     if !path.is_empty() {
         selection.extend(["-t".to_owned(), argv::pattern(path)]);
