@@ -171,7 +171,11 @@ pub(super) fn not_loaded(found: &Uncaught, context: &Context) -> Failure {
     let file = found.file(context);
     let id = file.clone().unwrap_or_else(|| "minitest".to_owned());
     let message = match found.class.as_str() {
-        "SyntaxError" => crate::rspec::syntax_line(&found.lines.join("\n"), &found.one_line()),
+        // The place is told by the location, and not by the message.
+        "SyntaxError" => {
+            let said = format!("x.rb:1: {}", found.message);
+            crate::rspec::syntax_line(&said, &found.one_line())
+        }
         _ => found.one_line(),
     };
     let mut failure = compose::failure(&id, FailureKind::CollectionError, Phase::Collect, message);

@@ -9,6 +9,8 @@ use crate::ruby;
 use crate::ruby::Traced;
 use crate::text;
 use memchr::memmem;
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// More lines than this are not kept of one error.
 const MOST_LINES: usize = 400;
@@ -82,6 +84,9 @@ pub(crate) fn looks_like_a_test(file: &str) -> bool {
         .any(|end| name.ends_with(end));
     !helper && (named || name.starts_with("test_") || name.starts_with("tc_"))
 }
+
+static BUG: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("[BUG] "));
+static SYNTAX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(": syntax error"));
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Part {
@@ -164,12 +169,14 @@ impl Reader {
         if now.syntax.is_none() && now.class == "SyntaxError" {
             now.syntax = syntax(line).map(|(file, line, _)| (file.to_owned(), line));
         }
-        if let Some(marked) = line.strip_prefix("> ")
+        // Prism's heading names where it began to wonder; the first mark stands at the fault.
+        let marked = now.lines.iter().any(|line| line.starts_with("> "));
+        if let Some(rest) = line.strip_prefix("> ")
             && now.class == "SyntaxError"
-            && let Some((number, _)) = marked.trim_start().split_once(" | ")
+            && !marked
+            && let Some((number, _)) = rest.trim_start().split_once(" | ")
             && let (Ok(number), Some((_, at))) = (number.trim().parse(), now.syntax.as_mut())
         {
-            // Prism's heading names where it began to wonder; the mark stands at the fault.
             *at = number;
         }
         if now.lines.len() < MOST_LINES {
@@ -232,9 +239,8 @@ fn may_begin(bytes: &[u8]) -> bool {
     match bytes.last() {
         Some(b')' | b'm' | b'n') if bytes.len() < LONGEST => {}
         _ => {
-            return memchr::memchr2(b'[', b'-', bytes).is_some()
-                && memmem::find(bytes, b"[BUG] ").is_some()
-                || memmem::find(bytes, b": syntax error").is_some();
+            return memchr::memchr2(b'[', b'-', bytes).is_some() && BUG.find(bytes).is_some()
+                || SYNTAX.find(bytes).is_some();
         }
     }
     memmem::find(bytes, b": ").is_some()
@@ -385,7 +391,7 @@ mod tests {
                 "bad.rb",
             ),
             (
-                "test/m_test.rb:1:in 'Kernel#require_relative': /p/bad.rb:3: syntax error found (SyntaxError)\n  2 |   foo(\n> 3 | end\n    | ^~~ unexpected 'end'\n\tfrom test/m_test.rb:1:in '<main>'\n",
+                "test/m_test.rb:1:in 'Kernel#require_relative': /p/bad.rb:3: syntax error found (SyntaxError)\n  2 |   foo(\n> 3 | end\n    | ^~~ unexpected 'end'\n> 4 | x\n    | ^ more\n\tfrom test/m_test.rb:1:in '<main>'\n",
                 3,
                 "test/m_test.rb",
             ),
