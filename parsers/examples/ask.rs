@@ -12,6 +12,11 @@
 //! so that no path of the machine is in it (`node_modules` and `.venv` become links); a project
 //! that already lies there is run as it is.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an example of the crate on its own, without regreen's sandbox and supervisor"
+)]
+
 use regreen_parsers::Context;
 use regreen_parsers::Exit;
 use regreen_parsers::Format;

@@ -166,13 +166,20 @@ mod tests {
         std::fs::create_dir_all(&reports).expect("made");
         std::fs::write(reports.join("TEST-old.xml"), "old").expect("written");
         std::fs::write(temp.path().join("secret"), "secret").expect("written");
-        std::thread::sleep(Duration::from_millis(60));
         let collecting = Collect {
             tree: temp.path().to_owned(),
             dir: PathBuf::new(),
             patterns: vec!["**/target/surefire-reports/TEST-*.xml".to_owned()],
+        };
+        // As if the run had begun just after what lies there was written.
+        let written = std::fs::metadata(reports.join("TEST-old.xml")).expect("there");
+        let seconds = Duration::from_secs(u64::try_from(written.ctime()).expect("after 1970"));
+        let nanos = Duration::from_nanos(u64::try_from(written.ctime_nsec()).expect("positive"));
+        let mut collecting = collecting.begin();
+        collecting.since = UNIX_EPOCH + seconds + nanos + Duration::from_nanos(1);
+        while SystemTime::now() < collecting.since + Duration::from_millis(20) {
+            std::thread::yield_now();
         }
-        .begin();
         std::fs::write(reports.join("TEST-new.xml"), "new").expect("written");
         std::fs::write(reports.join("other.txt"), "other").expect("written");
         std::os::unix::fs::symlink(temp.path().join("secret"), reports.join("TEST-link.xml"))
