@@ -130,6 +130,14 @@ impl Reader {
     /// Takes one line.
     pub fn line(&mut self, line: &str) {
         match self.state {
+            // The tree goes on: what looked like the block at the end was printed by a test.
+            State::Failures if is_tree(line) => {
+                self.state = State::Outside;
+                self.announced = 0;
+                self.entries.clear();
+                self.pending = None;
+                self.outside(line);
+            }
             State::Failures => self.failure_line(line),
             State::Counts => self.count_line(line),
             State::Outside => self.outside(line),
@@ -614,6 +622,19 @@ impl Reader {
             None => format!(" > {rest}"),
         }
     }
+}
+
+/// A line of the tree of `--details=tree` or `verbose`, in either of its themes.
+fn is_tree(line: &str) -> bool {
+    let branches = [
+        "\u{2502}",
+        "\u{251c}\u{2500}",
+        "\u{2514}\u{2500}",
+        "|  ",
+        "+-- ",
+        "'-- ",
+    ];
+    branches.iter().any(|branch| line.starts_with(branch))
 }
 
 /// `Failures (2):`
