@@ -8,6 +8,7 @@ use crate::js::results;
 use crate::js::results::Found;
 use crate::text;
 use roxmltree::Node;
+use std::collections::BTreeMap;
 
 /// Larger documents are not read here.
 const MOST: usize = 48 * 1024 * 1024;
@@ -25,8 +26,10 @@ pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
     }
     let vitest = root.attribute("name") == Some("vitest tests");
     let mut found = Found::default();
-    for case in root.descendants().filter(|node| node.has_tag_name("testcase")) {
-        found.case(case, vitest, context);
+    let all = || root.descendants().filter(|node| node.has_tag_name("testcase"));
+    let cases = Cases(all().filter(|_| vitest).map(|case| (named(case), !skipped(case))).collect());
+    for case in all() {
+        found.case(case, vitest, &cases, context);
     }
     let said = root
         .attribute("tests")
@@ -37,13 +40,13 @@ pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
 }
 
 impl Found {
-    fn case(&mut self, case: Node<'_, '_>, vitest: bool, context: &Context) {
+    fn case(&mut self, case: Node<'_, '_>, vitest: bool, cases: &Cases, context: &Context) {
         let failures: Vec<Node<'_, '_>> = case
             .children()
             .filter(|child| child.has_tag_name("failure") || child.has_tag_name("error"))
             .collect();
         if failures.is_empty() {
-            let skipped = case.children().any(|child| child.has_tag_name("skipped"));
+            let skipped = skipped(case);
             self.skipped += u64::from(skipped);
             self.passed += u64::from(!skipped);
             return;
@@ -52,18 +55,10 @@ impl Found {
         let file = context.relative(&file(case, vitest).unwrap_or_default());
         let path = path(case, vitest);
         let alone = path.len() == 1 && (path[0] == file || path[0].ends_with(&file)) && !file.is_empty();
-        let inner = format!("{} > ", case.attribute("name").unwrap_or(""));
-        let others = case.parent_element().into_iter().flat_map(|suite| suite.children());
-        let others = others.filter(|other| other.has_tag_name("testcase") && *other != case);
-        let below = |other: &Node<'_, '_>| {
-            let name = other.attribute("name").unwrap_or("");
-            alone || name.starts_with(&inner)
-        };
-        let below: Vec<Node<'_, '_>> = others.filter(below).collect();
-        let skipped = |other: &Node<'_, '_>| other.children().any(|c| c.has_tag_name("skipped"));
+        let (below, ran) = cases.below(case, alone);
         // A suite stands there as a case of its own where a hook failed it.
-        let suite = vitest && !alone && !below.is_empty();
-        let ran = vitest && below.iter().any(|other| !skipped(other));
+        let suite = vitest && !alone && below;
+        let ran = vitest && ran;
         let mut of_case = Vec::new();
         for failure in failures {
             let body = text::clean(failure.text().unwrap_or(""));
@@ -89,6 +84,35 @@ impl Found {
         }
         self.failures.extend(of_case);
     }
+}
+
+/// Every case of a document: file and name, and whether it ran.
+struct Cases(BTreeMap<(String, String), bool>);
+
+impl Cases {
+    /// Whether there are cases below a suite (in a file), and whether one of them ran.
+    fn below(&self, case: Node<'_, '_>, alone: bool) -> (bool, bool) {
+        let (file, name) = named(case);
+        let start = match alone {
+            true => String::new(),
+            false => format!("{name} > "),
+        };
+        let from = (file.clone(), start.clone());
+        let of = self.0.range(from..).take_while(|((other, name), _)| {
+            *other == file && name.starts_with(&start)
+        });
+        let mut of = of.filter(|((_, other), _)| *other != name).peekable();
+        (of.peek().is_some(), of.take(1000).any(|(_, ran)| *ran))
+    }
+}
+
+fn named(case: Node<'_, '_>) -> (String, String) {
+    let word = |name: &str| case.attribute(name).unwrap_or("").to_owned();
+    (word("classname"), word("name"))
+}
+
+fn skipped(case: Node<'_, '_>) -> bool {
+    case.children().any(|child| child.has_tag_name("skipped"))
 }
 
 /// The file, where the document tells it.
