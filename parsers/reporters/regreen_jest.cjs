@@ -57,6 +57,20 @@ function shown(value) {
   });
 }
 
+/** Without the frames of packages below the last one of the project's own. */
+function trimmed(text) {
+  var all = text.split('\n');
+  var own = -1;
+  var first = -1;
+  all.forEach(function (line, at) {
+    if (!/^\s+at .*:\d+/.test(line)) return;
+    if (first < 0) first = at;
+    if (!/node_modules|node:|\(native\)/.test(line)) own = at;
+  });
+  if (own < 0) own = first + 5;
+  return all.filter(function (line, at) { return at <= own || !/^\s+at /.test(line); }).join('\n');
+}
+
 /** Message and stack of the text that Jest makes of what was thrown. */
 function error(text, detail) {
   text = cut(text).replace(ANSI, '');
@@ -74,6 +88,13 @@ function error(text, detail) {
       made.actual = shown(result.actual);
     }
   }
+  return made;
+}
+
+/** What is written of it. */
+function slim(made) {
+  made.stack = trimmed(made.stack);
+  delete made.matched;
   return made;
 }
 
@@ -241,9 +262,10 @@ methods.fail = function (file, entry, result) {
     var when = phase(made.stack, file.name);
     if (entry.told.indexOf(when) >= 0) return;
     entry.told.push(when);
+    var word = when === 'call' ? kind(made) : undefined;
     self.write({
-      k: 'fail', t: entry.t, open: true, phase: when, kind: when === 'call' ? kind(made) : undefined,
-      error: made, at: at, ms: typeof result.duration === 'number' ? result.duration : undefined,
+      k: 'fail', t: entry.t, open: true, phase: when, kind: word,
+      error: slim(made), at: at, ms: typeof result.duration === 'number' ? result.duration : undefined,
     });
   });
   entry.state = 'failed';
@@ -350,7 +372,7 @@ methods.died = function (file, result, ran) {
   var killed = /jest worker|A worker process|ERR_WORKER|worker (terminated|exited)/i.test(text);
   if (killed && file.running.size > 0) {
     file.running.forEach(function (entry) {
-      self.write({ k: 'fail', t: entry.t, phase: 'call', kind: 'crash', error: made });
+      self.write({ k: 'fail', t: entry.t, phase: 'call', kind: 'crash', error: slim(made) });
       self.tally.failed += 1;
       entry.state = 'over';
     });
@@ -358,7 +380,7 @@ methods.died = function (file, result, ran) {
   }
   var when = killed ? 'call' : ran ? 'teardown' : 'collect';
   if (when === 'teardown' && phase(made.stack, file.name) === 'setup') when = 'setup';
-  this.write({ k: 'fail', id: file.name, file: file.name, path: [], phase: when, kind: killed ? 'crash' : undefined, error: made });
+  this.write({ k: 'fail', id: file.name, file: file.name, path: [], phase: when, kind: killed ? 'crash' : undefined, error: slim(made) });
   this.tally.failed += 1;
 };
 

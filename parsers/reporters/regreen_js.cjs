@@ -89,7 +89,18 @@
     env.REGREEN_RUNNING = globalThis[Symbol.for('regreen')].events + '.running';
   }
 
+  /** Another start of the runner in one command has a file of its own. */
+  function free(file) {
+    try {
+      if (fs.statSync(file).size > 0) return file.replace(/\.ndjson$/, '-' + process.pid + '.ndjson');
+    } catch (_) {
+      // It is not there yet.
+    }
+    return file;
+  }
+
   function start(known) {
+    env.REGREEN_EVENTS = free(env.REGREEN_EVENTS);
     Object.defineProperty(globalThis, Symbol.for('regreen'), {
       value: { events: env.REGREEN_EVENTS, version: known },
       configurable: true,

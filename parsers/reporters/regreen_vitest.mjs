@@ -34,7 +34,11 @@ function error(thrown, depth = 0) {
   const name = attempt(() => String(thrown.name || thrown.nameStr || ''), '');
   const message = plain(attempt(() => thrown.message, '') ?? '');
   const stack = plain(attempt(() => thrown.stack, '') || attempt(() => thrown.stackStr, '') || '');
-  const frames = stack.split('\n').filter((line) => /^\s+at .*:\d+/.test(line) && message.indexOf(line.trim()) < 0).join('\n');
+  let all = stack.split('\n').filter((line) => /^\s+at .*:\d+/.test(line) && message.indexOf(line.trim()) < 0);
+  // Frames of packages below the last one of the project's own tell nobody anything.
+  const own = all.map((line) => !/node_modules|node:/.test(line)).lastIndexOf(true);
+  all = all.slice(0, own < 0 ? 10 : own + 1);
+  const frames = all.join('\n');
   const said = message || name || plain(attempt(() => {
     const { stacks, diff: _, expected, actual, ...rest } = thrown;
     return stringify(rest);

@@ -50,7 +50,8 @@ fn result_streams(recording: &Recording) -> Vec<(String, Vec<u8>)> {
     let mut streams: Vec<(String, Vec<u8>)> = recording
         .files
         .iter()
-        .filter(|(name, _)| !name.ends_with(".stderr"))
+        // What a worker is about to run is asked only where the end is missing.
+        .filter(|(name, _)| !name.ends_with(".stderr") && !name.ends_with(".running"))
         .cloned()
         .collect();
     // Where a reporter of ours writes, the text explains at most.

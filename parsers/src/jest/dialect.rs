@@ -84,6 +84,8 @@ pub(crate) fn refine(failure: &mut Failure, record: &Failed, context: &Context) 
     failure.details = made.details.or(failure.details.take());
     if record.kind.is_none() && told == Phase::Call {
         (failure.kind, failure.kind_sure, failure.phase) = (made.kind, made.kind_sure, made.phase);
+        // A matcher would have been known.
+        failure.kind_sure |= made.kind == FailureKind::Panic && !error.name.is_empty();
     } else if record.kind.is_none()
         && matches!(made.kind, FailureKind::Timeout | FailureKind::Crash)
     {

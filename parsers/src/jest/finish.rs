@@ -53,12 +53,16 @@ impl JestRun {
                 .iter()
                 .map(|exit| material.exited(exit))
                 .collect();
-            return self.records.report(end, &material.tail, |compose, _| {
+            let report = self.records.report(end, &material.tail, |compose| {
                 for failure in &mut compose.failures {
                     place_exit(failure, &exits);
                 }
                 settle::explain(compose, end, why.as_deref(), heap);
             });
+            if let Some(report) = report {
+                return report;
+            }
+            return material.of_text(material.told(), end);
         }
         let told = material.told();
         match material.structured(&self.files, &told) {
@@ -116,6 +120,10 @@ impl Material {
             told.faults.push(compose::inconsistent(
                 "more files are told to have failed than the summary counts",
             ));
+        }
+        if run.tests.is_some() && !run.ended {
+            told.faults
+                .push(Note::new("cut_off", "the output ends in its summary"));
         }
         if let Some(tests) = run.tests {
             let counts = told.counts.get_or_insert((0, 0, 0));

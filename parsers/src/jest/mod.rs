@@ -21,10 +21,10 @@ use crate::context::Context;
 use crate::event::TestEvent;
 use crate::jest::dialect::Jest;
 use crate::jest::scan::Scan;
+use crate::js::sessions::Sessions;
 use crate::live::Adapter;
 use crate::live::End;
 use crate::live::Stream;
-use crate::records::Records;
 use crate::report::Report;
 use crate::text::Tail;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ const MOST_FILES: usize = 64 * 1024 * 1024;
 /// Begins to read a run.
 pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
     Box::new(JestRun {
-        records: Records::new(context.clone(), Box::new(Jest)),
+        records: Sessions::new(context.clone(), || Box::new(Jest)),
         context,
         out: Scan::default(),
         err: Scan::default(),
@@ -48,7 +48,7 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
 #[derive(Debug)]
 struct JestRun {
     context: Context,
-    records: Records,
+    records: Sessions,
     out: Scan,
     err: Scan,
     files: BTreeMap<String, Vec<u8>>,
@@ -59,7 +59,9 @@ struct JestRun {
 impl Adapter for JestRun {
     fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
         match stream {
-            Stream::File(name) if name.ends_with(".ndjson") => return self.records.feed(bytes),
+            Stream::File(name) if name.ends_with(".ndjson") => {
+                return self.records.feed(name, bytes);
+            }
             Stream::File(name) => {
                 let room = MOST_FILES.saturating_sub(self.kept);
                 let bytes = &bytes[..bytes.len().min(room)];

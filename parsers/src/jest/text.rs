@@ -9,6 +9,7 @@ use crate::lines::Seen;
 use crate::text;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 /// The most that is kept of one block.
 const MOST_BLOCK: usize = 256 * 1024;
@@ -18,7 +19,7 @@ const MOST_BYTES: usize = 48 * 1024 * 1024;
 const MOST: usize = 20_000;
 
 /// One `●` block.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Block {
     /// The titles as they stand there, joined by ` › `.
     pub title: String,
@@ -61,6 +62,8 @@ pub(crate) struct Run {
     pub suites: Option<Numbers>,
     /// `Tests: …`.
     pub tests: Option<Numbers>,
+    /// `Ran all test suites.`: nothing of it is missing.
+    pub ended: bool,
     /// A script's heading stood before it: several runs may stand in one log.
     pub headed: bool,
 }
@@ -173,6 +176,14 @@ impl Reader {
         } else if let Some(rest) = line.strip_prefix("Tests: ") {
             if let (Some(suites), Some(tests)) = (self.suites.take(), numbers(rest)) {
                 self.summary(suites, tests);
+            }
+        } else if line.starts_with("Ran all test suites") {
+            if let Some(last) = self
+                .runs
+                .last_mut()
+                .filter(|_| line.trim_end().ends_with('.'))
+            {
+                last.ended = true;
             }
         } else if line.starts_with("No tests found") {
             self.nothing = true;
@@ -336,6 +347,7 @@ impl Run {
     pub fn failed(&self, exists: impl Fn(&str) -> bool) -> (Vec<Group>, bool) {
         let mut order: Vec<&str> = Vec::new();
         let mut files: BTreeMap<&str, Group> = BTreeMap::new();
+        let mut told: HashSet<(&str, &Block)> = HashSet::new();
         for group in self.groups.iter().filter(|group| group.failed) {
             let known = files.entry(&group.file).or_insert_with(|| {
                 order.push(&group.file);
@@ -347,7 +359,7 @@ impl Run {
             });
             // The summary of all failing tests tells everything again.
             for block in &group.blocks {
-                if !known.blocks.contains(block) {
+                if told.insert((&group.file, block)) {
                     known.blocks.push(block.clone());
                 }
             }
@@ -393,6 +405,7 @@ fn may_matter(bytes: &[u8]) -> bool {
         Some(b'P') => bytes.starts_with(b"PASS "),
         Some(b'T') => bytes.starts_with(b"Test"),
         Some(b'N') => bytes.starts_with(b"No tests found"),
+        Some(b'R') => bytes.starts_with(b"Ran all test suites"),
         Some(b'J') => bytes.starts_with(b"Jest: "),
         Some(b'>' | b'$') => bytes.get(1) == Some(&b' '),
         Some(b' ') => {

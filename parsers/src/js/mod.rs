@@ -8,6 +8,7 @@ pub(crate) mod load;
 pub(crate) mod loose;
 pub(crate) mod raised;
 pub(crate) mod results;
+pub(crate) mod sessions;
 pub(crate) mod settle;
 pub(crate) mod sides;
 pub(crate) mod stack;

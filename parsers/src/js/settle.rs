@@ -11,6 +11,8 @@ use crate::report::Outcome;
 use crate::report::Phase;
 use crate::text;
 use crate::text::Tail;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// The results of several documents together.
 pub(crate) fn plus(all: Option<Found>, more: Found) -> Found {
@@ -33,50 +35,67 @@ pub(crate) fn plus(all: Option<Found>, more: Found) -> Found {
 
 /// Text has what structure loses: both sides, the place in the source, failures of suites.
 pub(crate) fn complete(failures: &mut Vec<Failure>, told: &[Failure]) {
+    let mut by_name: BTreeMap<String, Vec<&Failure>> = BTreeMap::new();
+    for other in told {
+        by_name.entry(plain(other)).or_default().push(other);
+    }
+    let mut phases: BTreeSet<(String, Option<String>, u8)> = BTreeSet::new();
+    let mut names: BTreeSet<(String, Option<String>)> = BTreeSet::new();
     for failure in failures.iter_mut() {
-        let plain = |failure: &Failure| failure.id.replace(" > ", " ").replace(" › ", " ");
-        let same = |other: &&Failure| {
-            plain(other) == plain(failure)
-                && (other.target == failure.target || failure.target.is_none())
-                && other.phase == failure.phase
-        };
-        let of_id = told.iter().find(same).or_else(|| {
-            // A hook is known by the lines around it, which only text has.
-            told.iter().find(|other| {
-                plain(other) == plain(failure)
-                    && other.target == failure.target
-                    && other.location.as_ref().map(|at| at.line)
-                        == failure.location.as_ref().map(|at| at.line)
-            })
-        });
-        let Some(other) = of_id else {
-            continue;
-        };
-        failure.diff = other.diff.clone().or(failure.diff.take());
-        if failure.location.as_ref().is_none_or(|at| at.line.is_none()) {
-            failure.location = other.location.clone().or(failure.location.take());
+        let others = by_name.get(&plain(failure)).map_or(&[][..], Vec::as_slice);
+        if let Some(other) = counterpart(failure, others) {
+            take_over(failure, other);
         }
-        let hook = matches!(
-            other.kind,
-            FailureKind::SetupError | FailureKind::TeardownError | FailureKind::Timeout
-        );
-        if !failure.kind_sure && other.kind_sure
-            || hook && matches!(failure.kind, FailureKind::Panic | FailureKind::Assertion)
-        {
-            (failure.kind, failure.phase) = (other.kind, other.phase);
-            failure.kind_sure = other.kind_sure;
-        }
-        if failure.message.is_empty() || failure.message == "no message" {
-            failure.message.clone_from(&other.message);
-        }
+        let name = (failure.id.clone(), failure.target.clone());
+        names.insert(name.clone());
+        phases.insert((name.0, name.1, failure.phase as u8));
     }
     // A test that failed in several phases is one entry there.
     for other in told {
-        let of_test = |known: &&Failure| (&known.id, &known.target) == (&other.id, &other.target);
-        let mut known = failures.iter().filter(of_test).peekable();
-        if known.peek().is_some() && !known.any(|known| known.phase == other.phase) {
+        let name = (other.id.clone(), other.target.clone());
+        let phase = (other.id.clone(), other.target.clone(), other.phase as u8);
+        if names.contains(&name) && phases.insert(phase) {
             failures.push(other.clone());
         }
+    }
+}
+
+/// A name however its titles are joined.
+fn plain(failure: &Failure) -> String {
+    failure.id.replace(" > ", " ").replace(" › ", " ")
+}
+
+/// The same failure in the text.
+fn counterpart<'a>(failure: &Failure, others: &[&'a Failure]) -> Option<&'a Failure> {
+    let of_file = |other: &&&Failure| other.target == failure.target || failure.target.is_none();
+    let line = |failure: &Failure| failure.location.as_ref().map(|at| at.line);
+    let mut same = others.iter().take(50).filter(of_file);
+    let of_phase = same.clone().find(|other| other.phase == failure.phase);
+    // A hook is known by the lines around it, which only text has.
+    of_phase
+        .or_else(|| same.find(|other| line(other) == line(failure)))
+        .copied()
+}
+
+fn take_over(failure: &mut Failure, other: &Failure) {
+    failure.diff = other.diff.clone().or(failure.diff.take());
+    if failure.location.as_ref().is_none_or(|at| at.line.is_none()) {
+        failure.location = other.location.clone().or(failure.location.take());
+    }
+    let hook = matches!(
+        other.kind,
+        FailureKind::SetupError | FailureKind::TeardownError | FailureKind::Timeout
+    );
+    let unlike = matches!(failure.kind, FailureKind::Panic | FailureKind::Assertion);
+    if !failure.kind_sure && other.kind_sure || hook && unlike {
+        (failure.kind, failure.phase) = (other.kind, other.phase);
+        failure.kind_sure = other.kind_sure;
+    }
+    if failure.message.is_empty() || failure.message == "no message" {
+        failure.message.clone_from(&other.message);
+    }
+    if failure.message == "timed out" {
+        failure.message.clone_from(&other.message);
     }
 }
 

@@ -155,6 +155,11 @@ impl Records {
         self.session.finished
     }
 
+    /// The failures so far.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
     /// Takes more bytes of the reporter's file; says what became known by them.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<TestEvent> {
         let mut events = Vec::new();

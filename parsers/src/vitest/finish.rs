@@ -63,12 +63,16 @@ impl VitestRun {
         if self.records.began() {
             let threshold = material.threshold();
             let heap = material.heap();
-            let running = self.running.finish();
+            let running = self.running;
             let context = material.context.clone();
-            return self.records.report(end, &material.tail, |compose, _| {
+            let report = self.records.report(end, &material.tail, |compose| {
                 name_the_running(compose, &running, &context);
                 settle::explain(compose, end, threshold.as_deref(), heap);
             });
+            if let Some(report) = report {
+                return report;
+            }
+            return material.of_text(material.told(), end);
         }
         let told = material.told();
         match material.structured(&self.files) {
@@ -92,7 +96,10 @@ fn name_the_running(compose: &mut Compose, running: &Running, context: &Context)
             continue;
         };
         let file = std::mem::replace(&mut failure.id, path.join(" > "));
-        failure.message = failure.message.replace("this file was", "this test was");
+        failure.message = match failure.message.contains("orker") {
+            true => "the worker exited unexpectedly while this test was running".to_owned(),
+            false => failure.message.replace("this file was", "this test was"),
+        };
         failure.rerun = dialect::rerun(context, &file, &path);
         failure.target = Some(file);
         *failure = compose::seal(failure.clone());
@@ -155,6 +162,10 @@ impl Material {
         tests.sort();
         tests.dedup();
         let tests = tests.len() as u64;
+        if run.tests.is_some() && !run.ended {
+            told.faults
+                .push(Note::new("cut_off", "the output ends in its summary"));
+        }
         if let Some(numbers) = run.tests {
             let counts = told.counts.get_or_insert_default();
             counts.failed += numbers.failed;
@@ -185,14 +196,17 @@ impl Material {
 
     /// Failed tests that only the progress names.
     fn marked(&self, failures: &mut Vec<Failure>, run: &Run, base: &str) {
+        let mut known: BTreeSet<(Option<String>, String)> = failures
+            .iter()
+            .map(|failure| (failure.target.clone(), failure.id.clone()))
+            .collect();
         for mark in &run.marks {
             let (file, path) = self.named(mark, base);
             let Some(file) = file.filter(|_| !path.is_empty()) else {
                 continue;
             };
             let id = path.join(" > ");
-            let known = |f: &Failure| f.id == id && f.target.as_ref() == Some(&file);
-            if failures.iter().any(known) {
+            if !known.insert((Some(file.clone()), id.clone())) {
                 continue;
             }
             let message = "the output ends before the reason";
@@ -242,13 +256,12 @@ impl Material {
 
     fn block(&self, failures: &mut Vec<Failure>, block: &Block, base: &str, run: &Run) {
         if matches!(block.section, Section::Unhandled | Section::Startup) {
-            let failure = self.unhandled(block, base);
-            let id = failure.id.clone();
-            let again = |f: &&Failure| f.id == id || f.id.starts_with(&format!("{id} "));
-            let before = failures.iter().filter(again).count();
-            let mut failure = failure;
-            if before > 0 {
-                failure.id = format!("{id} {}", before + 1);
+            let mut failure = self.unhandled(block, base);
+            let before = failures.iter().rev().take(200);
+            let before = before.filter(|f| f.phase == Phase::Session && f.target == failure.target);
+            let same = before.filter(|f| f.id.starts_with(&failure.id)).count();
+            if same > 0 {
+                failure.id = format!("{} {}", failure.id, same + 1);
             }
             failures.push(failure);
             return;

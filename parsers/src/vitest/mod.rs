@@ -19,10 +19,10 @@ pub(crate) use request::tool;
 
 use crate::context::Context;
 use crate::event::TestEvent;
+use crate::js::sessions::Sessions;
 use crate::live::Adapter;
 use crate::live::End;
 use crate::live::Stream;
-use crate::records::Records;
 use crate::report::Report;
 use crate::text::Tail;
 use crate::vitest::dialect::Vitest;
@@ -36,7 +36,7 @@ const MOST_FILES: usize = 64 * 1024 * 1024;
 /// Begins to read a run.
 pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
     Box::new(VitestRun {
-        records: Records::new(context.clone(), Box::new(Vitest)),
+        records: Sessions::new(context.clone(), || Box::new(Vitest)),
         running: Running::default(),
         context,
         out: Scan::default(),
@@ -50,7 +50,7 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
 #[derive(Debug)]
 struct VitestRun {
     context: Context,
-    records: Records,
+    records: Sessions,
     running: Running,
     out: Scan,
     err: Scan,
@@ -62,7 +62,9 @@ struct VitestRun {
 impl Adapter for VitestRun {
     fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
         match stream {
-            Stream::File(name) if name.ends_with(".ndjson") => return self.records.feed(bytes),
+            Stream::File(name) if name.ends_with(".ndjson") => {
+                return self.records.feed(name, bytes);
+            }
             Stream::File(name) if name.ends_with(".running") => self.running.feed(bytes),
             Stream::File(name) => {
                 let room = MOST_FILES.saturating_sub(self.kept);

@@ -45,11 +45,6 @@ impl Running {
         });
     }
 
-    /// The end of the file.
-    pub fn finish(self) -> Running {
-        self
-    }
-
     /// The titles of the test that ran in a file when its worker stopped.
     pub fn of(&self, file: &str, context: &Context) -> Option<Vec<String>> {
         let mut found = self.now.values().rev();

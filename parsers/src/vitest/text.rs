@@ -70,6 +70,8 @@ pub(crate) struct Run {
     pub tests: Option<Numbers>,
     /// `Errors …`.
     pub errors: u64,
+    /// `Duration …`: nothing of it is missing.
+    pub ended: bool,
     /// Failed tests of the progress: their names, whole.
     pub marks: Vec<String>,
     /// Passed tests of the progress.
@@ -252,6 +254,7 @@ impl Reader {
         self.run.tests = None;
         self.run.files = None;
         self.run.errors = 0;
+        self.run.ended = false;
     }
 
     fn push(&mut self, name: &str) {
@@ -285,11 +288,13 @@ impl Reader {
             .next()
             .is_some_and(|word| word.ends_with("Error") || word.ends_with("Exception"));
         let thrown = error || line.starts_with("Unknown ") || line.starts_with(['{', '[', ' ']);
-        let known = self.run.marks.iter().any(|mark| {
-            let name = self.run.blocks.last().and_then(|block| block.names.last());
-            name.is_some_and(|name| mark == &format!("{name}\n{line}"))
-        });
-        if !thrown && (known || self.run.blocks.last().is_some_and(|b| b.names.len() == 1)) {
+        if !thrown
+            && self
+                .run
+                .blocks
+                .last()
+                .is_some_and(|block| block.names.len() == 1)
+        {
             if let Some(name) = self.run.blocks.last_mut().and_then(|b| b.names.last_mut())
                 && name.len() < 16 * 1024
             {
@@ -352,6 +357,13 @@ impl Reader {
             self.run.errors = number.unwrap_or(0);
             return true;
         }
+        if let Some(rest) = bare.strip_prefix("Duration  ")
+            && self.run.tests.is_some()
+        {
+            let whole = !rest.contains('(') && rest.trim_end().ends_with('s');
+            self.run.ended |= whole || rest.trim_end().ends_with(')');
+            return true;
+        }
         false
     }
 
@@ -402,6 +414,7 @@ fn may_matter(bytes: &[u8]) -> bool {
                 let word = bytes.trim_ascii_start();
                 word.starts_with(b"Tests  ")
                     || word.starts_with(b"Errors  ")
+                    || word.starts_with(b"Duration  ")
                     || word.starts_with("×".as_bytes())
                     || word.starts_with("✓".as_bytes())
                     || word.first() == Some(&0x1b)
