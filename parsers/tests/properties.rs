@@ -57,7 +57,11 @@ fn result_streams(recording: &Recording) -> Vec<(String, Vec<u8>)> {
     // Where a reporter of ours writes, the text explains at most.
     let by_events =
         ["pytest", "rspec", "minitest", "phpunit"].contains(&recording.case.format.as_str());
-    let only_files = by_events && !recording.files.is_empty();
+    let ours = recording
+        .files
+        .iter()
+        .any(|(name, _)| name.ends_with(".ndjson"));
+    let only_files = ours || by_events && !recording.files.is_empty();
     // nextest's JUnit file explains failures; its text and JSON lines count.
     streams.retain(|(name, _)| !(recording.case.format == "nextest" && name.ends_with(".xml")));
     // PHPUnit's messages and its text hold all results, too.
