@@ -531,8 +531,8 @@ fn there_is_one_crate_besides_the_root() {
     );
     assert_eq!(
         list("exclude"),
-        ["fixtures"],
-        "fixtures are projects of their own"
+        ["fixtures", "parsers/fuzz"],
+        "fixtures are projects of their own, and cargo-fuzz builds the fuzz targets alone"
     );
 }
 

@@ -35,8 +35,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::mpsc;
 use std::time::Duration;
-use std::time::Instant;
 
 struct Args {
     format: Format,
@@ -128,21 +128,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         .stderr(stderr)
         .process_group(0)
         .spawn()?;
-    let begun = Instant::now();
-    let mut timed_out = false;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if begun.elapsed() > args.limit && !timed_out {
-            timed_out = true;
+    let (over, ended) = mpsc::channel::<()>();
+    let (group, limit) = (format!("-{}", child.id()), args.limit);
+    let watch = std::thread::spawn(move || {
+        let late = ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
+        if late {
             // The whole group: `kill` of a negative number.
-            let _ = Command::new("kill")
-                .args(["-KILL", "--", &format!("-{}", child.id())])
-                .status();
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         }
-        std::thread::sleep(Duration::from_millis(10));
-    };
+        late
+    });
+    let status = child.wait()?;
+    drop(over);
+    let timed_out = watch.join().unwrap_or(false);
     let exit = Exit {
         code: status.code(),
         signal: status.signal(),

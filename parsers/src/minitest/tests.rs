@@ -1,3 +1,5 @@
+//! minitest's text and events, case by case.
+
 use super::*;
 use crate::report::Exit;
 use crate::report::FailureKind;

@@ -1,3 +1,5 @@
+//! The protocol of the reporters: what holds together, and what does not.
+
 use super::*;
 use crate::live::End;
 use crate::report::Exit;

@@ -1,3 +1,5 @@
+//! RSpec's text, JSON and events, case by case.
+
 use super::*;
 use crate::report::Exit;
 use crate::report::FailureKind;

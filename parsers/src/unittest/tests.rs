@@ -1,3 +1,5 @@
+//! unittest's text, case by case.
+
 use crate::Context;
 use crate::Exit;
 use crate::FailureKind;
