@@ -243,6 +243,8 @@ impl Files {
 fn targets(toolchains: &Toolchains) -> Vec<String> {
     let exposed = toolchains.exposed.iter();
     exposed
+        // This machine's own gems, whatever the machine made of files holds.
+        .filter(|exposed| exposed.mount.target != Path::new("/var/lib/gems"))
         .map(|exposed| exposed.mount.target.display().to_string())
         .collect()
 }
