@@ -76,7 +76,7 @@ function error(text, detail) {
   text = cut(text).replace(ANSI, '');
   var at = text.search(/\n\s+at [^\n]*:\d+/);
   var head = at < 0 ? text : text.slice(0, at);
-  var found = /^([A-Za-z_$][\w$.]*(?:Error|Exception))(?: \[([^\]\n]+)\])?(?:: |\n|$)/.exec(head);
+  var found = /^((?:[A-Za-z_$][\w$.]*)?(?:Error|Exception))(?: \[([^\]\n]+)\])?(?:: |\n|$)/.exec(head);
   var made = { name: found ? found[1] : '', message: found ? head.slice(found[0].length) : head, stack: text };
   if (found && found[2]) made.code = found[2];
   var one = Array.isArray(detail) ? detail[0] : detail;
@@ -156,6 +156,9 @@ function File(name) {
   this.tests = new Map();
   this.seen = new Map();
   this.running = new Set();
+  this.repeats = new Map();
+  this.open = 0;
+  this.shared = false;
 }
 
 function RegreenReporter(globalConfig) {
@@ -195,18 +198,20 @@ methods.onRunStart = function () {
   this.write({ k: 'session', version: 1, runner: ('jest ' + this.version).trim(), cwd: this.config.rootDir || process.cwd() });
 };
 
+// Events of tests name their file, but not for sure their project.
 methods.file = function (test) {
   var name = test.path;
-  var project = attempt(function () { return test.context.config.id || test.context.config.name; }, '');
-  var key = project + '\n' + name;
-  if (!this.files.has(key)) this.files.set(key, new File(name));
-  return this.files.get(key);
+  if (!this.files.has(name)) this.files.set(name, new File(name));
+  return this.files.get(name);
 };
 
 methods.onTestFileStart = function (test) {
   var self = this;
   attempt(function () {
-    self.file(test);
+    var file = self.file(test);
+    file.open += 1;
+    // Two projects run it at once: which of them an event is about is not known.
+    if (file.open > 1) file.shared = true;
     self.write({ k: 'open', file: test.path });
   });
 };
@@ -217,26 +222,33 @@ function titles(info) {
 }
 
 /** A test begins, or is begun again. */
-methods.begin = function (file, names) {
+methods.begin = function (file, names, result) {
   var key = names.join('\u0000');
   // A worker died and another one has the file now: it begins at the beginning. Jest runs the
   // tests of a file one after the other.
-  if (file.running.size > 0) file.seen = new Map();
+  if (!result && file.running.size > 0) file.seen = new Map();
   var at = file.seen.get(key) || 0;
   var list = file.tests.get(key) || [];
   file.tests.set(key, list);
   var before = list[at - 1];
-  if (before && before.state === 'failed' && !file.running.has(before)) {
-    this.write({ k: 'retry', t: before.t });
-    before.state = 'running';
-    before.retried = true;
-    before.told = [];
-    file.running.add(before);
-    return before;
+  if (before && before.state === 'failed') {
+    // It is run again, or another test has its name: its result will tell.
+    if (!result) return undefined;
+    if (result.invocations > 1) {
+      this.write({ k: 'retry', t: before.t });
+      before.state = 'running';
+      before.retried = true;
+      before.told = [];
+      return before;
+    }
   }
   file.seen.set(key, at + 1);
   var entry = list[at];
-  if (entry) return entry;
+  if (entry) {
+    if (entry.state === 'running') file.running.add(entry);
+    else if (!result) file.repeats.set(key, (file.repeats.get(key) || 0) + 1);
+    return entry;
+  }
   entry = { t: this.next, names: names, state: 'running', told: [], retried: false };
   this.next += 1;
   list[at] = entry;
@@ -247,7 +259,10 @@ methods.begin = function (file, names) {
 
 methods.onTestCaseStart = function (test, info) {
   var self = this;
-  attempt(function () { self.begin(self.file(test), titles(info)); });
+  attempt(function () {
+    var file = self.file(test);
+    if (!file.shared) self.begin(file, titles(info));
+  });
 };
 
 /** Tells what failed of a test; it may be run again. */
@@ -260,11 +275,13 @@ methods.fail = function (file, entry, result) {
   messages.forEach(function (text, index) {
     var made = error(text, (result.failureDetails || [])[index]);
     var when = phase(made.stack, file.name);
-    if (entry.told.indexOf(when) >= 0) return;
+    // Once, and late only once at all: it was one test that passed.
+    if (entry.told.indexOf(when) >= 0 || entry.late && entry.told.length > 0) return;
     entry.told.push(when);
     var word = when === 'call' ? kind(made) : undefined;
     self.write({
-      k: 'fail', t: entry.t, open: true, phase: when, kind: word,
+      k: 'fail', t: entry.t, open: !entry.late, late: entry.late, phase: when, kind: word,
+      id: entry.late ? entry.names.join(' > ') : undefined, file: file.name, path: entry.late ? entry.names : undefined,
       error: slim(made), at: at, ms: typeof result.duration === 'number' ? result.duration : undefined,
     });
   });
@@ -272,6 +289,15 @@ methods.fail = function (file, entry, result) {
 };
 
 methods.settle = function (file, entry, result) {
+  if (entry.state === 'passed' && result.status === 'failed') {
+    // What it left behind was thrown while another test ran, and Jest knows whose it was.
+    this.tally.passed -= 1;
+    this.tally.failed += 1;
+    entry.late = true;
+    this.fail(file, entry, result);
+    entry.state = 'over';
+    return;
+  }
   if (entry.state !== 'running') return;
   file.running.delete(entry);
   var ms = typeof result.duration === 'number' ? result.duration : undefined;
@@ -281,7 +307,7 @@ methods.settle = function (file, entry, result) {
     if (result.invocations > 1 && !entry.retried) this.write({ k: 'retry', t: entry.t });
     this.write({ k: 'pass', t: entry.t, ms: ms });
     this.tally.passed += 1;
-    entry.state = 'over';
+    entry.state = 'passed';
   } else {
     this.write({ k: 'skip', t: entry.t, why: result.failing ? 'failed as expected' : result.status });
     this.tally.skipped += 1;
@@ -294,14 +320,20 @@ methods.onTestCaseResult = function (test, result) {
   attempt(function () {
     if (['passed', 'failed'].indexOf(result.status) < 0) return;
     var file = self.file(test);
+    if (file.shared) return;
     var key = titles(result).join('\u0000');
     var entry;
     (file.tests.get(key) || []).forEach(function (one) {
       if (file.running.has(one)) entry = entry || one;
     });
+    if (!entry && file.repeats.get(key) > 0) {
+      // Its result is known already.
+      file.repeats.set(key, file.repeats.get(key) - 1);
+      return;
+    }
     if (!entry) {
-      entry = self.begin(file, titles(result));
-      if (entry.state !== 'running') return;
+      entry = self.begin(file, titles(result), result);
+      if (!entry || entry.state !== 'running') return;
     }
     self.settle(file, entry, result);
   });
@@ -357,7 +389,13 @@ methods.whole = function (test, result) {
   });
   file.running.clear();
   this.write({ k: 'close', file: file.name });
-  this.files.forEach(function (one, key) { if (one === file) self.files.delete(key); });
+  var open = file.open - 1;
+  this.files.delete(file.name);
+  if (open > 0) {
+    var rest = this.file(test);
+    rest.open = open;
+    rest.shared = true;
+  }
 };
 
 /** The file failed as such: it could not be loaded, an `afterAll` failed, its worker died. */

@@ -342,7 +342,8 @@ export default class RegreenReporter {
       const ran = tests(task).some((test) => test.result?.state === 'pass' || test.result?.state === 'fail');
       for (const thrown of (task.result?.errors || []).slice(0, 20)) {
         const path = titles(task);
-        this.suite(path.join(' > '), file, path, thrown, true, ran);
+        // The empty title stands for everything below.
+        this.suite(path.join(' > '), file, [...path, ''], thrown, true, ran);
       }
     }
   }

@@ -50,7 +50,7 @@ pub(crate) fn refine(failure: &mut Failure, record: &Failed, context: &Context) 
         return;
     };
     let told = failure.phase;
-    let alone = told == Phase::Collect;
+    let alone = told == Phase::Collect || failure.target.is_none() && told != Phase::Session;
     let file = failure.target.clone().unwrap_or_else(|| match alone {
         true => failure.id.clone(),
         false => String::new(),

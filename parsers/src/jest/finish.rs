@@ -56,6 +56,8 @@ impl JestRun {
             let report = self.records.report(end, &material.tail, |compose| {
                 for failure in &mut compose.failures {
                     place_exit(failure, &exits);
+                    // Tests of a worker that died have no result.
+                    compose.complete &= failure.kind != FailureKind::Crash;
                 }
                 settle::explain(compose, end, why.as_deref(), heap);
             });
@@ -131,15 +133,16 @@ impl Material {
             counts.1 += tests.passed;
             counts.2 += tests.skipped;
         }
-        let mut of_run: Vec<Failure> = Vec::new();
-        let mut tests = 0;
-        for group in &groups {
-            let before = of_run.len();
-            self.group(&mut of_run, group, run.tests.is_none());
-            let own = of_run[before..].iter();
-            told.files += own.clone().filter(|f| f.target.is_none()).count() as u64;
-            tests += distinct(&of_run[before..]);
+        let (mut of_run, mut tests) = self.groups(&groups, run, false);
+        if run.tests.is_some_and(|said| tests < said.failed) {
+            // Several tests of one name: each block is one of them.
+            let apart = self.groups(&groups, run, true);
+            if run.tests.is_some_and(|said| apart.1 <= said.failed) {
+                (of_run, tests) = apart;
+            }
         }
+        let files = of_run.iter().filter(|failure| failure.target.is_none());
+        told.files += files.count() as u64;
         let said = run.tests.map_or(tests, |tests| tests.failed);
         if tests > said {
             // Blocks that nobody counted were printed by a test.
@@ -155,7 +158,25 @@ impl Material {
         told.failures.extend(of_run);
     }
 
-    fn group(&self, failures: &mut Vec<Failure>, group: &Group, cut: bool) {
+    /// The failures of a run, and how many tests they are about.
+    fn groups(&self, groups: &[Group], run: &Run, apart: bool) -> (Vec<Failure>, u64) {
+        let mut failures: Vec<Failure> = Vec::new();
+        let mut tests = 0;
+        for group in groups {
+            let before = failures.len();
+            self.group(&mut failures, group, run.tests.is_none(), apart);
+            tests += match apart {
+                false => distinct(&failures[before..]),
+                true => failures[before..]
+                    .iter()
+                    .filter(|f| f.target.is_some())
+                    .count() as u64,
+            };
+        }
+        (failures, tests)
+    }
+
+    fn group(&self, failures: &mut Vec<Failure>, group: &Group, cut: bool, apart: bool) {
         let file = self.context.relative(&group.file);
         let mut names = BTreeMap::new();
         for (mark, path) in group.tree.iter().filter(|(mark, _)| *mark != ' ') {
@@ -180,6 +201,7 @@ impl Material {
                     path: &path,
                     text: block.body.trim_matches('\n'),
                     ran: ran && !block.is_test(),
+                    printed: true,
                     ..Raised::default()
                 },
                 &self.context,
@@ -189,7 +211,10 @@ impl Material {
                 failure.message = "the output ends before the reason".to_owned();
                 failure.kind_sure = false;
             }
-            results::join(failures, compose::seal(failure));
+            match apart {
+                true => failures.push(compose::seal(failure)),
+                false => results::join(failures, compose::seal(failure)),
+            }
         }
         if !cut {
             return;
@@ -314,6 +339,8 @@ impl Material {
         if !ran {
             self.without_end(&mut compose);
         }
+        let died = |failure: &Failure| failure.kind == FailureKind::Crash;
+        compose.complete &= !compose.failures.iter().any(died);
         self.settle(&mut compose, end, ran);
         compose.finish("jest", Source::Text, end)
     }

@@ -58,8 +58,10 @@ pub(crate) fn tool(argv: &[String], names: &[&str], sort: impl Fn(&str) -> Use) 
     kept
 }
 
-/// Titles as a regular expression of JavaScript that matches them alone.
+/// Titles as a regular expression of JavaScript that matches them alone; where the last one is
+/// empty, everything below the others.
 pub(crate) fn pattern(path: &[String]) -> String {
+    let below = path.len() > 1 && path.last().is_some_and(String::is_empty);
     let mut out = String::from("^");
     for c in path.join(" ").chars() {
         match c {
@@ -73,6 +75,28 @@ pub(crate) fn pattern(path: &[String]) -> String {
             c => out.push(c),
         }
     }
-    out.push('$');
+    if !below {
+        out.push('$');
+    }
     out
+}
+
+/// The path that stands for everything below a suite.
+pub(crate) fn below(path: &[String]) -> Vec<String> {
+    let mut path = path.to_vec();
+    path.push(String::new());
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_anchored() {
+        let path = |titles: &[&str]| titles.iter().map(|title| (*title).to_owned()).collect();
+        let one: Vec<String> = path(&["a (b)", "c/d"]);
+        assert_eq!(pattern(&one), r"^a \(b\) c\/d$");
+        assert_eq!(pattern(&below(&one[..1])), r"^a \(b\) ");
+    }
 }

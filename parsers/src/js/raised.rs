@@ -38,6 +38,8 @@ pub(crate) struct Raised<'a> {
     pub ran: bool,
     /// The suite is what failed, not one test.
     pub suite: bool,
+    /// The text is Jest's for people, which shows the source wherever it can be read.
+    pub printed: bool,
 }
 
 /// The failure, without rerun and fingerprint.
@@ -56,6 +58,7 @@ pub(crate) fn failure(raised: &Raised<'_>, context: &Context) -> Failure {
     frames(&mut failure, &places, context);
     assertion_line(&mut failure, &message);
     marked_line(&mut failure, &parts);
+    readable_line(&mut failure, raised, &parts);
     let inside = inside(&failure, &parts, &places, context);
     settle_kind(&mut failure, raised, &thrown, &places, inside);
     failure.code.clone_from(&thrown.code);
@@ -285,6 +288,23 @@ fn marked_line(failure: &mut Failure, parts: &Parts<'_>) {
     }
 }
 
+/// Where Jest shows no source, the file of the innermost frame could not be read: a message that
+/// holds a stack made it up.
+fn readable_line(failure: &mut Failure, raised: &Raised<'_>, parts: &Parts<'_>) {
+    let shown = !parts.source.is_empty() || !raised.printed || raised.path.is_empty();
+    let own = |file: &str| file == raised.file;
+    if shown || failure.location.as_ref().is_none_or(|at| own(&at.file)) {
+        return;
+    }
+    if let Some(frame) = failure.frames.iter().find(|frame| own(&frame.file)) {
+        failure.location = Some(Location {
+            file: frame.file.clone(),
+            line: frame.line,
+            column: None,
+        });
+    }
+}
+
 /// What the failing line stands in: by Jest's own frames, by the file, or by the lines of it
 /// that are printed.
 fn inside(
@@ -381,7 +401,8 @@ fn settle_kind(
         let whole = places
             .iter()
             .any(|place| place.file.contains("node_modules/"));
-        let told = !thrown.name.is_empty() && (thrown.name != "Error" || whole);
+        let error = !thrown.name.is_empty() && (thrown.name != "Error" || whole);
+        let told = error || message.starts_with("thrown: ");
         (FailureKind::Panic, told, phase)
     };
 }

@@ -69,12 +69,18 @@ fn plain(failure: &Failure) -> String {
 fn counterpart<'a>(failure: &Failure, others: &[&'a Failure]) -> Option<&'a Failure> {
     let of_file = |other: &&&Failure| other.target == failure.target || failure.target.is_none();
     let line = |failure: &Failure| failure.location.as_ref().map(|at| at.line);
+    let known = |place: &Option<Option<u32>>| place.flatten().is_some();
     let mut same = others.iter().take(50).filter(of_file);
-    let of_phase = same.clone().find(|other| other.phase == failure.phase);
-    // A hook is known by the lines around it, which only text has.
-    of_phase
-        .or_else(|| same.find(|other| line(other) == line(failure)))
-        .copied()
+    // Several tests may have one name, and a hook is known by the lines around it, which only
+    // text has: the line tells.
+    let of_line = same.clone().find(|other| line(other) == line(failure));
+    let other = of_line.or_else(|| {
+        same.find(|other| {
+            let both = known(&line(other)) && known(&line(failure));
+            other.phase == failure.phase && !both
+        })
+    });
+    other.copied()
 }
 
 fn take_over(failure: &mut Failure, other: &Failure) {

@@ -8,7 +8,8 @@ use crate::js::results;
 use crate::js::results::Found;
 use crate::text;
 use roxmltree::Node;
-use std::collections::BTreeMap;
+use roxmltree::NodeId;
+use std::collections::HashMap;
 
 /// Larger documents are not read here.
 const MOST: usize = 48 * 1024 * 1024;
@@ -27,18 +28,19 @@ pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
     }
     let vitest = root.attribute("name") == Some("vitest tests");
     let mut found = Found::default();
-    let all = || {
-        root.descendants()
-            .filter(|node| node.has_tag_name("testcase"))
-    };
-    let cases = Cases(
-        all()
-            .filter(|_| vitest)
-            .map(|case| (named(case), !skipped(case)))
-            .collect(),
-    );
-    for case in all() {
-        found.case(case, vitest, &cases, context);
+    // What stands beside a case, once for all cases of a suite.
+    let mut known: Option<(NodeId, Siblings)> = None;
+    for case in root
+        .descendants()
+        .filter(|node| node.has_tag_name("testcase"))
+    {
+        let suite = case.parent().map_or(case.id(), |suite| suite.id());
+        let beside = match known.take() {
+            Some((id, beside)) if id == suite => beside,
+            _ => Siblings::of(case),
+        };
+        found.case(case, &beside, vitest, context);
+        known = Some((suite, beside));
     }
     let said = root
         .attribute("tests")
@@ -48,14 +50,56 @@ pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
     Some(found)
 }
 
+/// The cases of one suite, by the titles that begin their names.
+#[derive(Debug, Default)]
+struct Siblings {
+    /// For `a > b` of `a > b > c`: whether any of these ran.
+    prefixes: HashMap<String, bool>,
+    cases: u64,
+    ran: u64,
+}
+
+impl Siblings {
+    fn of(case: Node<'_, '_>) -> Self {
+        let mut found = Siblings::default();
+        let all = case.parent().into_iter().flat_map(|suite| suite.children());
+        for other in all.filter(|other| other.has_tag_name("testcase")) {
+            let ran = !skipped(other);
+            found.cases += 1;
+            found.ran += u64::from(ran);
+            let name = other.attribute("name").unwrap_or("");
+            for (at, _) in name.match_indices(" > ").take(20) {
+                *found.prefixes.entry(name[..at].to_owned()).or_default() |= ran;
+            }
+        }
+        found
+    }
+
+    /// Whether there are cases below these titles, and whether any of them ran.
+    fn below(&self, name: &str) -> (bool, bool) {
+        let found = self.prefixes.get(name);
+        (found.is_some(), found.is_some_and(|ran| *ran))
+    }
+
+    /// The same of all cases but one.
+    fn others(&self, case: Node<'_, '_>) -> (bool, bool) {
+        let own = u64::from(!skipped(case));
+        (self.cases > 1, self.ran > own)
+    }
+}
+
+fn skipped(case: Node<'_, '_>) -> bool {
+    case.children().any(|child| child.has_tag_name("skipped"))
+}
+
 impl Found {
-    fn case(&mut self, case: Node<'_, '_>, vitest: bool, cases: &Cases, context: &Context) {
+    fn case(&mut self, case: Node<'_, '_>, beside: &Siblings, vitest: bool, context: &Context) {
         let failures: Vec<Node<'_, '_>> = case
             .children()
             .filter(|child| child.has_tag_name("failure") || child.has_tag_name("error"))
             .collect();
         if failures.is_empty() {
-            let skipped = skipped(case);
+            let skipped = case.children().any(|child| child.has_tag_name("skipped"));
             self.skipped += u64::from(skipped);
             self.passed += u64::from(!skipped);
             return;
@@ -65,9 +109,13 @@ impl Found {
         let path = path(case, vitest);
         let alone =
             path.len() == 1 && (path[0] == file || path[0].ends_with(&file)) && !file.is_empty();
-        let (below, ran) = cases.below(case, alone);
+        let name = case.attribute("name").unwrap_or("");
+        let (any, ran) = match alone {
+            true => beside.others(case),
+            false => beside.below(name),
+        };
         // A suite stands there as a case of its own where a hook failed it.
-        let suite = vitest && !alone && below;
+        let suite = vitest && !alone && any;
         let ran = vitest && ran;
         let mut of_case = Vec::new();
         for failure in failures {
@@ -96,36 +144,6 @@ impl Found {
         }
         self.failures.extend(of_case);
     }
-}
-
-/// Every case of a document: file and name, and whether it ran.
-struct Cases(BTreeMap<(String, String), bool>);
-
-impl Cases {
-    /// Whether there are cases below a suite (in a file), and whether one of them ran.
-    fn below(&self, case: Node<'_, '_>, alone: bool) -> (bool, bool) {
-        let (file, name) = named(case);
-        let start = match alone {
-            true => String::new(),
-            false => format!("{name} > "),
-        };
-        let from = (file.clone(), start.clone());
-        let of = self
-            .0
-            .range(from..)
-            .take_while(|((other, name), _)| *other == file && name.starts_with(&start));
-        let mut of = of.filter(|((_, other), _)| *other != name).peekable();
-        (of.peek().is_some(), of.take(1000).any(|(_, ran)| *ran))
-    }
-}
-
-fn named(case: Node<'_, '_>) -> (String, String) {
-    let word = |name: &str| case.attribute(name).unwrap_or("").to_owned();
-    (word("classname"), word("name"))
-}
-
-fn skipped(case: Node<'_, '_>) -> bool {
-    case.children().any(|child| child.has_tag_name("skipped"))
 }
 
 /// The file, where the document tells it.

@@ -15,7 +15,7 @@
 //! | `skip` | it did not run, or failed as expected | `t`, or `id` and `file` where it never began; `why`, `ms` |
 //! | `group` | it has tests of its own, and is none itself | `t` |
 //! | `retry` | it failed and is run again; what was told of it as `open` does not count | `t` |
-//! | `fail` | something failed | `t` where it was a test, `id` (besides `t`: of a hook that ran for it), `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this |
+//! | `fail` | something failed | `t` where it was a test, `id` (besides `t`: of a hook that ran for it), `file`, `path`, `phase`, `kind`, `error`, `at`, `out`, `err`, `ms`; `open`: true where the test is not over by this; `late`: true where it had passed |
 //! | `end` | a test that failed before is over | `t`, `ms` |
 //! | `note` | a fact about the run | `code`, `message`, `remedy` |
 //! | `warning` | a diagnostic | `message`, `file`, `line`, `code` |
@@ -278,6 +278,12 @@ impl Records {
             self.more_failures += 1;
         }
         match record.t {
+            Some(t) if record.late => {
+                self.session.late(t);
+                self.counts.passed = self.counts.passed.saturating_sub(1);
+                self.counts.failed += 1;
+                self.tell_counts(events);
+            }
             Some(t) if record.open => self.session.failed(t),
             Some(t) => self.over(t, Result::Failed, events),
             None => {

@@ -159,6 +159,9 @@ pub(crate) struct Failed {
     /// The exit status of the process that held it.
     #[serde(default)]
     pub exit: Option<i64>,
+    /// The test had passed already, and failed by what came later.
+    #[serde(default)]
+    pub late: bool,
     /// The test is not over by this: more of it may fail, `end` will come.
     #[serde(default)]
     pub open: bool,

@@ -203,6 +203,17 @@ impl Session {
         Some((running.test, result))
     }
 
+    /// A test that had passed failed by what came after it.
+    pub fn late(&mut self, t: u64) {
+        let over = self.known.contains(&t) && !self.running.contains_key(&t);
+        if !over || self.passed == 0 {
+            self.stray(t);
+            return;
+        }
+        self.passed -= 1;
+        self.failed += 1;
+    }
+
     /// Something that never began as a test: skipped at once, or a hook that failed.
     pub fn never_began(&mut self, result: Result) {
         self.must_have_begun();

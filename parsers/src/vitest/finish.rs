@@ -3,6 +3,7 @@
 use crate::compose;
 use crate::compose::Compose;
 use crate::context::Context;
+use crate::js::argv;
 use crate::js::raised;
 use crate::js::raised::Raised;
 use crate::js::results;
@@ -13,6 +14,7 @@ use crate::js::xml;
 use crate::live::End;
 use crate::report::Failure;
 use crate::report::FailureKind;
+use crate::report::Location;
 use crate::report::Note;
 use crate::report::Outcome;
 use crate::report::Phase;
@@ -67,6 +69,8 @@ impl VitestRun {
             let context = material.context.clone();
             let report = self.records.report(end, &material.tail, |compose| {
                 name_the_running(compose, &running, &context);
+                let died = |failure: &Failure| failure.kind == FailureKind::Crash;
+                compose.complete &= !compose.failures.iter().any(died);
                 settle::explain(compose, end, threshold.as_deref(), heap);
             });
             if let Some(report) = report {
@@ -144,24 +148,22 @@ impl Material {
 
     fn run(&self, told: &mut Told, run: &Run) {
         let base = self.base(run);
-        let mut failures: Vec<Failure> = Vec::new();
-        for block in &run.blocks {
-            self.block(&mut failures, block, &base, run);
-            if block.section == Section::Suites {
-                for name in &block.names {
-                    let (file, path) = self.named(name, &base);
-                    told.suites.insert((path.join(" > "), file));
-                }
+        for block in run.blocks.iter().filter(|b| b.section == Section::Suites) {
+            for name in &block.names {
+                let (file, path) = self.named(name, &base);
+                told.suites.insert((path.join(" > "), file));
             }
         }
-        let tests = failures
-            .iter()
-            .filter(|f| told.is_test(f))
-            .map(|f| (&f.target, &f.id));
-        let mut tests: Vec<_> = tests.collect();
-        tests.sort();
-        tests.dedup();
-        let tests = tests.len() as u64;
+        let mut failures = self.blocks(run, &base, false);
+        let mut tests = told.tests(&failures);
+        if run.tests.is_some_and(|said| tests < said.failed) {
+            // Several tests of one name: each block is one of them.
+            let apart = self.blocks(run, &base, true);
+            let count = apart.iter().filter(|failure| told.is_test(failure)).count() as u64;
+            if run.tests.is_some_and(|said| count == said.failed) {
+                (failures, tests) = (apart, count);
+            }
+        }
         if run.tests.is_some() && !run.ended {
             told.faults
                 .push(Note::new("cut_off", "the output ends in its summary"));
@@ -254,16 +256,29 @@ impl Material {
         (Some(self.context.relative_from(base, file)), path)
     }
 
+    /// The failures of a run; those of one name and phase together, or apart.
+    fn blocks(&self, run: &Run, base: &str, apart: bool) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for block in &run.blocks {
+            let mut of_block = Vec::new();
+            self.block(&mut of_block, block, base, run);
+            for mut failure in of_block {
+                if failure.phase == Phase::Session {
+                    number(&mut failure, &failures);
+                    failures.push(failure);
+                } else if apart {
+                    failures.push(failure);
+                } else {
+                    results::join(&mut failures, failure);
+                }
+            }
+        }
+        failures
+    }
+
     fn block(&self, failures: &mut Vec<Failure>, block: &Block, base: &str, run: &Run) {
         if matches!(block.section, Section::Unhandled | Section::Startup) {
-            let mut failure = self.unhandled(block, base);
-            let before = failures.iter().rev().take(200);
-            let before = before.filter(|f| f.phase == Phase::Session && f.target == failure.target);
-            let same = before.filter(|f| f.id.starts_with(&failure.id)).count();
-            if same > 0 {
-                failure.id = format!("{} {}", failure.id, same + 1);
-            }
-            failures.push(failure);
+            failures.push(self.unhandled(block, base));
             return;
         }
         for name in &block.names {
@@ -282,12 +297,16 @@ impl Material {
                 },
                 &self.context,
             );
-            failure.rerun = dialect::rerun(&self.context, &file, &path);
+            let selected = match suite && !path.is_empty() {
+                true => argv::below(&path),
+                false => path,
+            };
+            failure.rerun = dialect::rerun(&self.context, &file, &selected);
             if block.body.trim().is_empty() && !block.whole {
                 failure.message = "the output ends before the reason".to_owned();
                 failure.kind_sure = false;
             }
-            results::join(failures, compose::seal(failure));
+            failures.push(compose::seal(failure));
         }
     }
 
@@ -322,6 +341,11 @@ impl Material {
             failure.id.clone_from(&file);
             failure.kind = FailureKind::CollectionError;
             failure.phase = Phase::Collect;
+            failure.location = Some(Location {
+                file: file.clone(),
+                line: None,
+                column: None,
+            });
             failure.rerun = dialect::rerun(&self.context, &file, &[]);
         } else {
             let file = file.map(|file| self.context.relative_from(base, file));
@@ -494,7 +518,27 @@ fn started(text: &str) -> Option<&str> {
     (!file.contains(", ")).then_some(file)
 }
 
+/// Errors of one heading and file are told apart by numbers.
+fn number(failure: &mut Failure, before: &[Failure]) {
+    let of_file = |other: &&Failure| {
+        other.phase == Phase::Session
+            && other.target == failure.target
+            && other.id.starts_with(&failure.id)
+    };
+    let same = before.iter().rev().take(200).filter(of_file).count();
+    if same > 0 {
+        failure.id = format!("{} {}", failure.id, same + 1);
+    }
+}
+
 impl Told {
+    /// How many tests failures are about.
+    fn tests(&self, failures: &[Failure]) -> u64 {
+        let tests = failures.iter().filter(|failure| self.is_test(failure));
+        let names: BTreeSet<_> = tests.map(|f| (&f.target, &f.id)).collect();
+        names.len() as u64
+    }
+
     /// Whether a failure is one of those that the numbers of tests count.
     fn is_test(&self, failure: &Failure) -> bool {
         failure.target.is_some()

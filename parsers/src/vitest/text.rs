@@ -110,6 +110,8 @@ pub(crate) struct Reader {
     open: Open,
     section: Section,
     file: String,
+    /// Of the last block that ended.
+    number: u64,
     bytes: usize,
 }
 
@@ -213,8 +215,14 @@ impl Reader {
             }
             return;
         }
-        if words.starts_with('[') && words.ends_with(']') {
-            self.end();
+        if let Some(number) = numbered(words) {
+            // The rulings are numbered: one that is out of order is part of a message.
+            if number == self.number + 1 || self.number == 0 {
+                self.number = number;
+                self.end();
+            } else if self.open == Open::Body {
+                self.keep(words);
+            }
             return;
         }
         if words.starts_with("Failed Suites ") {
@@ -249,6 +257,7 @@ impl Reader {
 
     /// What was told before does not count.
     fn restart(&mut self) {
+        self.number = 0;
         self.run.blocks.clear();
         self.run.said = (0, 0);
         self.run.tests = None;
@@ -440,6 +449,12 @@ fn ruling(line: &str) -> Option<String> {
     }
     let words = line.trim_matches('⎯').trim();
     (!words.contains('⎯')).then(|| words.to_owned())
+}
+
+/// The number in `[3/9]`.
+fn numbered(words: &str) -> Option<u64> {
+    let inner = words.strip_prefix('[')?.strip_suffix(']')?;
+    inner.split_once('/')?.0.parse().ok()
 }
 
 /// What stands behind ` FAIL `.
