@@ -30,7 +30,8 @@ pub struct Args {
     /// The exit status of the command that wrote the log; negative, or 128 more, for a signal
     #[arg(long, value_name = "STATUS", allow_negative_numbers = true)]
     exit: Option<i32>,
-    /// The directory that the command ran in; paths below it are shown relative to it
+    /// The directory that the command ran in; paths below it are shown relative to it. Without
+    /// it: the working directory, if the log names it
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
     /// A report or event file that the command left behind
@@ -67,7 +68,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         .map(|(name, bytes)| ReportFile { name, bytes })
         .collect();
     input.exit = args.exit.map(exit);
-    if let Some(cwd) = args.cwd {
+    if let Some(cwd) = args.cwd.or_else(|| named_in(&log)) {
         let cwd = cwd.canonicalize().unwrap_or(cwd);
         input.context = Context::rooted(cwd.to_string_lossy());
         let report = regreen_parsers::parse(&input);
@@ -79,6 +80,13 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     }
     out::json(&regreen_parsers::parse(&input))?;
     Ok(EXIT_OK)
+}
+
+/// The working directory, if the log names paths below it: it was written here.
+fn named_in(log: &[u8]) -> Option<PathBuf> {
+    let cwd = std::env::current_dir().ok()?;
+    let below = format!("{}/", cwd.to_str()?);
+    (below.len() > 2 && memchr::memmem::find(log, below.as_bytes()).is_some()).then_some(cwd)
 }
 
 /// The files below a directory that the user named.

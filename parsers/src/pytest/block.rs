@@ -178,9 +178,7 @@ fn explain(said: &mut Said, marked: &[&str], body: &str) {
     }
     let first = whole.lines().next().unwrap_or("");
     match traceback::exception(first) {
-        Some((class, _))
-            if !class.contains(' ') && first.len() < LONGEST || first == "AssertionError" =>
-        {
+        Some((class, _)) if !class.contains(' ') && class.len() < LONGEST => {
             python::bare_class(class).clone_into(&mut said.class);
             let rest = whole[class.len()..]
                 .strip_prefix(':')
@@ -297,7 +295,9 @@ pub(crate) fn fill(failure: &mut Failure, said: &Said, place: &Place) {
     failure
         .frames
         .retain(|frame| !frame.file.contains("/_pytest/") && !frame.file.contains("/pluggy/"));
-    let named = said.place.as_ref().map(|entry| Location {
+    // `<string>` is no file: what called `exec` is the place then.
+    let named = said.place.as_ref().filter(|entry| !entry.file.starts_with('<'));
+    let named = named.map(|entry| Location {
         file: place.path(&entry.file),
         line: entry.line,
         column: None,

@@ -22,6 +22,10 @@ impl Place {
 
     /// Pytest has said its rootdir.
     pub fn set_rootdir(&mut self, path: &str) {
+        // Of a log that is read alone nobody has said the root, but the log itself.
+        if self.context.root.is_none() && path.starts_with('/') {
+            self.context.root = Some(path.to_owned());
+        }
         let relative = self.context.relative_from("", path);
         if !relative.starts_with('/') {
             self.rootdir = relative;

@@ -84,7 +84,9 @@ pub(crate) struct Reader {
     pub earlier: Vec<Session>,
     pub session: Session,
     part: Part,
-    /// Within blocks the last title has been a failure's.
+    /// Failures begin whose blocks have no titles (`--tb=line`), behind those of errors.
+    untitled: bool,
+    /// What the blocks hold.
     bytes: usize,
     /// The numbers in the last line that is not empty, if it has no ruling, as with `-q`.
     pub bare: Option<Last>,
@@ -218,6 +220,10 @@ impl Reader {
                 let line = seen.shown();
                 self.keep(&line);
             }
+            // A test printed a summary: the places come behind it.
+            Part::Summary | Part::Other if self.untitled && seen.bytes.first() == Some(&b'/') => {
+                self.keep(&seen.shown());
+            }
             Part::Summary => self.summary(&seen.shown()),
             Part::Rest => {
                 let line = seen.shown();
@@ -286,7 +292,12 @@ impl Reader {
                     _ => Part::Progress,
                 }
             }
-            "FAILURES" | "ERRORS" | "PASSES" | "XFAILURES" | "XPASSES" => Part::Blocks,
+            "FAILURES" | "ERRORS" | "PASSES" | "XFAILURES" | "XPASSES" => {
+                let last = self.session.blocks.last();
+                let of_error = last.is_none_or(|block| block.title.starts_with("ERROR "));
+                self.untitled = title == "FAILURES" && of_error;
+                Part::Blocks
+            }
             "short test summary info" => {
                 self.session.named.clear();
                 Part::Summary
@@ -311,6 +322,7 @@ impl Reader {
         self.session.named.clear();
         self.session.last = None;
         self.part = Part::Blocks;
+        self.untitled = false;
         if self.session.blocks.len() < MOST {
             self.session.blocks.push(Block {
                 title: title.to_owned(),
@@ -321,7 +333,7 @@ impl Reader {
     }
 
     fn keep(&mut self, line: &str) {
-        match self.session.blocks.last_mut() {
+        match self.session.blocks.last_mut().filter(|_| !self.untitled) {
             Some(block) if block.text.len() < MOST_BLOCK && self.bytes < MOST_BYTES => {
                 block.text.push_str(line);
                 block.text.push('\n');
@@ -335,7 +347,7 @@ impl Reader {
             None => {}
         }
         // `--tb=line` has no titles, only places, also behind the blocks of errors.
-        if !line.is_empty()
+        if !self.untitled
             && line.starts_with('/')
             && !self.session.blocks.is_empty()
             && self.session.places.len() < MOST
