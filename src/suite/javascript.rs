@@ -27,6 +27,11 @@ const WATCH: [&str; 7] = [
     "dev",
 ];
 
+/// Scripts that start scripts that start scripts.
+const MOST_NESTED: usize = 5;
+/// Commands of one script.
+const MOST_PARTS: usize = 20;
+
 /// The JavaScript suites of a project.
 pub fn detect(listing: &Listing) -> Vec<Suite> {
     let mut found: Vec<Suite> = listing
@@ -50,7 +55,11 @@ fn of_package(listing: &Listing, dir: &Path) -> Option<Suite> {
     let text = listing.content(&dir.join("package.json"))?;
     let package: serde_json::Value = serde_json::from_str(text).ok()?;
     let script = package["scripts"]["test"].as_str().unwrap_or("").trim();
-    if let Some(suite) = of_script(listing, dir, script) {
+    let here = format!("the `test` script of `package.json` in {}", spoken(dir));
+    if let Some(suite) = of_script(listing, dir, script, &here) {
+        return Some(suite);
+    }
+    if let Some(suite) = of_nested(listing, dir, &package["scripts"], script, &here, 0) {
         return Some(suite);
     }
     // The script says something that is no runner: who reads it knows best.
@@ -60,9 +69,8 @@ fn of_package(listing: &Listing, dir: &Path) -> Option<Suite> {
     by_configuration(listing, dir, &package)
 }
 
-/// A `test` script that starts a runner.
-fn of_script(listing: &Listing, dir: &Path, script: &str) -> Option<Suite> {
-    let here = format!("the `test` script of `package.json` in {}", spoken(dir));
+/// A script that starts a runner; `here` names it.
+fn of_script(listing: &Listing, dir: &Path, script: &str, here: &str) -> Option<Suite> {
     if let Some(mut argv) = plain_words(script) {
         if argv.first().is_some_and(|word| word == "cross-env") {
             argv.remove(0);
@@ -105,6 +113,52 @@ fn of_script(listing: &Listing, dir: &Path, script: &str) -> Option<Suite> {
     Some(suite(framework, dir, manager(listing, dir), why))
 }
 
+/// A script that starts others (`npm run lint && npm run unit`): the first of them that starts a
+/// runner. What it starts besides (linters, builds) is no test, and often needs a network.
+fn of_nested(
+    listing: &Listing,
+    dir: &Path,
+    scripts: &serde_json::Value,
+    script: &str,
+    here: &str,
+    depth: usize,
+) -> Option<Suite> {
+    if depth >= MOST_NESTED {
+        return None;
+    }
+    let parts = script.split(['&', ';', '|']).filter_map(started);
+    parts.take(MOST_PARTS).find_map(|(name, more)| {
+        let text = scripts[name.as_str()].as_str()?;
+        let here = format!("{here} runs `{name}`, which");
+        let whole = format!("{} {}", text.trim(), more.join(" "));
+        of_script(listing, dir, whole.trim(), &here)
+            .or_else(|| of_nested(listing, dir, scripts, text, &here, depth + 1))
+    })
+}
+
+/// The script of the same package that a command starts, and what it hands on to it.
+fn started(command: &str) -> Option<(String, Vec<String>)> {
+    let mut words = command.split_whitespace();
+    let manager = words.next()?;
+    let mut name = words.next()?;
+    let verb = matches!(name, "run" | "run-script");
+    if verb {
+        name = words.next()?;
+    }
+    // `npm` alone needs the verb, but for scripts that have one of their own.
+    let known = match manager {
+        "npm" | "bun" => verb || matches!(name, "test" | "t"),
+        "pnpm" | "yarn" => true,
+        _ => false,
+    };
+    // `-r`, `-C dir`, `--filter x` start those of other packages.
+    if !known || name.starts_with('-') {
+        return None;
+    }
+    let more = words.filter(|word| *word != "--").map(str::to_owned);
+    Some((name.to_owned(), more.collect()))
+}
+
 /// `test:unit` and its like, where `test` itself starts no runner that is known.
 fn of_scripts_named_otherwise(
     listing: &Listing,
@@ -115,7 +169,10 @@ fn of_scripts_named_otherwise(
     scripts
         .iter()
         .filter(|(name, _)| matches!(name.as_str(), "test:unit" | "unit" | "test:ci"))
-        .find_map(|(_, script)| of_script(listing, dir, script.as_str()?))
+        .find_map(|(name, script)| {
+            let here = format!("the `{name}` script of `package.json` in {}", spoken(dir));
+            of_script(listing, dir, script.as_str()?, &here)
+        })
 }
 
 /// No script, but a runner's configuration or the runner among the dependencies, and tests.

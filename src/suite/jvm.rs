@@ -4,11 +4,18 @@
 use crate::model::Framework;
 use crate::model::Suite;
 use crate::suite::Listing;
+use crate::suite::listing::is_jvm_test;
 use crate::suite::outermost;
 use crate::suite::spoken;
 use crate::suite::suite;
 use crate::suite::words;
 use std::path::Path;
+
+fn has_tests(listing: &Listing, dir: &Path) -> bool {
+    listing
+        .names()
+        .any(|name| name.starts_with(dir) && is_jvm_test(name))
+}
 
 /// The Maven and Gradle suites of a project.
 pub fn detect(listing: &Listing) -> Vec<Suite> {
@@ -32,7 +39,14 @@ pub fn detect(listing: &Listing) -> Vec<Suite> {
         let why = format!("there is a `pom.xml` in {}", spoken(dir));
         suites.push(suite(Framework::Junit, dir, words(command), why));
     }
-    for dir in gradle.iter().filter(|dir| !maven.contains(dir)) {
+    // A build without tests somewhere below is a part of something else, as of an app's package.
+    let tested = |dir: &Path| {
+        dir.as_os_str().is_empty() || listing.has(&dir.join("gradlew")) || has_tests(listing, dir)
+    };
+    for dir in gradle
+        .iter()
+        .filter(|dir| !maven.contains(dir) && tested(dir))
+    {
         let own = listing.has(&dir.join("gradlew"));
         let command = match own {
             true => "./gradlew --offline test",

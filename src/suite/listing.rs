@@ -68,6 +68,7 @@ impl Listing {
             let is_test = is_evidence(&name);
             tests += usize::from(is_test);
             if (!is_test || tests <= MAX_TESTS)
+                && !is_jvm_test(&name)
                 && let Some(content) = read(&name)
             {
                 listing.contents.insert(name.clone(), content);
@@ -201,6 +202,7 @@ fn wanted(name: &Path) -> bool {
             ],
         )
         || is_evidence(name)
+        || is_jvm_test(name)
 }
 
 fn is_config_of(file: &str, starts: &[&str]) -> bool {
@@ -220,6 +222,16 @@ fn is_evidence(name: &Path) -> bool {
         || ruby
         || ends.iter().any(|end| file.ends_with(end))
         || is_javascript_test(file)
+}
+
+/// A source below `src/test`, `src/integrationTest` and the like, as Maven and Gradle lay them out.
+pub fn is_jvm_test(name: &Path) -> bool {
+    let kind = name.extension().and_then(OsStr::to_str);
+    let source = kind.is_some_and(|kind| matches!(kind, "java" | "kt" | "groovy" | "scala"));
+    let of_tests =
+        |set: &OsStr| set == "test" || set.to_str().is_some_and(|set| set.ends_with("Test"));
+    let mut parts = name.iter().skip_while(|part| *part != "src").skip(1);
+    source && parts.next().is_some_and(of_tests)
 }
 
 /// `a.test.js`, `a.spec.ts`: what Jest, Vitest and Node's own runner look for.

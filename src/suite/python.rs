@@ -6,6 +6,7 @@ use crate::suite::Listing;
 use crate::suite::listing::is_python_test;
 use crate::suite::spoken;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -82,7 +83,7 @@ fn configured(listing: &Listing, path: &Path) -> Option<String> {
 
 /// Whether a file proves by its content that there are tests for pytest.
 fn evident(listing: &Listing, path: &Path) -> bool {
-    if !is_python_test(path) {
+    if !is_python_test(path) || passed_by(path) {
         return false;
     }
     listing.content(path).is_some_and(|text| {
@@ -95,6 +96,14 @@ fn evident(listing: &Listing, path: &Path) -> bool {
                 || line.contains("TestCase)")
         })
     })
+}
+
+/// Whether pytest does not look into a directory above the file, unless it is told to.
+fn passed_by(path: &Path) -> bool {
+    let dirs = path.parent().unwrap_or(Path::new(""));
+    dirs.iter()
+        .filter_map(OsStr::to_str)
+        .any(|dir| dir.starts_with('.') || matches!(dir, "build" | "dist") || dir.ends_with(".egg"))
 }
 
 /// The directory from which a test file is run: the nearest one that looks like a Python

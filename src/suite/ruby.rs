@@ -20,11 +20,22 @@ pub fn detect(listing: &Listing) -> Vec<Suite> {
     let minitest = |file: &str| {
         file.ends_with("_test.rb") || (file.starts_with("test_") && file.ends_with(".rb"))
     };
+    let tests = homes(listing, "test", minitest);
+    let by_rake: Vec<PathBuf> = listing
+        .dirs_with("Rakefile")
+        .filter(|dir| !tests.iter().any(|(home, _)| home == dir))
+        .filter(|dir| has_test_task(listing, dir))
+        .map(Path::to_owned)
+        .collect();
     suites.extend(
-        homes(listing, "test", minitest)
+        tests
             .into_iter()
             .map(|(dir, test)| of_minitest(listing, &dir, &test)),
     );
+    suites.extend(by_rake.into_iter().map(|dir| {
+        let why = format!("the `Rakefile` in {} has a task of tests", spoken(&dir));
+        suite(Framework::Minitest, &dir, rake(listing, &dir), why)
+    }));
     suites
 }
 
@@ -66,16 +77,25 @@ fn rspec(listing: &Listing, dir: &Path, test: &Path) -> Suite {
     suite(Framework::Rspec, dir, words(command), why)
 }
 
+/// Whether `rake test` runs files of tests, by rake's own or by minitest's task.
+fn has_test_task(listing: &Listing, dir: &Path) -> bool {
+    let rakefile = listing.content(&dir.join("Rakefile"));
+    rakefile.is_some_and(|text| text.contains("TestTask"))
+}
+
+fn rake(listing: &Listing, dir: &Path) -> Vec<String> {
+    match bundled(listing, dir, "rake") {
+        true => words("bundle exec rake test"),
+        false => words("rake test"),
+    }
+}
+
 fn of_minitest(listing: &Listing, dir: &Path, test: &Path) -> Suite {
     let why = format!("`{}` is a test in {}", test.display(), spoken(dir));
-    let rakefile = listing.content(&dir.join("Rakefile"));
     let command = if listing.has(&dir.join("bin/rails")) {
         words("bin/rails test")
-    } else if rakefile.is_some_and(|text| text.contains("TestTask")) {
-        match bundled(listing, dir, "rake") {
-            true => words("bundle exec rake test"),
-            false => words("rake test"),
-        }
+    } else if has_test_task(listing, dir) {
+        rake(listing, dir)
     } else {
         let every =
             "Dir.glob('test/**/{*_test,test_*}.rb').sort.each { |f| require File.expand_path(f) }";

@@ -1,5 +1,5 @@
-//! The last resort: a target `test` of a Makefile or justfile, a session of nox, an environment of
-//! tox. Whose tests they start nobody knows before they ran.
+//! The last resort: a target `test` of a Makefile or justfile, a script of npm's, a session of
+//! nox, an environment of tox. Whose tests they start nobody knows before they ran.
 
 use crate::model::Framework;
 use crate::model::Suite;
@@ -26,6 +26,11 @@ pub fn detect(listing: &Listing) -> Option<Suite> {
             return Some(of(words(&format!("just {target}")), why));
         }
     }
+    let package = listing.content(Path::new("package.json"));
+    if package.is_some_and(has_test_script) {
+        let why = "`package.json` has a `test` script, and nothing else says how to test";
+        return Some(of(words("npm test"), why.to_owned()));
+    }
     let tox = listing.content(Path::new("tox.ini"));
     if tox.is_some_and(|text| text.contains("[testenv")) {
         let why = "`tox.ini` has environments, and nothing else says how to test".to_owned();
@@ -36,6 +41,13 @@ pub fn detect(listing: &Listing) -> Option<Suite> {
         return Some(of(words("nox"), why));
     }
     None
+}
+
+/// Whether a `package.json` has a `test` script of its own, not the one that `npm init` writes.
+fn has_test_script(text: &str) -> bool {
+    let package: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let script = package["scripts"]["test"].as_str().unwrap_or("").trim();
+    !script.is_empty() && !script.contains("no test specified")
 }
 
 /// A suite that is named after its program.

@@ -202,7 +202,7 @@ fn a_script_that_wraps_a_runner_is_seen_through() {
         ("tsc && vitest run", "vitest: npm test ("),
         ("react-scripts test", "jest: npm test -- --watchAll=false"),
         ("echo \"Error: no test specified\" && exit 1", ""),
-        ("eslint .", ""),
+        ("eslint .", "npm: npm test ("),
     ] {
         let text = package(script);
         let shown = shown(&[("package.json", &text)]);
@@ -314,4 +314,38 @@ fn a_makefile_is_the_last_resort() {
     assert_eq!(shown(&[("Makefile", "tester:\n")]), "");
     let with_crate = [("Makefile", "test:\n"), ("Cargo.toml", PACKAGE)];
     assert!(!shown(&with_crate).contains("make"));
+}
+
+#[test]
+fn scripts_that_start_scripts_are_seen_through() {
+    let nested = r#"{"scripts":{"test":"npm run lint && pnpm run test:vitest run","lint":"eslint .","test:vitest":"vitest --coverage"}}"#;
+    insta::assert_snapshot!(shown(&[("package.json", nested)]), @"vitest: npx vitest --coverage run (the `test` script of `package.json` in the project's root runs `test:vitest`, which starts it)");
+    // Of another package, in a circle, and nowhere.
+    let none = r#"{"scripts":{"test":"pnpm -r test && npm run a && npm run gone","a":"npm run b","b":"npm run a"}}"#;
+    insta::assert_snapshot!(shown(&[("package.json", none)]), @"npm: npm test (`package.json` has a `test` script, and nothing else says how to test)");
+}
+
+#[test]
+fn what_only_looks_like_tests_is_no_suite() {
+    let android = [
+        ("CMakeLists.txt", "enable_testing()"),
+        ("support/build.gradle", ""),
+    ];
+    assert!(!shown(&android).contains("gradle"));
+    let tested = [
+        ("app/build.gradle", ""),
+        ("app/lib/src/test/kotlin/ATest.kt", ""),
+    ];
+    assert!(shown(&tested).contains("gradle --offline test"));
+    let hidden = [(".github/scripts/test_a.py", "def test_a(): pass")];
+    assert_eq!(shown(&hidden), "");
+}
+
+#[test]
+fn a_rakefile_may_know_tests_of_other_names() {
+    let files = [
+        ("Rakefile", "require 'rake/testtask'\nRake::TestTask.new"),
+        ("test/spec_builder.rb", ""),
+    ];
+    insta::assert_snapshot!(shown(&files), @"minitest: rake test (the `Rakefile` in the project's root has a task of tests)");
 }
