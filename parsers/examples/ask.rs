@@ -78,7 +78,11 @@ fn args() -> Result<Args, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = args()?;
-    let place = PathBuf::from("/tmp/regreen-rec").join(args.format.as_str());
+    // A recording names its place; two that only ask at once must not share one.
+    let place = match &args.save {
+        Some(_) => PathBuf::from("/tmp/regreen-rec").join(args.format.as_str()),
+        None => std::env::temp_dir().join(format!("regreen-ask-{}", std::process::id())),
+    };
     let (inject, events) = (place.join("inject"), place.join("events"));
     for dir in [&inject, &events] {
         let _ = fs::remove_dir_all(dir);
@@ -156,6 +160,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         collect(&root, &parts, &mut files)?;
     }
     files.sort();
+    if args.save.is_none() {
+        let _ = fs::remove_dir_all(&place);
+    }
     if let Some(name) = &args.save {
         save(&args, name, &root, (&log, &errors), &files, exit)?;
     }

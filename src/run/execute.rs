@@ -31,6 +31,7 @@ use crate::sandbox::Backend;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
 use crate::sandbox::Place;
+use crate::sandbox::Priority;
 use crate::sandbox::SandboxError;
 use crate::sandbox::Spec;
 use regreen_parsers::Source;
@@ -78,6 +79,8 @@ pub struct Job {
     pub network: Network,
     /// Nobody waits at a terminal: while it builds it stands back behind the user's own work.
     pub stands_back: bool,
+    /// The first attempts' priority; what failed is repeated with the ordinary one.
+    pub priority: Priority,
     /// The failures of the last complete run of this suite; `None` when nobody knows.
     pub failed_before: Option<BTreeSet<Key>>,
     /// What to look at before the whole suite.
@@ -159,6 +162,7 @@ struct Execution<'a> {
     dir: RunDir,
     raw: File,
     attempts: u32,
+    priority: Priority,
 }
 
 impl<'a> Execution<'a> {
@@ -179,6 +183,7 @@ impl<'a> Execution<'a> {
             dir,
             raw,
             attempts: 0,
+            priority: job.priority,
         })
     }
 
@@ -301,6 +306,8 @@ impl<'a> Execution<'a> {
 
     /// Runs failures that appeared again, each alone.
     async fn repeat(&mut self, report: &mut Report) {
+        // What was too slow because others went first is not to be blamed for it.
+        self.priority = Priority::Normal;
         let begun = Instant::now();
         let (mut proofs, mut alone) = (Vec::new(), Vec::new());
         for at in flaky::candidates(report) {
@@ -420,6 +427,7 @@ impl<'a> Execution<'a> {
             stdin: None,
             limits,
             network: self.job.network,
+            priority: self.priority,
         }
     }
 

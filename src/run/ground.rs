@@ -23,6 +23,7 @@ use crate::run::select::Previous;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
 use crate::sandbox::Place;
+use crate::sandbox::Priority;
 use crate::sandbox::mirror::LeftOut;
 use crate::sandbox::mirror::Synced;
 use crate::sandbox::toolchain::Toolchains;
@@ -91,6 +92,7 @@ impl Ground<'_> {
             facts: self.facts(suite, network, host),
             network,
             stands_back: false,
+            priority: Priority::Low,
             early: self.early(suite, previous.as_ref()),
             failed_before: previous.map(|previous| previous.failed),
             shim: self.shim.to_owned(),

@@ -19,6 +19,7 @@ use crate::model::RunUpdate;
 use crate::model::SCHEMA;
 use crate::model::Suite;
 use crate::model::exit_code;
+use crate::run::Job;
 use crate::run::backend;
 use crate::run::execute;
 use crate::run::history;
@@ -26,6 +27,7 @@ use crate::run::history::Invocation;
 use crate::run::prepare::Prepared;
 use crate::run::prepare::prepare;
 use crate::run::rundir::RunDir;
+use crate::sandbox::Priority;
 use crate::sandbox::mirror::MirrorError;
 use crate::sandbox::slot::SlotError;
 use crate::suite::SuiteError;
@@ -197,7 +199,10 @@ async fn one(
     stop: &CancellationToken,
 ) -> Report {
     let backend = backend(name, host);
-    let job = prepared.job(suite, name, host);
+    let job = Job {
+        priority: Priority::Normal,
+        ..prepared.job(suite, name, host)
+    };
     let run = job.run.clone();
     let (events, mut incoming) = mpsc::channel(256);
     let forward = async {

@@ -25,6 +25,7 @@ use crate::sandbox::Backend;
 use crate::sandbox::BoxFuture;
 use crate::sandbox::Ended;
 use crate::sandbox::Network;
+use crate::sandbox::Priority;
 use crate::sandbox::Running;
 use crate::sandbox::SandboxError;
 use crate::sandbox::Spec;
@@ -174,7 +175,7 @@ impl Bwrap {
             .ok();
         let launch = Launch::begin(self, &spec, name).await?;
         let (launch, first) = launch.first_process().await?;
-        prepare(first, &spec.limits, group.as_ref());
+        prepare(first, &spec.limits, spec.priority, group.as_ref());
         let guard = Guard {
             first: rustix::process::pidfd_open(first, PidfdFlags::empty()).ok(),
             group,
@@ -188,7 +189,8 @@ impl Bwrap {
         let terms = supervision(tree.clone(), &spec.limits, stop.clone());
         let supervised = supervise(launch.child, terms).map_err(SandboxError::Start)?;
         let (output, heartbeat) = (supervised.output, supervised.heartbeat);
-        let exit = watch(supervised.exit, launch.status, guard, first);
+        let calmed = (spec.priority == Priority::Low).then_some(first);
+        let exit = watch(supervised.exit, launch.status, guard, calmed);
         Ok(Running {
             output,
             stop,
@@ -209,7 +211,7 @@ impl Bwrap {
 
 /// Limits, group and priority of the sandbox's first process, while it waits at the gate: the
 /// set-up before it is regreen's own work, for which a person waits.
-fn prepare(first: Pid, limits: &Limits, group: Option<&Group>) {
+fn prepare(first: Pid, limits: &Limits, priority: Priority, group: Option<&Group>) {
     let most = processes(limits);
     let limit = Rlimit {
         current: Some(most),
@@ -219,7 +221,9 @@ fn prepare(first: Pid, limits: &Limits, group: Option<&Group>) {
     if let Err(error) = rustix::process::prlimit(Some(first), Resource::Nproc, limit) {
         tracing::debug!(%error, "the limit on processes was not set");
     }
-    calm(first);
+    if priority == Priority::Low {
+        calm(first);
+    }
     if let Some(Err(error)) = group.map(|group| group.add(first)) {
         tracing::warn!(%error, "the sandbox is not in its control group");
     }
@@ -468,11 +472,13 @@ fn watch(
     ended: oneshot::Receiver<std::io::Result<Ending>>,
     mut status: pipe::Receiver,
     mut guard: Guard,
-    first: Pid,
+    calmed: Option<Pid>,
 ) -> oneshot::Receiver<Ended> {
     let (mut answer, exit) = oneshot::channel();
     tokio::spawn(async move {
-        nice_session(first).await;
+        if let Some(first) = calmed {
+            nice_session(first).await;
+        }
         let ending = tokio::select! {
             ending = ended => ending,
             // Dropping `ended` kills bubblewrap.

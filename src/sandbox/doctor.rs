@@ -8,6 +8,7 @@ use crate::model::Limits;
 use crate::sandbox::Backend;
 use crate::sandbox::Network;
 use crate::sandbox::Place;
+use crate::sandbox::Priority;
 use crate::sandbox::SandboxError;
 use crate::sandbox::Spec;
 use crate::sandbox::attack::AttackError;
@@ -268,6 +269,7 @@ impl Scratch {
                 ..Limits::default()
             },
             network: Network::None,
+            priority: Priority::default(),
         }
     }
 }

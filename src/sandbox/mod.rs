@@ -70,6 +70,18 @@ pub struct Spec {
     pub limits: Limits,
     /// What it may talk to.
     pub network: Network,
+    /// Whose work goes first.
+    pub priority: Priority,
+}
+
+/// How a command stands beside the other work of the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Behind everything that a person waits for.
+    #[default]
+    Low,
+    /// As any command in a terminal: somebody waits for it.
+    Normal,
 }
 
 /// A slot as a sandbox sees it: host directories and where they appear inside.

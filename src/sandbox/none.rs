@@ -16,6 +16,7 @@ use crate::process::supervise;
 use crate::sandbox::Backend;
 use crate::sandbox::BoxFuture;
 use crate::sandbox::Ended;
+use crate::sandbox::Priority;
 use crate::sandbox::Running;
 use crate::sandbox::SandboxError;
 use crate::sandbox::Spec;
@@ -68,7 +69,7 @@ impl NoSandbox {
             cwd: paths.outside(&spec.cwd.to_string_lossy()).into(),
             input: spec.stdin.clone().map_or(Input::Null, Input::Bytes),
             rlimits: Rlimits::default(),
-            background: true,
+            background: spec.priority == Priority::Low,
             ..Command::new(search(program, &env)?)
         }
         .env(name, value);

@@ -303,6 +303,7 @@ mod tests {
     use super::*;
     use crate::model::Limits;
     use crate::sandbox::Place;
+    use crate::sandbox::Priority;
 
     fn spec(root: &str) -> Spec {
         Spec {
@@ -332,6 +333,7 @@ mod tests {
             stdin: None,
             limits: Limits::default(),
             network: Network::None,
+            priority: Priority::default(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::sandbox::Backend;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
 use crate::sandbox::Place;
+use crate::sandbox::Priority;
 use crate::sandbox::Running;
 use crate::sandbox::SandboxError;
 use crate::sandbox::Spec;
@@ -58,6 +59,7 @@ impl Exec for SandboxExec {
                 stdin: program.stdin,
                 limits: self.limits,
                 network: self.network,
+                priority: Priority::default(),
             };
             self.backend.start(spec).await.map(adapt).map_err(words)
         })

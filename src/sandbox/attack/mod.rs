@@ -9,6 +9,7 @@ use crate::sandbox::Ended;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
 use crate::sandbox::Place;
+use crate::sandbox::Priority;
 use crate::sandbox::SandboxError;
 use crate::sandbox::Spec;
 use crate::sandbox::Stream;
@@ -197,6 +198,7 @@ impl Trap {
                 ..Limits::default()
             },
             network: Network::None,
+            priority: Priority::default(),
         }
     }
 }

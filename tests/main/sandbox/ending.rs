@@ -11,6 +11,7 @@ use crate::support::until;
 use regreen::model::Enforcement;
 use regreen::model::Limits;
 use regreen::sandbox::Backend;
+use regreen::sandbox::Priority;
 use regreen::sandbox::SandboxError;
 use regreen::sandbox::Spec;
 use regreen::sandbox::bwrap::Bwrap;
@@ -635,4 +636,27 @@ async fn a_control_group_ends_with_its_run() {
         assert!(!groups[0].path().exists(), "the group is gone with the run");
     }
     std::fs::remove_dir(&dir).expect("nothing is left in it");
+}
+
+#[tokio::test]
+async fn only_what_nobody_waits_for_stands_back() {
+    if !require("bwrap") {
+        return;
+    }
+    let lab = Lab::new();
+    // Field 19 of stat is the niceness. The group's is set a moment after the start.
+    let script = "sleep 0.5; cut -d' ' -f19 /proc/self/stat; cat /proc/self/autogroup 2>/dev/null";
+    for (priority, nice) in [(Priority::Low, "10"), (Priority::Normal, "0")] {
+        let spec = Spec {
+            priority,
+            ..lab.spec(["sh", "-c", script])
+        };
+        let seen = lab.run(spec).await;
+        let mut lines = seen.stdout.lines();
+        assert_eq!(lines.next(), Some(nice), "{priority:?}: {}", seen.stdout);
+        if let Some(group) = lines.next() {
+            let wanted = format!("nice {nice}");
+            assert!(group.ends_with(&wanted), "{priority:?}: {group}");
+        }
+    }
 }

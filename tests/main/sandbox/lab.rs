@@ -6,6 +6,7 @@ use regreen::sandbox::Backend;
 use regreen::sandbox::Ended;
 use regreen::sandbox::Network;
 use regreen::sandbox::Place;
+use regreen::sandbox::Priority;
 use regreen::sandbox::Running;
 use regreen::sandbox::Spec;
 use regreen::sandbox::Stream;
@@ -90,6 +91,7 @@ impl Lab {
                 ..Limits::default()
             },
             network: Network::None,
+            priority: Priority::default(),
         }
     }
 
