@@ -66,14 +66,22 @@ fn prove(listing: &Listing) -> Vec<Suite> {
             dir.parent().map(Path::to_owned)
         })
         .collect();
+    // Within a distribution's directory only what is a distribution of its own: examples are none.
+    let own = |dir: &Path| {
+        ["Makefile.PL", "Build.PL", "cpanfile", "dist.ini"]
+            .iter()
+            .any(|file| listing.has(&dir.join(file)))
+    };
+    let within = |dir: &Path| homes.iter().any(|up| up != dir && dir.starts_with(up));
     homes
-        .into_iter()
+        .iter()
+        .filter(|dir| own(dir) || !within(dir))
         .map(|dir| {
             let why = format!(
                 "there is a directory `t` with tests of Perl in {}",
-                spoken(&dir)
+                spoken(dir)
             );
-            suite(Framework::Prove, &dir, words("prove -lr t"), why)
+            suite(Framework::Prove, dir, words("prove -lr t"), why)
         })
         .collect()
 }

@@ -385,7 +385,7 @@ impl Settle<'_> {
         if failure.stderr.is_none() {
             failure.details = text::block(&self.run.tail.lines(60).join("\n"), text::DETAILS);
         }
-        failure.rerun.clone_from(&self.context().command);
+        failure.rerun = self.context().rerun::<String>(&[], []);
         compose.failed(compose::seal(failure));
     }
 

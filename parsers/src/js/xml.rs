@@ -105,10 +105,11 @@ impl Found {
             return;
         }
         self.failed += 1;
-        let file = context.relative(&file(case, vitest).unwrap_or_default());
+        let said = file(case, vitest).unwrap_or_default();
+        let file = context.relative(&said);
         let path = path(case, vitest);
-        let alone =
-            path.len() == 1 && (path[0] == file || path[0].ends_with(&file)) && !file.is_empty();
+        let of_file = |name: &String| *name == said || name.ends_with(&file);
+        let alone = path.len() == 1 && of_file(&path[0]) && !file.is_empty();
         let name = case.attribute("name").unwrap_or("");
         let (any, ran) = match alone {
             true => beside.others(case),

@@ -14,7 +14,12 @@ use crate::report::Failure;
 /// The argv that runs a failed test again; empty where nobody can know.
 pub(crate) fn of(failure: &Failure, dialect: Dialect, context: &Context) -> Vec<String> {
     match dialect {
-        Dialect::Pytest => vec!["pytest".to_owned(), failure.id.clone()],
+        // What wrote the file is not what the context's command starts.
+        Dialect::Pytest => Context {
+            command: Vec::new(),
+            ..context.clone()
+        }
+        .rerun(&["pytest"], [failure.id.clone()]),
         Dialect::Phpunit => crate::phpunit::rerun(&failure.id, context),
         _ => Vec::new(),
     }

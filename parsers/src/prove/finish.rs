@@ -157,9 +157,9 @@ impl ProveRun {
         files
     }
 
+    /// What runs a file again, which is named from the project's root.
     fn rerun(&self, file: &str) -> Vec<String> {
-        let path = self.context.in_dir(&self.context.relative(file));
-        self.context.rerun(&["prove"], [path])
+        self.context.rerun(&["prove"], [self.context.in_dir(file)])
     }
 
     /// The tests of one file.
@@ -171,7 +171,7 @@ impl ProveRun {
         all: &[(File, Vec<Level>)],
     ) -> Ran {
         let name = self.context.relative(&file.name);
-        let rerun = self.rerun(&file.name);
+        let rerun = self.rerun(&name);
         let mut ran = Ran::default();
         if levels.is_empty() {
             self.without_tap(compose, file, &name, all, &mut ran);

@@ -344,7 +344,6 @@ pub(crate) fn of_broken(broken: &Block, place: &Place) -> Failure {
         });
     }
     failure.details = text::block(&broken.text, text::DETAILS);
-    failure.rerun = place.rerun("");
-    failure.rerun.pop();
+    failure.rerun = place.rerun_all();
     compose::seal(failure)
 }

@@ -235,8 +235,7 @@ impl PytestRun {
             Record::ConftestError { path, error } => {
                 let file = self.place.context.relative_from("", &path);
                 let mut failure = failure::collection(&file, &[error], "", &self.place);
-                failure.rerun = self.place.rerun("");
-                failure.rerun.pop();
+                failure.rerun = self.place.rerun_all();
                 self.collect_error(failure, events);
             }
             Record::InternalError { error, details } => self.internal_error(error, &details),

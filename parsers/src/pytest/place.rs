@@ -44,18 +44,31 @@ impl Place {
         } else {
             format!("{}/{id}", self.rootdir)
         };
-        // Of the suite's command only what starts pytest is kept, not what it selects.
+        let mut argv = self.tool();
+        argv.push(id);
+        argv
+    }
+
+    /// The argv that runs everything again.
+    pub fn rerun_all(&self) -> Vec<String> {
+        let context = Context {
+            command: self.tool(),
+            ..self.context.clone()
+        };
+        context.rerun::<String>(&[], [])
+    }
+
+    /// Of the suite's command only what starts pytest, not what it selects.
+    fn tool(&self) -> Vec<String> {
         let is_pytest = |word: &String| {
             let name = word.rsplit('/').next().unwrap_or(word);
             name == "pytest" || name == "py.test"
         };
         let start = self.context.command.iter().position(is_pytest);
-        let mut argv = match start {
+        match start {
             Some(at) => self.context.command[..=at].to_vec(),
             None => vec!["pytest".to_owned()],
-        };
-        argv.push(id);
-        argv
+        }
     }
 }
 

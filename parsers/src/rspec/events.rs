@@ -47,7 +47,11 @@ impl Dialect for Rspec {
     fn refine(&self, failure: &mut Failure, record: &Failed, context: &Context) {
         // Of an example in one line the description is known only at its end.
         if !record.id.is_empty() {
-            failure.id.clone_from(&record.id);
+            failure.id = match failure.phase {
+                // Files are named from the project's root, as the text's are.
+                Phase::Collect => ruby::relative(context, &record.id),
+                _ => record.id.clone(),
+            };
         }
         ruby::shorten(&mut failure.frames);
         if failure.target.is_none() && failure.phase != Phase::Collect {

@@ -317,7 +317,9 @@ impl UnittestRun {
         let test = fault.test()?;
         let function = test.function.as_deref()?;
         let file = self.context.relative(&test.file);
-        let module = file.strip_suffix(".py")?.replace('/', ".");
+        // Modules are named from the directory that unittest was started in.
+        let path = self.context.in_dir(&file);
+        let module = path.strip_suffix(".py")?.replace('/', ".");
         let class = self.context.tree.read(&file).and_then(|source| {
             let lines = source.lines().take(test.line.unwrap_or(1) as usize);
             let classes = lines.filter_map(|line| line.strip_prefix("class "));

@@ -89,10 +89,15 @@ impl Recording {
 
     /// The same, fed in pieces of so many bytes.
     pub fn report_in_pieces(&self, size: usize) -> Report {
+        self.report_at(Context::rooted(&self.case.root), size)
+    }
+
+    /// The same, as of a command in another place.
+    pub fn report_at(&self, context: Context, size: usize) -> Report {
         let format: Format = self.case.format.parse().expect("a known format");
         let context = Context {
             command: regreen_parsers::tool(format, &self.case.command),
-            ..Context::rooted(&self.case.root)
+            ..context
         };
         let mut live = Live::new(format, context);
         let mut feed = |stream: Stream<'_>, bytes: &[u8]| {
