@@ -59,6 +59,13 @@ fn a_command_instead_of_the_suites() {
     let report = &ran.json()["reports"][0];
     assert_eq!(report["run"]["exit"]["code"], 0, "{ran}");
     assert_eq!(report["run"]["framework"], "generic", "{ran}");
+    // Somebody waits for it: it stands behind nothing. Field 19 is the niceness.
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("proc");
+    let own = stat.split(' ').nth(18).expect("the niceness");
+    let script = "exit $(cut -d' ' -f19 /proc/self/stat)";
+    let (nice, ran) = document(&project, &["--", "sh", "-c", script]);
+    let code = only(&nice).run.exit.code.map(|code| code.to_string());
+    assert_eq!(code.as_deref(), Some(own), "{ran}");
     let (document, ran) = document(&project, &["--", "cargo", "test", "good"]);
     assert_eq!(document.exit_code, 0, "{ran}");
     assert_eq!(only(&document).counts.passed, 1, "{ran}");
