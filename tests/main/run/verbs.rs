@@ -64,7 +64,8 @@ fn a_command_instead_of_the_suites() {
     let own = stat.split(' ').nth(18).expect("the niceness");
     let script = "exit $(cut -d' ' -f19 /proc/self/stat)";
     let (nice, ran) = document(&project, &["--", "sh", "-c", script]);
-    let code = only(&nice).run.exit.code.map(|code| code.to_string());
+    let exit = only(&nice).run.exit.expect("it ended");
+    let code = exit.code.map(|code| code.to_string());
     assert_eq!(code.as_deref(), Some(own), "{ran}");
     let (document, ran) = document(&project, &["--", "cargo", "test", "good"]);
     assert_eq!(document.exit_code, 0, "{ran}");
