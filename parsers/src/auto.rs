@@ -165,6 +165,14 @@ fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
             });
         }
     }
+    // What starts other runners shows their output, which outweighs its own.
+    let wraps = |format: Format| {
+        let at = Format::ALL.iter().position(|known| *known == format);
+        at.is_some_and(|at| weights.get(&at).is_some_and(|weight| *weight >= 2 * SURE))
+    };
+    if wraps(Format::Ctest) {
+        return Format::Ctest;
+    }
     // Of equals the first in the list: the wrappers stand behind what they wrap.
     let best = weights
         .into_iter()
@@ -200,6 +208,18 @@ fn whole(bytes: &[u8], add: &mut impl FnMut(Format, u64)) {
 fn dialect(head: &str) -> Format {
     if head.contains("name=\"nextest-run\"") {
         Format::Nextest
+    } else if head.contains("<testsuites name=\"vitest tests\"") {
+        Format::Vitest
+    } else if head.contains("<testsuites name=\"jest tests\"") {
+        Format::Jest
+    } else if head.contains("<testsuite name=\"Mocha Tests\"") {
+        Format::Mocha
+    } else if head.contains(".bats\" ") {
+        Format::Bats
+    } else if head.contains("<testsuite name=\"rspec\"") {
+        Format::Rspec
+    } else if head.contains(" classname=\"test\"") && head.contains("ERR_TEST_FAILURE") {
+        Format::NodeTest
     } else if head.contains("<testsuite name=\"pytest\"") {
         Format::Pytest
     } else {
@@ -216,6 +236,7 @@ fn weigh(line: &str, add: &mut impl FnMut(Format, u64)) {
         b'{' => json(line, add),
         b'=' | b'-' | b'[' | b'#' | b'*' | b'<' | b'%' => ruled(line, add),
         b'0'..=b'9' => numbered(line, add),
+        b'(' if line.trim_start().starts_with("(in test file ") => add(Format::Bats, SURE / 2),
         _ if first.is_ascii() => words(line, add),
         _ => signs(line, add),
     }
@@ -258,7 +279,11 @@ fn records(line: &str, add: &mut impl FnMut(Format, u64)) {
 
 fn ruled(line: &str, add: &mut impl FnMut(Format, u64)) {
     let starts = |start: &str| line.starts_with(start);
-    if starts("===") && line.contains(" test session starts ") {
+    if starts("<testsuite ") || starts("<testsuites ") {
+        add(dialect(line), SURE);
+    } else if starts("[\"start\",{\"total\":") {
+        add(Format::Mocha, SURE);
+    } else if starts("===") && line.contains(" test session starts ") {
         add(Format::Pytest, SURE);
     } else if starts("===") && (line.contains(" short test summary info ") || pytest_end(line)) {
         add(Format::Pytest, SURE / 2);
@@ -270,6 +295,12 @@ fn ruled(line: &str, add: &mut impl FnMut(Format, u64)) {
         add(Format::Gtest, RESULT);
     } else if starts("# Subtest: ") || starts("    # Subtest: ") {
         add(Format::NodeTest, HINT);
+    } else if starts("# (in test file ")
+        || starts("# (from function `")
+        || starts("# (in file ")
+        || starts("# bats warning: ")
+    {
+        add(Format::Bats, SURE / 2);
     } else if starts("# duration_ms ") {
         add(Format::NodeTest, SURE);
     } else if starts("# Running:") || starts("# Run options:") {
@@ -332,10 +363,42 @@ fn words(line: &str, add: &mut impl FnMut(Format, u64)) {
             add(Format::Cargo, RESULT);
         }
         b't' if starts("t/") && text.contains(" .") => add(Format::Prove, RESULT),
+        // The name and, in brackets, the dotted one; of a test that never ended nothing follows.
+        b't' if text.contains(" (") && text.contains(") ... ") => add(Format::Unittest, RESULT),
+        b'u' if starts("usage: pytest ")
+            || starts("usage: __main__.py [options] [file_or_dir]") =>
+        {
+            add(Format::Pytest, SURE);
+        }
         b'r' if starts("running ") && (text.ends_with(" tests") || text.ends_with(" test")) => {
             add(Format::Cargo, RESULT);
         }
         b'r' if starts("rspec ./spec/") || starts("rspec './spec/") => add(Format::Rspec, RESULT),
+        b'a' if starts("at ") => stack(text, add),
+        b'E' if starts("ERROR: usage: ") && text.contains("[file_or_dir]") => {
+            add(Format::Pytest, SURE);
+        }
+        b'E' if starts("ERROR: file or directory not found: ") => add(Format::Pytest, SURE / 4),
+        b'E' if starts("Error: No test files found: ") => add(Format::Mocha, SURE / 4),
+        b'I' if starts("ImportError while loading conftest '") => add(Format::Pytest, SURE),
+        b'F' if starts("File \"") && is_unittest(text) => add(Format::Unittest, HINT),
+        b'e' if starts("error: failed to parse manifest at `")
+            || starts("error: failed to load manifest for ")
+            || starts("error: no matching package ") =>
+        {
+            add(Format::Cargo, SURE / 4);
+        }
+        b'f' if starts("from ") && text.contains("/rake_test_loader.rb:") => {
+            add(Format::Minitest, HINT);
+        }
+        b'g' if starts("go: ") => add(Format::GoTest, RESULT),
+        b'v' if starts("vet: ") && text.contains(".go:") => add(Format::GoTest, SURE / 4),
+        b'.' if starts("./") && text.contains(".go:") => add(Format::GoTest, HINT),
+        b'p' if starts("package ") && text.ends_with(": import cycle not allowed") => {
+            add(Format::GoTest, SURE / 4);
+        }
+        b'J' if starts("JUnit version ") => add(Format::Junit, 2 * SURE),
+        b'N' if starts("No tests found, exiting with code ") => add(Format::Jest, SURE / 4),
         b'e' if starts("error: test failed, to rerun pass") => add(Format::Cargo, SURE),
         b'e' if starts("error: test run failed") => add(Format::Nextest, SURE),
         b'e' if starts("error: could not compile `") => add(Format::Cargo, SURE / 4),
@@ -391,6 +454,29 @@ fn capital_t(text: &str, add: &mut impl FnMut(Format, u64)) {
     }
 }
 
+/// A frame of a stack: whose code called.
+fn stack(text: &str, add: &mut impl FnMut(Format, u64)) {
+    for (part, format) in [
+        ("/node_modules/mocha/", Format::Mocha),
+        ("at Context.<anonymous> (", Format::Mocha),
+        ("/node_modules/jest-", Format::Jest),
+        ("/node_modules/vitest/", Format::Vitest),
+        ("/node_modules/@vitest/", Format::Vitest),
+        ("node:internal/test_runner/", Format::NodeTest),
+    ] {
+        if text.contains(part) {
+            return add(format, HINT);
+        }
+    }
+}
+
+/// `File "/usr/lib/python3.11/unittest/main.py", line 101, in __init__`: what starts a run.
+fn is_unittest(text: &str) -> bool {
+    ["main", "__main__", "loader", "runner", "suite"]
+        .iter()
+        .any(|module| text.contains(&format!("/unittest/{module}.py\"")))
+}
+
 fn results(text: &str, add: &mut impl FnMut(Format, u64)) {
     let script = |name: &str| {
         let end = name.split_whitespace().next().unwrap_or("");
@@ -398,7 +484,16 @@ fn results(text: &str, add: &mut impl FnMut(Format, u64)) {
             .iter()
             .any(|kind| end.ends_with(kind))
     };
-    if text == "FAIL" || text == "PASS" || text.starts_with("FAIL\t") {
+    let timed = |rest: &str| {
+        rest.split(']')
+            .next()
+            .is_some_and(|time| time.ends_with('s'))
+    };
+    let timing = text.strip_prefix("PASS [").or(text.strip_prefix("FAIL ["));
+    if timing.is_some_and(timed) {
+        // Outweighs the end of a run that each of its processes prints.
+        add(Format::Nextest, SURE);
+    } else if text == "FAIL" || text == "PASS" || text.starts_with("FAIL\t") {
         add(Format::GoTest, RESULT);
     } else if let Some(rest) = text.strip_prefix("PASS ").or(text.strip_prefix("FAIL ")) {
         if script(rest.trim_start()) {
@@ -422,8 +517,22 @@ fn signs(line: &str, add: &mut impl FnMut(Format, u64)) {
     let node = ["ℹ tests ", "✖ failing tests:", "ℹ duration_ms "];
     if node.iter().any(|start| text.starts_with(start)) {
         add(Format::NodeTest, SURE);
+    } else if let Some(title) = text.strip_prefix("✔ ").or(text.strip_prefix("✖ ")) {
+        // Node says of every test how long it took, and in fractions.
+        let took = title.rsplit_once(" (").map_or("", |(_, took)| took);
+        let node = took.ends_with("ms)") && took.contains('.');
+        add(
+            if node {
+                Format::NodeTest
+            } else {
+                Format::Mocha
+            },
+            HINT,
+        );
     } else if text.starts_with("✗ ") || text.starts_with("✓ ") {
         add(Format::Bats, HINT);
+    } else if text.starts_with("● Unrecognized CLI Parameter") {
+        add(Format::Jest, SURE / 4);
     } else if text.starts_with("⎯⎯⎯") {
         add(Format::Vitest, RESULT);
     } else if text.starts_with("├─ JUnit ") || text.starts_with("└─ JUnit ") {

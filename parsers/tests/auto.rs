@@ -1,0 +1,60 @@
+//! What is recognised alone: every recording as one log, without its format's name, has to give
+//! what the format's own reader gives. Where it cannot be known whose output it is, nothing may be
+//! called green that is not.
+
+mod support;
+
+use regreen_parsers::Context;
+use regreen_parsers::Format;
+use regreen_parsers::Input;
+use regreen_parsers::Report;
+use regreen_parsers::parse;
+use regreen_parsers::tool;
+use support::Recording;
+
+/// Logs that hold nothing of their framework's: dots, a usage error of any program, a loader's.
+const UNKNOWN: usize = 50;
+/// Nothing is in them but what any program prints, and their status is 0.
+const SILENT: [&str; 4] = [
+    "junit/exit-tree",
+    "mocha/parallel-exit",
+    "rspec/crash-exit!",
+    "unittest/crash-exit0",
+];
+
+#[test]
+fn the_format_is_recognised() {
+    let mut other = Vec::new();
+    for recording in Recording::all() {
+        let format: Format = recording.case.format.parse().expect("a format");
+        let (own, auto) = (read(&recording, format), read(&recording, Format::Auto));
+        if auto.is_green() && !own.is_green() && !SILENT.contains(&recording.name.as_str()) {
+            panic!("{} is green: {auto:?}", recording.name);
+        }
+        if outcome(&own) != outcome(&auto) {
+            other.push(format!("{} {}", recording.name, auto.run.framework));
+        }
+    }
+    assert!(other.len() <= UNKNOWN, "{}\n{other:#?}", other.len());
+}
+
+fn read(recording: &Recording, format: Format) -> Report {
+    let mut log = recording.stdout.clone();
+    if !recording.case.log {
+        log.extend(&recording.stderr);
+    }
+    let own: Format = recording.case.format.parse().expect("a format");
+    let mut input = Input::log(format, &log);
+    input.context = Context {
+        command: tool(own, &recording.case.command),
+        ..Context::rooted(&recording.case.root)
+    };
+    input.exit = Some(recording.case.exit);
+    parse(&input)
+}
+
+/// What a report comes to, in short.
+fn outcome(report: &Report) -> String {
+    let failures: Vec<_> = report.failures.iter().map(|it| (&it.id, it.kind)).collect();
+    format!("{:?} {:?} {failures:?}", report.outcome, report.counts)
+}
