@@ -6,6 +6,7 @@ from figures import first_failure
 from figures import first_verdict
 from figures import foreground
 from figures import lost
+from figures import parsers
 from figures import scale
 from figures import spawn
 from figures import stale
@@ -25,5 +26,6 @@ FIGURES = {
     "watches": ("all watches set, 100,000 files and 50,000 ignored, against watchexec", scale.watches),
     "slot": ("one saved file in its slot with its snapshot id, 100,000 files", scale.slot),
     "idle": ("idle CPU, and while another process reads the whole tree", scale.idle),
+    "parsers": ("the parsers alone: MB/s of every format, streaming, memory, other readers", parsers.measure),
     "memory": ("the daemon's proportional set size", scale.memory),
 }

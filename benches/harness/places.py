@@ -66,6 +66,25 @@ def venv():
     return place
 
 
+def reader_of_junit():
+    """A python with junitparser, in a place of its own."""
+    place = TOOLS / "venv"
+    if not (place / "bin/junitparser").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        subprocess.run([str(place / "bin/pip"), "install", "-q", "junitparser"], check=True)
+    return place / "bin/python"
+
+
+def npm(name):
+    """Where npm has put a package of this name and what it needs."""
+    place = TOOLS / "npm" / name
+    if not (place / "node_modules" / name).exists():
+        place.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(place), name],
+                       check=True)
+    return place / "node_modules"
+
+
 def versions():
     """The versions of everything that takes part, as each program says them."""
     def ask(*argv):

@@ -214,6 +214,7 @@ impl<'a> Input<'a> {
 
 /// Where bytes of a live run come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stream<'a> {
     /// The command's standard output.
     Stdout,

@@ -49,6 +49,7 @@ pub struct Report {
 
 /// What a part of a report leaves for the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct More {
     /// How many failures come after this part.
     pub failures: u64,
@@ -58,6 +59,7 @@ pub struct More {
 
 /// What was run, where and how. A log that was only parsed knows little of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct RunInfo {
     /// The run's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,6 +112,7 @@ pub struct ReusedFrom {
 /// Where the facts of a report come from, best first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Source {
     /// An event stream that was written while the tests ran.
     Events,
@@ -164,6 +167,7 @@ pub struct Isolation {
 /// How far a limit holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Enforcement {
     /// For the sandbox as a whole.
     Enforced,
@@ -226,6 +230,7 @@ impl Outcome {
 
 /// How many tests ended how. `total` is `passed + failed + skipped`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Counts {
     /// Tests that passed.
     pub passed: u64,
@@ -265,6 +270,7 @@ impl Counts {
 
 /// One thing that failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Failure {
     /// The test's identity as its framework prints it (contract: `tests::a`, a pytest node id,
     /// `file:line:col code` of a compile error).
@@ -329,6 +335,7 @@ pub struct Failure {
 /// Failures with one fingerprint and one place, and so probably one cause: a message such as
 /// "assertion failed" alone says too little.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Cause {
     /// Their fingerprint.
     pub fingerprint: String,
@@ -385,6 +392,7 @@ pub enum FailureKind {
 /// Where in the run a failure happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Phase {
     /// While compiling.
     Build,
@@ -416,6 +424,7 @@ pub struct Location {
 /// The two sides of a comparison: left/right where the framework does not say which one is
 /// expected, expected/actual where it does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Diff {
     /// The left operand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -436,6 +445,7 @@ pub struct Diff {
 
 /// One frame of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Frame {
     /// The file, relative to the project where it lies in it.
     pub file: String,
@@ -451,6 +461,7 @@ pub struct Frame {
 
 /// A message of a compiler or linter that did not fail the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// `warning`, `note`, …
     pub level: String,
@@ -474,6 +485,40 @@ pub struct Note {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+}
+
+impl Failure {
+    /// A failure of which no more is known.
+    pub fn new(
+        id: impl Into<String>,
+        kind: FailureKind,
+        phase: Phase,
+        message: impl Into<String>,
+    ) -> Self {
+        Failure {
+            id: id.into(),
+            target: None,
+            kind,
+            kind_sure: true,
+            phase,
+            location: None,
+            test_location: None,
+            message: message.into(),
+            details: None,
+            diff: None,
+            frames: Vec::new(),
+            code: None,
+            suggestion: None,
+            stdout: None,
+            stderr: None,
+            duration_ms: None,
+            fingerprint: String::new(),
+            new: None,
+            flaky: None,
+            rerun: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 impl Note {

@@ -38,6 +38,7 @@ pub struct Request {
 
 /// Why a command is not started, and what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refused {
     /// What is the matter.
     pub why: String,

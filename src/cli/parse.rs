@@ -8,11 +8,18 @@ use regreen_parsers::Context;
 use regreen_parsers::Files;
 use regreen_parsers::Format;
 use regreen_parsers::Input;
+use regreen_parsers::Report;
 use regreen_parsers::ReportFile;
 use regreen_parsers::Tree;
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 /// Logs and report files are read up to this size.
 const MAX_BYTES: u64 = 256 << 20;
@@ -68,17 +75,11 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         .map(|(name, bytes)| ReportFile { name, bytes })
         .collect();
     input.exit = args.exit.map(exit);
-    if let Some(cwd) = args.cwd.or_else(|| named_in(&log)) {
-        let cwd = cwd.canonicalize().unwrap_or(cwd);
-        input.context = Context::rooted(cwd.to_string_lossy());
-        let report = regreen_parsers::parse(&input);
-        // A place that is not there is no place; but only where the sources are there at all.
-        let files = report.failures.iter().filter_map(|it| it.location.as_ref());
-        if files.clone().any(|at| cwd.join(&at.file).is_file()) {
-            input.context.tree = Tree::of(Sources(cwd));
-        }
-    }
-    out::json(&regreen_parsers::parse(&input))?;
+    let report = match args.cwd.or_else(|| named_in(&log)) {
+        Some(cwd) => parse_in(cwd.canonicalize().unwrap_or(cwd), input),
+        None => regreen_parsers::parse(&input),
+    };
+    out::json(&report)?;
     Ok(EXIT_OK)
 }
 
@@ -89,25 +90,65 @@ fn named_in(log: &[u8]) -> Option<PathBuf> {
     (below.len() > 2 && memchr::memmem::find(log, below.as_bytes()).is_some()).then_some(cwd)
 }
 
+/// Reads what a command left that ran in a directory. A place that is not there is no place; but
+/// only where the sources are there at all: where none was found of those that were looked for,
+/// all is read once more without them.
+fn parse_in(cwd: PathBuf, mut input: Input<'_>) -> Report {
+    input.context = Context::rooted(cwd.to_string_lossy());
+    let found = Arc::new(Found::default());
+    input.context.tree = Tree::of(Sources {
+        top: cwd,
+        found: Arc::clone(&found),
+        counted: Mutex::default(),
+    });
+    let report = regreen_parsers::parse(&input);
+    if found.hit.load(Ordering::Relaxed) || !found.asked.load(Ordering::Relaxed) {
+        return report;
+    }
+    input.context.tree = Tree::default();
+    regreen_parsers::parse(&input)
+}
+
+/// What came of the questions about places.
+#[derive(Debug, Default)]
+struct Found {
+    asked: AtomicBool,
+    hit: AtomicBool,
+}
+
 /// The files below a directory that the user named.
 #[derive(Debug)]
-struct Sources(PathBuf);
+struct Sources {
+    top: PathBuf,
+    found: Arc<Found>,
+    /// Thousands of failures may lie in one file. A lock, because a tree may be asked from
+    /// anywhere; here nobody else asks.
+    counted: Mutex<HashMap<String, Option<u32>>>,
+}
 
 impl Sources {
     /// The path of a regular file that really lies below, whatever links say.
     fn below(&self, path: &str) -> Option<PathBuf> {
-        let real = self.0.join(path).canonicalize().ok()?;
-        (real.starts_with(&self.0) && real.is_file()).then_some(real)
+        let real = self.top.join(path).canonicalize().ok()?;
+        (real.starts_with(&self.top) && real.is_file()).then_some(real)
     }
 }
 
 impl Files for Sources {
     fn lines(&self, path: &str) -> Option<u32> {
-        let text = self.read(path)?;
-        Some(u32::try_from(text.lines().count()).unwrap_or(u32::MAX))
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = counted.get(path) {
+            return *known;
+        }
+        let text = self.read(path);
+        self.found.hit.fetch_or(text.is_some(), Ordering::Relaxed);
+        let lines = text.map(|text| u32::try_from(text.lines().count()).unwrap_or(u32::MAX));
+        counted.insert(path.to_owned(), lines);
+        lines
     }
 
     fn read(&self, path: &str) -> Option<String> {
+        self.found.asked.store(true, Ordering::Relaxed);
         let mut bytes = Vec::new();
         let file = std::fs::File::open(self.below(path)?).ok()?;
         file.take(MAX_SOURCE).read_to_end(&mut bytes).ok()?;
@@ -115,7 +156,8 @@ impl Files for Sources {
     }
 
     fn list(&self, dir: &str) -> Vec<String> {
-        let entries = std::fs::read_dir(self.0.join(dir)).into_iter().flatten();
+        self.found.asked.store(true, Ordering::Relaxed);
+        let entries = std::fs::read_dir(self.top.join(dir)).into_iter().flatten();
         let files = entries
             .flatten()
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
@@ -170,4 +212,46 @@ fn read(from: impl Read, name: &str) -> Result<Vec<u8>, String> {
         ));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &[u8] = b"
+running 2 tests
+test tests::adds ... FAILED
+test tests::works ... ok
+
+failures:
+
+---- tests::adds stdout ----
+
+thread 'tests::adds' (17) panicked at src/lib.rs:9:5:
+assertion failed: 1 == 2
+
+failures:
+    tests::adds
+
+test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+";
+
+    fn place(dir: &Path) -> Option<u32> {
+        let input = Input::log(Format::Cargo, LOG);
+        let report = parse_in(dir.canonicalize().expect("a directory"), input);
+        let [failure] = &report.failures[..] else {
+            panic!("one failure: {report:?}");
+        };
+        failure.location.as_ref().and_then(|at| at.line)
+    }
+
+    #[test]
+    fn places_are_held_to_the_sources_where_there_are_any() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(place(dir.path()), Some(9), "no sources at all");
+        std::fs::create_dir(dir.path().join("src")).expect("a directory");
+        let source = dir.path().join("src/lib.rs");
+        std::fs::write(&source, "\n".repeat(20)).expect("a file");
+        assert_eq!(place(dir.path()), Some(9), "the line is there");
+    }
 }

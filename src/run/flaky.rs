@@ -89,12 +89,10 @@ pub fn sharpen(report: &mut Report, alone: Vec<Failure>) {
             suspected(known) && known.id == failure.id && known.target == failure.target
         });
         if let Some(known) = vague {
-            *known = Failure {
-                new: known.new,
-                flaky: known.flaky,
-                rerun: std::mem::take(&mut known.rerun),
-                ..failure
-            };
+            let vague = std::mem::replace(known, failure);
+            known.new = vague.new;
+            known.flaky = vague.flaky;
+            known.rerun = vague.rerun;
         }
     }
 }
@@ -162,28 +160,12 @@ mod tests {
         report.counts = Counts::new(0, ids.len() as u64, 0);
         report.failures = ids
             .iter()
-            .map(|id| Failure {
-                id: (*id).to_owned(),
-                target: Some("t".to_owned()),
-                kind,
-                kind_sure: true,
-                phase: Phase::Call,
-                location: None,
-                test_location: None,
-                message: "m".to_owned(),
-                details: None,
-                diff: None,
-                frames: Vec::new(),
-                code: None,
-                suggestion: None,
-                stdout: None,
-                stderr: None,
-                duration_ms: None,
-                fingerprint: "f".to_owned(),
-                new: None,
-                flaky: None,
-                rerun: vec!["cargo".to_owned(), "test".to_owned()],
-                notes: Vec::new(),
+            .map(|id| {
+                let mut failure = Failure::new(*id, kind, Phase::Call, "m");
+                failure.target = Some("t".to_owned());
+                failure.fingerprint = "f".to_owned();
+                failure.rerun = vec!["cargo".to_owned(), "test".to_owned()];
+                failure
             })
             .collect();
         report

@@ -5,7 +5,11 @@
 use crate::export::Exported;
 use crate::report::Failure;
 use crate::report::Location;
+use crate::text::MESSAGE;
+use crate::text::cut;
+use regex::Regex;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 /// One workflow command a failure (`::error`) and diagnostic (`::warning`). The service shows at
 /// most ten of each kind a step.
@@ -17,13 +21,18 @@ pub fn github(exported: &[Exported<'_>]) -> String {
             let place = properties(place(failure), &title);
             let _ = writeln!(text, "::error {place}::{}", data(&body(failure)));
         }
+        if let Some(message) = one.unlisted() {
+            let title = properties(None, one.suite());
+            let _ = writeln!(text, "::error {title}::{}", data(&message));
+        }
         for diagnostic in &one.report.diagnostics {
             let level = match diagnostic.level.as_str() {
                 "error" => "error",
                 "warning" => "warning",
                 _ => "notice",
             };
-            let title = diagnostic.code.as_deref().unwrap_or(one.suite());
+            let code = diagnostic.code.as_deref().filter(|it| !it.is_empty());
+            let title = code.unwrap_or(one.suite());
             let place = properties(diagnostic.location.as_ref(), title);
             let _ = writeln!(text, "::{level} {place}::{}", data(&diagnostic.message));
         }
@@ -37,16 +46,68 @@ pub fn quickfix(exported: &[Exported<'_>]) -> String {
     let mut text = String::new();
     for one in exported {
         for failure in &one.report.failures {
-            let line = |text: &str| text.replace(['\n', '\r'], " ");
-            let place = place(failure).map_or(String::new(), |at| {
-                let column = at.column.unwrap_or(1);
-                format!("{}:{}:{column}: ", line(&at.file), at.line.unwrap_or(1))
-            });
-            let message = line(&failure.message);
-            let _ = writeln!(text, "{place}error: {message} [{}]", line(&failure.id));
+            mark(&mut text, place(failure), &failure.message, &failure.id);
+        }
+        if let Some(message) = one.unlisted() {
+            mark(&mut text, None, &message, one.suite());
         }
     }
     text
+}
+
+fn mark(text: &mut String, at: Option<&Location>, message: &str, id: &str) {
+    let said = |text: &str| cut(&line(text), MESSAGE);
+    let said = format!("error: {} [{}]", said(message), said(id));
+    let _ = match at {
+        Some(at) => {
+            let (file, row, column) = (line(&at.file), at.line, at.column);
+            let place = format!("{file}:{}:{}: ", row.unwrap_or(1), column.unwrap_or(1));
+            writeln!(text, "{place}{}", no_other_place(&place, said))
+        }
+        None => writeln!(text, "{}", no_place(no_other_place("", said))),
+    };
+}
+
+/// Vim looks for `"file" ... line: ` first, wherever it stands: such quotes become single ones.
+fn no_other_place(place: &str, said: String) -> String {
+    static QUOTED: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"^[^"]*".+"\D+\d+: "#).ok());
+    let misread = QUOTED
+        .as_ref()
+        .is_some_and(|it| it.is_match(&(place.to_owned() + &said)));
+    if misread {
+        said.replace('"', "'")
+    } else {
+        said
+    }
+}
+
+/// In a line without a place of its own, what a message says of places is none.
+fn no_place(said: String) -> String {
+    static PLACED: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"([:(|])(\d+[:)|])").ok());
+    let Some(placed) = PLACED.as_ref() else {
+        return said;
+    };
+    let mut said = said;
+    // Two may share a colon.
+    for _ in 0..2 {
+        said = placed.replace_all(&said, "$1 $2").into_owned();
+    }
+    said
+}
+
+/// Text without line ends, and without what a terminal would obey.
+fn line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true if line.ends_with(' ') => {}
+            true => line.push(' '),
+            false => line.push(c),
+        }
+    }
+    line
 }
 
 /// Where it failed, else where the test is.
@@ -66,7 +127,7 @@ fn body(failure: &Failure) -> String {
         ];
         for (name, side) in sides {
             if let Some(side) = side {
-                let _ = write!(text, "\n{name}: {}", crate::text::cut(side, 500));
+                let _ = write!(text, "\n{name}: {}", cut(side, 500));
             }
         }
     }

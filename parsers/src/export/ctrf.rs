@@ -6,66 +6,89 @@ use crate::report::Failure;
 use serde_json::Value;
 use serde_json::json;
 
+/// The version of the specification that these documents follow.
+const SPEC: &str = "0.0.0";
+
 /// Reports as one CTRF document.
 pub fn ctrf(exported: &[Exported<'_>]) -> String {
-    let mut tests = Vec::new();
-    let mut sums = [0_u64; 3];
-    let mut start = i64::MAX;
-    let mut stop = 0;
-    for one in exported {
-        let counts = &one.report.counts;
-        for (sum, count) in sums
-            .iter_mut()
-            .zip([counts.passed, counts.failed, counts.skipped])
-        {
-            *sum += count;
-        }
-        let begun = millis(one.report.run.started.as_deref());
-        let took = i64::try_from(one.report.run.duration_ms.unwrap_or(0)).unwrap_or(0);
-        start = start.min(begun);
-        stop = stop.max(begun + took);
-        tests.extend(
-            one.report
-                .failures
-                .iter()
-                .map(|failure| failed(one, failure)),
-        );
-        tests.extend(one.others.iter().map(|other| {
-            let status = if other.skipped { "skipped" } else { "passed" };
-            json!({
-                "name": other.id,
-                "status": status,
-                "duration": 0,
-                "suite": suites(one, other.target.as_deref()),
-            })
-        }));
-    }
-    let [passed, failed, skipped] = sums;
-    let names: Vec<&str> = exported
+    let mut names: Vec<&str> = exported
         .iter()
         .map(|one| one.report.run.framework.as_str())
+        .filter(|name| !name.is_empty())
         .collect();
+    names.dedup();
+    let name = match names.is_empty() {
+        true => "regreen".to_owned(),
+        false => names.join(", "),
+    };
     let document = json!({
         "reportFormat": "CTRF",
-        "specVersion": "0.0.0",
+        "specVersion": SPEC,
+        "generatedBy": format!("regreen {}", env!("CARGO_PKG_VERSION")),
         "results": {
-            "tool": { "name": names.join(", "), "extra": { "regreen": env!("CARGO_PKG_VERSION") } },
-            "summary": {
-                "tests": passed + failed + skipped,
-                "passed": passed,
-                "failed": failed,
-                "skipped": skipped,
-                "pending": 0,
-                "other": 0,
-                "suites": exported.len(),
-                "start": if start == i64::MAX { 0 } else { start },
-                "stop": stop,
-                "extra": { "regreen": exported.iter().map(run).collect::<Vec<_>>() },
-            },
-            "tests": tests,
+            "tool": { "name": name },
+            "summary": summary(exported),
+            "tests": exported.iter().flat_map(tests).collect::<Vec<_>>(),
         },
     });
     serde_json::to_string_pretty(&document).unwrap_or_default()
+}
+
+fn summary(exported: &[Exported<'_>]) -> Value {
+    let sum = |count: fn(&Exported<'_>) -> u64| exported.iter().map(count).sum::<u64>();
+    let passed = sum(|one| one.report.counts.passed);
+    let skipped = sum(|one| one.report.counts.skipped);
+    let failed = sum(|one| one.failed());
+    let begun = |one: &Exported<'_>| millis(one.report.run.started.as_deref());
+    let took = |one: &Exported<'_>| {
+        i64::try_from(one.report.run.duration_ms.unwrap_or(0)).unwrap_or(i64::MAX)
+    };
+    let ends = exported
+        .iter()
+        .map(|one| begun(one).saturating_add(took(one)));
+    json!({
+        "tests": passed + failed + skipped,
+        "passed": passed,
+        "failed": failed,
+        "skipped": skipped,
+        "pending": 0,
+        "other": 0,
+        "flaky": sum(|one| one.report.counts.flaky),
+        "suites": exported.len(),
+        "start": exported.iter().map(begun).min().unwrap_or(0),
+        "stop": ends.max().unwrap_or(0),
+        "extra": { "regreen": exported.iter().map(run).collect::<Vec<_>>() },
+    })
+}
+
+/// The tests of one run: what failed, what is to be said where nothing did, and the others.
+fn tests(one: &Exported<'_>) -> Vec<Value> {
+    let failures = one.report.failures.iter();
+    let mut tests: Vec<Value> = failures.map(|failure| failed(one, failure)).collect();
+    tests.extend(one.unlisted().map(|message| {
+        json!({
+            "name": one.suite(),
+            "status": "failed",
+            "duration": 0,
+            "suite": suites(one, None),
+            "message": message,
+            "rawStatus": one.report.outcome,
+        })
+    }));
+    tests.extend(one.others.iter().map(|other| {
+        json!({
+            "name": named(&other.id, one),
+            "status": if other.skipped { "skipped" } else { "passed" },
+            "duration": 0,
+            "suite": suites(one, other.target.as_deref()),
+        })
+    }));
+    tests
+}
+
+/// A test has to have a name.
+fn named<'a>(id: &'a str, one: &'a Exported<'_>) -> &'a str {
+    if id.is_empty() { one.suite() } else { id }
 }
 
 fn suites(one: &Exported<'_>, target: Option<&str>) -> Vec<String> {
@@ -104,7 +127,7 @@ fn failed(one: &Exported<'_>, failure: &Failure) -> Value {
         false => Some(frames.join("\n")),
     };
     let mut test = json!({
-        "name": failure.id,
+        "name": named(&failure.id, one),
         "status": "failed",
         "duration": failure.duration_ms.unwrap_or(0),
         "suite": suites(one, failure.target.as_deref()),

@@ -10,6 +10,7 @@ pub use annotations::quickfix;
 pub use ctrf::ctrf;
 pub use junit::junit;
 
+use crate::report::Outcome;
 use crate::report::Report;
 
 /// A test that did not fail: reports list only failures, these formats want every test.
@@ -35,7 +36,34 @@ pub struct Exported<'a> {
 impl Exported<'_> {
     fn suite(&self) -> &str {
         let run = &self.report.run;
-        run.suite.as_deref().unwrap_or(&run.framework)
+        let name = run.suite.as_deref().unwrap_or(&run.framework);
+        // Not every format can bear an empty name.
+        if name.is_empty() { "tests" } else { name }
+    }
+
+    /// How many entries are failures: those listed, of which one test may have several and an
+    /// error of a compiler is no test, and those that are counted only.
+    fn failed(&self) -> u64 {
+        let listed = self.report.failures.len() as u64 + u64::from(self.unlisted().is_some());
+        self.report.counts.failed.max(listed)
+    }
+
+    /// What has to be said of a run that is not green though no failure is listed (nothing ran,
+    /// the arguments were refused, the end is missing): whoever reads these formats takes a
+    /// document without failures for a success.
+    fn unlisted(&self) -> Option<String> {
+        let report = self.report;
+        if report.is_green() || !report.failures.is_empty() {
+            return None;
+        }
+        let what = match report.outcome {
+            Outcome::Passed => "the run is not complete".to_owned(),
+            outcome => format!("the run ended as {}", outcome.as_str()),
+        };
+        Some(match report.notes.first() {
+            Some(note) => format!("{what}: {}", note.message),
+            None => what,
+        })
     }
 }
 

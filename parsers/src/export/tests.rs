@@ -110,6 +110,58 @@ fn annotations_are_one_line_each_whatever_tests_say() {
     );
     assert_eq!(
         quickfix(&exported),
-        "tests/test_a.py:7:1: error: 50% of it: a,b [tests/test_a.py::test_x[a<b\u{1b}]]\n"
+        "tests/test_a.py:7:1: error: 50% of it: a,b [tests/test_a.py::test_x[a<b ]]\n"
     );
+}
+
+#[test]
+fn a_line_of_the_quickfix_list_has_one_place_or_none() {
+    let mut report = sample();
+    report.failures[0].id = "x".into();
+    report.failures[0].message = "\"b.py\", line 3: it \"said\" c.py:9:1: no".into();
+    let shown = |report: &Report| {
+        quickfix(&[Exported {
+            report,
+            others: &[],
+        }])
+    };
+    assert_eq!(
+        shown(&report),
+        "tests/test_a.py:7:1: error: 'b.py', line 3: it 'said' c.py:9:1: no [x]\n"
+    );
+    report.failures[0].location = None;
+    assert_eq!(
+        shown(&report),
+        "error: 'b.py', line 3: it 'said' c.py: 9: 1: no [x]\n"
+    );
+    report.failures[0].message = "\"a\" is no \"b\"".into();
+    assert_eq!(shown(&report), "error: \"a\" is no \"b\" [x]\n");
+}
+
+#[test]
+fn what_is_not_green_reads_as_no_success_in_any_format() {
+    let mut report = Report::new("pytest", Source::Text, Outcome::NoTests);
+    report.complete = true;
+    report
+        .notes
+        .push(crate::Note::new("no_tests", "nothing ran"));
+    let exported = [Exported {
+        report: &report,
+        others: &[],
+    }];
+    let said = "the run ended as no_tests: nothing ran";
+    let xml = junit(&exported);
+    assert!(
+        xml.contains("tests=\"1\" failures=\"0\" errors=\"1\""),
+        "{xml}"
+    );
+    assert!(
+        xml.contains(&format!("<error type=\"no_tests\" message=\"{said}\"/>")),
+        "{xml}"
+    );
+    let document: serde_json::Value = serde_json::from_str(&ctrf(&exported)).expect("JSON");
+    assert_eq!(document["results"]["summary"]["failed"], 1);
+    assert_eq!(document["results"]["tests"][0]["message"], said);
+    assert_eq!(github(&exported), format!("::error title=pytest::{said}\n"));
+    assert_eq!(quickfix(&exported), format!("error: {said} [pytest]\n"));
 }

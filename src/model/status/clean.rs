@@ -1,6 +1,5 @@
 //! What tests print is shown, but never obeyed: control sequences are removed, long texts cut.
 
-use crate::model::Diff;
 use crate::model::Failure;
 use crate::model::Note;
 
@@ -109,25 +108,23 @@ fn cut(text: &str, limit: usize) -> String {
 pub fn for_status(failure: &Failure) -> Failure {
     let line = |text: &Option<String>| text.as_deref().map(|text| cut(text, LINE));
     let long = |text: &Option<String>| text.as_deref().map(|text| cut(text, TEXT));
-    let mut shown = Failure {
-        id: cut(&failure.id, LINE),
-        target: line(&failure.target),
-        message: cut(&failure.message, LINE),
-        details: long(&failure.details),
-        diff: failure.diff.as_ref().map(|diff| Diff {
-            left: line(&diff.left),
-            right: line(&diff.right),
-            expected: line(&diff.expected),
-            actual: line(&diff.actual),
-            unified: long(&diff.unified),
-        }),
-        code: line(&failure.code),
-        suggestion: line(&failure.suggestion),
-        stdout: line(&failure.stdout),
-        stderr: line(&failure.stderr),
-        notes: failure.notes.iter().map(note).collect(),
-        ..failure.clone()
-    };
+    let mut shown = failure.clone();
+    shown.id = cut(&failure.id, LINE);
+    shown.target = line(&failure.target);
+    shown.message = cut(&failure.message, LINE);
+    shown.details = long(&failure.details);
+    if let Some(diff) = &mut shown.diff {
+        diff.left = line(&diff.left);
+        diff.right = line(&diff.right);
+        diff.expected = line(&diff.expected);
+        diff.actual = line(&diff.actual);
+        diff.unified = long(&diff.unified);
+    }
+    shown.code = line(&failure.code);
+    shown.suggestion = line(&failure.suggestion);
+    shown.stdout = line(&failure.stdout);
+    shown.stderr = line(&failure.stderr);
+    shown.notes = failure.notes.iter().map(note).collect();
     shown.frames.truncate(FRAMES);
     for frame in &mut shown.frames {
         frame.file = cut(&frame.file, LINE);

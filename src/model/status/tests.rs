@@ -23,29 +23,9 @@ use crate::model::status::Status;
 use proptest::prelude::*;
 
 pub(crate) fn failure(id: &str) -> Failure {
-    Failure {
-        id: id.to_owned(),
-        target: Some("lib".to_owned()),
-        kind: FailureKind::Assertion,
-        kind_sure: true,
-        phase: Phase::Call,
-        location: None,
-        test_location: None,
-        message: "left != right".to_owned(),
-        details: None,
-        diff: None,
-        frames: Vec::new(),
-        code: None,
-        suggestion: None,
-        stdout: None,
-        stderr: None,
-        duration_ms: None,
-        fingerprint: String::new(),
-        new: None,
-        flaky: None,
-        rerun: Vec::new(),
-        notes: Vec::new(),
-    }
+    let mut failure = Failure::new(id, FailureKind::Assertion, Phase::Call, "left != right");
+    failure.target = Some("lib".to_owned());
+    failure
 }
 
 fn changed() -> EventKind {
