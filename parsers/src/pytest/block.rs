@@ -296,7 +296,10 @@ pub(crate) fn fill(failure: &mut Failure, said: &Said, place: &Place) {
         .frames
         .retain(|frame| !frame.file.contains("/_pytest/") && !frame.file.contains("/pluggy/"));
     // `<string>` is no file: what called `exec` is the place then.
-    let named = said.place.as_ref().filter(|entry| !entry.file.starts_with('<'));
+    let named = said
+        .place
+        .as_ref()
+        .filter(|entry| !entry.file.starts_with('<'));
     let named = named.map(|entry| Location {
         file: place.path(&entry.file),
         line: entry.line,
