@@ -293,6 +293,8 @@ fn ruled(line: &str, add: &mut impl FnMut(Format, u64)) {
         add(Format::Gtest, SURE / 2);
     } else if starts("[ RUN      ]") || starts("[  FAILED  ]") || starts("[       OK ]") {
         add(Format::Gtest, RESULT);
+    } else if starts("# (in test file ") || starts("# (from function `") {
+        add(Format::Bats, SURE);
     } else if starts("# Subtest: ") || starts("    # Subtest: ") {
         add(Format::NodeTest, HINT);
     } else if starts("# (in test file ")
@@ -564,6 +566,10 @@ mod tests {
                 "pytest",
             ),
             (".F\n1 failed, 1 passed in 0.02s\n", "pytest"),
+            (
+                "1..2\nok 1 a\nnot ok 2 b\n# (in test file a.bats, line 4)\n#   `false' failed\n",
+                "bats",
+            ),
             (
                 "=== RUN   TestA\n--- FAIL: TestA (0.00s)\nFAIL\nFAIL\tx\t0.002s\n",
                 "go-test",

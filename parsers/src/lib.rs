@@ -37,6 +37,7 @@ mod prove;
 pub mod pytest;
 mod python;
 mod records;
+mod references;
 pub mod report;
 pub mod request;
 mod rspec;

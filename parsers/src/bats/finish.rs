@@ -112,7 +112,7 @@ impl BatsRun {
         }
         let message = format!("{missing} tests that were announced did not run");
         compose.note(Note::new("not_run", message.clone()));
-        if hooks {
+        if hooks && killed.is_none() {
             return;
         }
         compose.complete = false;

@@ -2,6 +2,7 @@
 
 use crate::bats::result::Outcome;
 use crate::bats::result::Verdict;
+use crate::references;
 use crate::text;
 use roxmltree::Document;
 use roxmltree::Node;
@@ -44,7 +45,7 @@ impl Xml {
     pub fn read(&self) -> Read {
         let lossy = String::from_utf8_lossy(&self.bytes);
         // Control characters that a test printed are no XML.
-        let text: String = lossy
+        let text: String = references::known(&lossy)
             .chars()
             .filter(|c| !c.is_control() || matches!(c, '\n' | '\t' | '\r'))
             .collect();
@@ -137,5 +138,19 @@ fn hook(said: &str, name: &str) -> Option<&'static str> {
         Some("teardown_suite")
     } else {
         (name.is_empty() && !said.is_empty()).then_some("setup_file failed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_to_a_control_character_spoils_nothing() {
+        let text = "<?xml version=\"1.0\"?>\n<testsuites>\n<testsuite name=\"a.bats\"><testcase classname=\"a.bats\" name=\"a\" time=\"0\"><failure type=\"failure\">(in test file a.bats, line 3)\n  `false&#39; failed\n&#27;[31mred&#27;[0m</failure></testcase></testsuite>\n</testsuites>\n";
+        let mut xml = Xml::default();
+        xml.feed(text.as_bytes());
+        let read = xml.read();
+        assert_eq!((read.fault, read.results.len()), (None, 1));
     }
 }

@@ -3,6 +3,7 @@
 use crate::ctest::line;
 use crate::ctest::line::Status;
 use crate::ctest::output::Output;
+use crate::references;
 use roxmltree::Node;
 use roxmltree::ParsingOptions;
 
@@ -48,7 +49,7 @@ pub(crate) fn read(bytes: &[u8]) -> Read {
 }
 
 fn junit(text: &str) -> Read {
-    let text: String = text
+    let text: String = references::known(text)
         .chars()
         .map(|c| match c {
             '\n' | '\r' | '\t' => c,

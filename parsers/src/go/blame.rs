@@ -5,17 +5,21 @@ use crate::compose;
 use crate::go::crash::Said;
 use crate::go::failure;
 use crate::go::left;
+use crate::go::logged;
+use crate::go::place::Code;
 use crate::go::place::Places;
 use crate::go::resolve::Final;
 use crate::go::resolve::Resolved;
 use crate::go::section::Section;
 use crate::go::test::Race;
+use crate::go::test::Test;
 use crate::go::trace::Call;
 use crate::go::trace::Goroutine;
 use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Location;
 use crate::report::Phase;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 /// What failed in a package that failed, or whose end is missing.
@@ -33,18 +37,21 @@ pub(crate) fn failures(
         crashed = blame(section, finals, said, &package, &mut blamed, places);
         resolved.cut_short = true;
     }
-    let parents = failed_parents(section, finals, &blamed);
+    let mut failed: BTreeSet<usize> = (0..finals.len())
+        .filter(|at| finals[*at] == Final::Failed && !blamed.contains(at))
+        .collect();
+    if said.is_some() {
+        let open = leaves(section, finals).into_iter();
+        let open = open.filter(|at| !blamed.contains(at));
+        failed.extend(open.filter(|at| errs(&section.tests[*at], &package, places)));
+    }
+    let parents = failed_parents(section, &failed, &blamed);
     let mut races = section.races.iter().collect::<Vec<_>>();
-    let mut seen = BTreeSet::new();
-    for (at, test) in section.tests.iter().enumerate() {
-        if finals[at] == Final::Failed && !blamed.contains(&at) && !parents.contains(&at) {
-            let race = race_of(section, at, &mut races);
-            if seen.insert(test.name.as_str()) {
-                resolved
-                    .failures
-                    .push(failure::of_test(test, race, &package, places));
-            }
-        }
+    let leaves = failed.difference(&parents).copied().collect();
+    for at in once(section, leaves) {
+        let race = race_of(section, at, &mut races);
+        let failure = failure::of_test(&section.tests[at], race, &package, places);
+        resolved.failures.push(failure);
     }
     resolved.failures.extend(crashed);
     if said.is_none() {
@@ -55,20 +62,42 @@ pub(crate) fn failures(
 /// The parents of what failed.
 fn failed_parents(
     section: &Section,
-    finals: &[Final],
+    failed: &BTreeSet<usize>,
     blamed: &BTreeSet<usize>,
 ) -> BTreeSet<usize> {
     let mut parents = BTreeSet::new();
-    for (at, test) in section.tests.iter().enumerate() {
-        if finals[at] != Final::Failed && !blamed.contains(&at) {
-            continue;
-        }
-        let mut above = test.parent;
+    for at in failed.union(blamed) {
+        let mut above = section.tests[*at].parent;
         while let Some(parent) = above.filter(|parent| parents.insert(*parent)) {
             above = section.tests[parent].parent;
         }
     }
     parents
+}
+
+/// Each name once. Where testing says only who ended, it is the last that counts: what a test
+/// prints stands above its own end.
+fn once(section: &Section, mut failed: Vec<usize>) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    let mut new = |at: &usize| seen.insert(section.tests[*at].name.as_str());
+    if section.quiet() {
+        failed.reverse();
+    }
+    failed.retain(|at| new(at));
+    failed.sort_unstable();
+    failed
+}
+
+/// Whether a test that was open when the binary died had surely failed before.
+fn errs(test: &Test, package: &str, places: &mut Places) -> bool {
+    let lines = test.out.as_ref().map(|out| out.lines()).unwrap_or_default();
+    let logged = logged::sort(&lines);
+    logged.entries.iter().take(200).any(|entry| {
+        entry.error == Some(true) || {
+            let file = places.file(package, &entry.file);
+            places.code(&file, entry.line) == Code::Error
+        }
+    })
 }
 
 /// The race report of a failed test: attributed with `-v`, else the next whose calls name it.
@@ -258,6 +287,36 @@ fn outside(
     compose::seal(failure)
 }
 
+/// Parallel subtests end below their parent's end, so some that seem to run are over: those that
+/// failed, where fewer goroutines run than tests.
+fn over(section: &Section, said: &Said, package: &str, ids: &mut Vec<String>, places: &mut Places) {
+    let top = |id: &str| id.split('/').next().unwrap_or(id).to_owned();
+    let mut spare: BTreeMap<String, usize> = BTreeMap::new();
+    for id in ids.iter() {
+        *spare.entry(top(id)).or_default() += 1;
+    }
+    for (name, number) in &mut spare {
+        let own = said.goroutines.iter();
+        let busy = own
+            .filter(|it| !it.waits() && it.runs() == Some(name))
+            .count();
+        *number = if busy == 0 {
+            0
+        } else {
+            number.saturating_sub(busy)
+        };
+    }
+    ids.retain(|id| {
+        let Some(spare) = spare.get_mut(&top(id)).filter(|spare| **spare > 0) else {
+            return true;
+        };
+        let test = section.tests.iter().rfind(|test| test.name == *id);
+        let over = test.is_some_and(|test| errs(test, package, places));
+        *spare -= usize::from(over);
+        !over
+    });
+}
+
 /// testing's own time-out names who was running since Go 1.20; before that the goroutines do.
 fn timed_out(
     section: &Section,
@@ -271,6 +330,9 @@ fn timed_out(
         .into_iter()
         .map(|at| section.tests[at].name.clone())
         .collect();
+    if said.running.is_empty() {
+        over(section, said, package, &mut ids, places);
+    }
     if ids.is_empty() || !said.running.is_empty() {
         ids = said
             .running

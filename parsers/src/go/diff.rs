@@ -4,6 +4,7 @@ use crate::libtest::sides;
 use crate::report::Diff;
 use crate::text;
 use regex::Regex;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// The sides that a message names, if it is sure which is which.
@@ -287,29 +288,27 @@ static WORDS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// `Add(1, 2) = 4, want 3` and its kin. Nothing where the words occur twice.
 fn words(line: &str, message: &str) -> Option<Diff> {
-    if line.len() > 4000 || WORDS.find_iter(line).count() != 1 {
+    if line.len() > 4000 {
+        return None;
+    }
+    let bare = masked(line);
+    if WORDS.find_iter(&bare).count() != 1 {
         return None;
     }
     for (form, _) in FORMS.iter() {
-        let Some(found) = form.captures(line) else {
+        let Some(found) = form.captures(&bare) else {
             continue;
         };
         let (actual, expected) = (found.name("one")?, found.name("two")?);
         let actual_last = actual.start() > expected.start();
-        let last = if actual_last {
-            actual.as_str()
-        } else {
-            expected.as_str()
+        let (last, first) = match actual_last {
+            true => (&line[actual.range()], &line[expected.range()]),
+            false => (&line[expected.range()], &line[actual.range()]),
         };
         // What goes on below belongs to the value on the right.
         if message.lines().nth(1).is_some() && !last.is_empty() {
             return None;
         }
-        let first = if actual_last {
-            expected.as_str()
-        } else {
-            actual.as_str()
-        };
         let (mut first, last) = (inner(first), ending(last));
         // `expected status 200 but got 500`: both are numbers.
         let number = |text: &str| text.parse::<f64>().is_ok();
@@ -330,6 +329,36 @@ fn words(line: &str, message: &str) -> Option<Diff> {
         return Some(sides::expected_actual(Some(&expected), Some(&actual), None));
     }
     None
+}
+
+/// The line with the letters inside of its quotes made others: what a value says is no word of
+/// the message. As long as the line, so that places in it hold.
+fn masked(line: &str) -> Cow<'_, str> {
+    if !line.contains(['"', '`']) {
+        return Cow::Borrowed(line);
+    }
+    let mut bare = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find(['"', '`']) {
+        let quote = if rest[at..].starts_with('"') {
+            '"'
+        } else {
+            '`'
+        };
+        let end = match quote {
+            '"' => quoted(&rest[at..], quote),
+            _ => rest[at + 1..].find(quote).map(|end| end + 2),
+        };
+        let Some(end) = end else {
+            break;
+        };
+        bare.push_str(&rest[..=at]);
+        bare.extend(std::iter::repeat_n('x', end - 2));
+        bare.push(quote);
+        rest = &rest[at + end..];
+    }
+    bare.push_str(rest);
+    Cow::Owned(bare)
 }
 
 /// A value between two words.
@@ -368,8 +397,9 @@ fn literal(text: &str) -> (&str, &str) {
         Some(b'"') => quoted(text, '"'),
         Some(b'`') => text[1..].find('`').map(|at| at + 2),
         Some(b'\'') => quoted(text, '\''),
-        Some(b'[' | b'{' | b'&' | b'(' | b'<') => balanced(text),
-        Some(b'm') if text.starts_with("map[") => balanced(text),
+        Some(b'<') => balanced(text),
+        Some(b'[' | b'{' | b'&' | b'(' | b'*') => composite(text),
+        Some(b'a'..=b'z' | b'A'..=b'Z' | b'_') if composed(text) => composite(text),
         Some(b'0'..=b'9' | b'-' | b'+' | b'.') => {
             let end = text.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ')' | '('));
             let end = end.unwrap_or(text.len());
@@ -405,13 +435,51 @@ fn quoted(text: &str, quote: char) -> Option<usize> {
     None
 }
 
+/// Whether a text begins with a value that has a type before its braces: `map[int]bool{}`,
+/// `time.Duration(3)`.
+fn composed(text: &str) -> bool {
+    let named = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '*');
+    let rest = text.trim_start_matches(named);
+    let kind = &text[..text.len() - rest.len()];
+    rest.starts_with('{')
+        || kind == "map" && rest.starts_with('[')
+        || kind.contains('.') && rest.starts_with('(')
+        || matches!(kind, "struct" | "interface") && rest.starts_with(" {")
+}
+
+/// The end of a value that has braces, with the type before them: `[]string{"a"}`, `(*T)(nil)`,
+/// `[]interface {}{1}`, `[1 2]`.
+fn composite(text: &str) -> Option<usize> {
+    let mut end = 0;
+    let mut closed = false;
+    loop {
+        let rest = &text[end..];
+        match rest.chars().next() {
+            Some('[' | '{' | '(') => {
+                end += balanced(rest)?;
+                closed = true;
+            }
+            Some(c) if c.is_alphanumeric() || matches!(c, '_' | '.' | '*' | '&') => {
+                end += c.len_utf8();
+            }
+            Some(' ')
+                if rest.starts_with(" {")
+                    && (text[..end].ends_with("interface") || text[..end].ends_with("struct")) =>
+            {
+                end += 1;
+            }
+            _ => return closed.then_some(end),
+        }
+    }
+}
+
 fn balanced(text: &str) -> Option<usize> {
     let mut depth = 0i32;
-    let mut in_quotes = false;
+    let mut skip = 0;
     for (at, c) in text.char_indices() {
         match c {
-            '"' => in_quotes = !in_quotes,
-            _ if in_quotes => {}
+            _ if at < skip => {}
+            '"' => skip = at + quoted(&text[at..], '"')?,
             '[' | '{' | '(' | '<' => depth += 1,
             ']' | '}' | ')' | '>' => {
                 depth -= 1;
@@ -462,6 +530,28 @@ mod tests {
             ("sum: got {1 2}, want {1 3}", "{1 2}", "{1 3}"),
             ("got true; want false (case 3)", "true", "false"),
             ("Name() = a b, want c d", "a b", "c d"),
+            (
+                "Split(\"x\") = []string{\"x\"}, want []string{\"y, want z\"}",
+                "[]string{\"x\"}",
+                "[]string{\"y, want z\"}",
+            ),
+            ("got x, want []string(nil)", "x", "[]string(nil)"),
+            (
+                "got: main.P{X:1, Y:2}, want: &main.P{X:1, Y:3}.",
+                "main.P{X:1, Y:2}",
+                "&main.P{X:1, Y:3}",
+            ),
+            (
+                "got [], want []interface {}{1, \"a } b\"} in case 3",
+                "[]",
+                "[]interface {}{1, \"a } b\"}",
+            ),
+            (
+                "expected \"a, got b\", got \"want c\"",
+                "\"want c\"",
+                "\"a, got b\"",
+            ),
+            ("got map[a:1], want map[a:2].", "map[a:1]", "map[a:2]"),
         ] {
             assert_eq!(
                 pair(message),

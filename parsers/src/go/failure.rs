@@ -153,7 +153,7 @@ fn explain(failure: &mut Failure, entry: &Entry, package: &str, places: &mut Pla
     let foreign = entry.file == "testing.go";
     if !foreign {
         let frame = Frame {
-            user: places.context.is_user(&file),
+            user: places.context.is_user(&file) && !places.elsewhere(&file),
             file,
             line: Some(entry.line),
             function: None,

@@ -13,6 +13,7 @@ use crate::go::resolve::Resolved;
 use crate::go::section::Mode;
 use crate::go::section::Section;
 use crate::go::store::Store;
+use crate::go::store::Told;
 use crate::junit;
 use crate::live::End;
 use crate::report::FailureKind;
@@ -142,7 +143,7 @@ fn told(store: &mut Store, events: &[Resolved]) -> Vec<Resolved> {
     let mut found: Vec<Resolved> = Vec::new();
     let listed = store.sum.holds();
     let verbose = store.told.iter().any(|told| !told.section.quiet());
-    for mut told in std::mem::take(&mut store.told) {
+    for mut told in joined(std::mem::take(&mut store.told)) {
         let known = events.iter().any(|other| other.package == told.name);
         if known && !told.name.is_empty() {
             continue;
@@ -192,6 +193,33 @@ fn told(store: &mut Store, events: &[Resolved]) -> Vec<Resolved> {
         }
         found.push(resolved);
     }
+    found
+}
+
+/// Go names a package once in a run, when it is over. Where the same one is named several times
+/// in a row and failed in the end, what was named before was printed by its tests.
+fn joined(mut told: Vec<Told>) -> Vec<Told> {
+    let mut last: Option<Told> = None;
+    let mut found = Vec::with_capacity(told.len());
+    while let Some(before) = told.pop() {
+        let Some(mut after) = last.take() else {
+            last = Some(before);
+            continue;
+        };
+        let same = after.name == before.name && !after.name.is_empty();
+        // A log is written with `-v` or without it.
+        let sure = after.section.last_ran == Some(false);
+        let quiet = after.section.quiet() && (sure || before.section.quiet());
+        if same && quiet && after.ended == Some(Ended::Fail) {
+            after.section.after(before.section);
+            last = Some(after);
+        } else {
+            found.push(after);
+            last = Some(before);
+        }
+    }
+    found.extend(last);
+    found.reverse();
     found
 }
 

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 
 /// More sources than this are not read.
 const MOST_SOURCES: usize = 2000;
+/// A helper is looked for in so many packages.
+const MOST_IMPORTED: usize = 200;
 
 /// A module of the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub(crate) struct Places {
     guess: Option<String>,
     sources: HashMap<String, Option<Vec<String>>>,
     found: HashMap<String, Option<(String, String)>>,
+    /// Where files lie that are not in the package's own directory.
+    helpers: HashMap<(String, String), Option<String>>,
 }
 
 impl Places {
@@ -69,6 +73,7 @@ impl Places {
             guess: None,
             sources: HashMap::new(),
             found: HashMap::new(),
+            helpers: HashMap::new(),
         }
     }
 
@@ -316,10 +321,85 @@ impl Places {
         if name.starts_with('/') {
             return self.context.relative(name);
         }
-        match self.dir(package) {
-            Some(dir) => join(&dir, name),
-            None => name.to_owned(),
+        let Some(dir) = self.dir(package) else {
+            return name.to_owned();
+        };
+        let own = join(&dir, name);
+        // The tests of a package can only be its own; a helper may lie in another package.
+        if name.ends_with("_test.go") || name.contains('/') || self.source(&own).is_some() {
+            return own;
         }
+        self.imported(&dir, name).unwrap_or(own)
+    }
+
+    /// The file of a name in a package of the project that a package's files import, the nearest
+    /// first.
+    fn imported(&mut self, dir: &str, name: &str) -> Option<String> {
+        let key = (dir.to_owned(), name.to_owned());
+        if let Some(known) = self.helpers.get(&key) {
+            return known.clone();
+        }
+        let mut dirs = vec![dir.to_owned()];
+        let mut at = 0;
+        let mut found = None;
+        while at < dirs.len() && at < MOST_IMPORTED {
+            let dir = dirs[at].clone();
+            at += 1;
+            let files = self.context.tree.list(&dir);
+            if at > 1 && files.iter().any(|file| file == name) {
+                found = Some(join(&dir, name));
+                break;
+            }
+            for file in files.iter().filter(|file| file.ends_with(".go")) {
+                for import in self.imports(&join(&dir, file)) {
+                    if let Some(dir) = self.in_modules(&import)
+                        && !dirs.contains(&dir)
+                    {
+                        dirs.push(dir);
+                    }
+                }
+            }
+        }
+        if self.helpers.len() < MOST_SOURCES {
+            self.helpers.insert(key, found.clone());
+        }
+        found
+    }
+
+    /// What a source imports.
+    fn imports(&mut self, file: &str) -> Vec<String> {
+        let Some(lines) = self.source(file) else {
+            return Vec::new();
+        };
+        let head = lines
+            .iter()
+            .take_while(|line| !line.starts_with("func ") && !line.starts_with("type "));
+        let quoted = head.filter_map(|line| {
+            let (_, rest) = line.split_once('"')?;
+            let (path, _) = rest.split_once('"')?;
+            (!path.is_empty() && !path.contains(' ')).then(|| path.to_owned())
+        });
+        quoted.take(200).collect()
+    }
+
+    /// The directory of a package of one of the project's modules.
+    fn in_modules(&mut self, package: &str) -> Option<String> {
+        self.modules().iter().find_map(|module| {
+            let rest = package.strip_prefix(&module.path)?;
+            let rest = rest.strip_prefix('/').or(rest.is_empty().then_some(""))?;
+            Some(join(&module.dir, rest))
+        })
+    }
+
+    /// Whether a package's directory is known and has no such file: then it is another
+    /// package's, and nobody knows which.
+    pub fn elsewhere(&mut self, file: &str) -> bool {
+        if file.starts_with('/') || self.source(file).is_some() {
+            return false;
+        }
+        let (dir, name) = file.rsplit_once('/').unwrap_or(("", file));
+        let files = self.context.tree.list(dir);
+        files.iter().any(|file| file.ends_with("_test.go")) && !files.iter().any(|it| it == name)
     }
 
     /// A path as the go command prints it: relative to where it ran.

@@ -8,6 +8,7 @@ use crate::gtest::program::Case;
 use crate::gtest::program::Ended;
 use crate::gtest::program::Outside;
 use crate::gtest::program::Program;
+use crate::references;
 use crate::text;
 use roxmltree::Node;
 use roxmltree::ParsingOptions;
@@ -252,7 +253,7 @@ fn milliseconds(time: &str) -> Option<u64> {
 fn xml(text: &str) -> Read {
     // Another tool's XML is not refused for being broken.
     let ours = text.contains("<testsuites ") && text.contains(" status=\"");
-    let text: String = text
+    let text: String = references::known(text)
         .chars()
         .map(|c| match c {
             '\n' | '\r' | '\t' => c,

@@ -73,9 +73,10 @@ pub(crate) fn running(rest: &str) -> Option<u64> {
     rest.contains(" from ").then_some(number)
 }
 
-/// `3 tests from 2 test suites ran. (0 ms total)`
+/// `3 tests from 2 test suites ran. (0 ms total)`; with `--gtest_print_time=0` without the time.
 pub(crate) fn ran(rest: &str) -> Option<u64> {
-    rest.contains(" ran. (").then(|| tests(rest)).flatten()
+    let over = rest.contains(" ran. (") || rest.ends_with(" ran.");
+    over.then(|| tests(rest)).flatten()
 }
 
 /// The number of `3 tests`, `1 test.`, `2 tests, listed below:`.

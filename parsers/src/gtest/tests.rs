@@ -48,6 +48,40 @@ fn a_test_that_prints_its_own_end_is_believed_at_its_real_one() {
 }
 
 #[test]
+fn what_fails_below_a_printed_run_is_the_test_s() {
+    let ghost = "[ RUN      ] A.Ghost\nx.cc:1: Failure\nFailed\n[  FAILED  ] A.Ghost (0 ms)\n";
+    let child = run(1, ghost, 0, &["A.Ghost"]);
+    // Without times, as `--gtest_print_time=0` prints.
+    let lines = format!(
+        "[ RUN      ] A.Prints\n{child}[       OK ] A.Prints\n[ RUN      ] A.One\n{child}a.cc:9: Failure\nFailed\nreal\n[  FAILED  ] A.One\n"
+    );
+    let log = run(2, &lines, 1, &["A.One"]);
+    let (rest, end) = log.rsplit_once(" (0 ms total)").unwrap();
+    let report = read(&format!("{rest}{end}"), &[], Some(1));
+    assert_eq!(ids(&report), ["A.One"]);
+    assert_eq!(report.failures[0].message, "real");
+    assert!(report.complete, "{:?}", report.notes);
+}
+
+#[test]
+fn a_brief_run_goes_on_below_a_printed_one() {
+    let ghost = "[ RUN      ] A.Ghost\nx.cc:1: Failure\nFailed\n[  FAILED  ] A.Ghost (0 ms)\n";
+    let child = run(1, ghost, 0, &["A.Ghost"]);
+    let log = format!(
+        "a.cc:3: Failure\nFailed\none\n[  FAILED  ] A.One (0 ms)\n{child}a.cc:9: Failure\nFailed\ntwo\n[  FAILED  ] A.Two (0 ms)\na.cc:11: Failure\nFailed\nthree\n\na.cc:12: Skipped\nno more\n\n[  FAILED  ] A.Three (0 ms)\n[==========] 4 tests from 1 test suite ran. (0 ms total)\n[  PASSED  ] 1 test.\n"
+    );
+    let report = read(&log, &[], Some(1));
+    assert_eq!(ids(&report), ["A.One", "A.Two", "A.Three"]);
+    let said: Vec<&str> = report
+        .failures
+        .iter()
+        .map(|it| it.message.as_str())
+        .collect();
+    assert_eq!(said, ["one", "two", "three"]);
+    assert!(report.complete, "{:?}", report.notes);
+}
+
+#[test]
 fn a_run_that_a_test_prints_is_its_output() {
     let child = run(
         1,

@@ -73,6 +73,8 @@ struct Told {
     open: Option<Case>,
     /// Assertions that failed outside of tests, as yet nobody's.
     loose: Vec<Block>,
+    /// Those of them above a skip in a brief run.
+    skipped: Vec<Block>,
     /// Further lines belong to the last block.
     in_block: bool,
     /// A "Skipped" block is open: its lines are no failure's.
@@ -154,6 +156,7 @@ impl Reader {
         if self.outer(mark, rest) {
             return;
         }
+        self.goes_on(mark, rest);
         if mark == Mark::Rule
             && let Some(tests) = running(rest)
         {
@@ -192,14 +195,49 @@ impl Reader {
             return false;
         };
         // An end in a summary of the child's is not the parent's.
-        if !rest.contains(" ms)") {
+        let last = self.told.last();
+        if !rest.contains(" ms)") && last.is_some_and(|last| last.lists(mark)) {
             return false;
         }
-        self.told.truncate(at + 1);
+        self.back_to(at);
         if let Some(told) = self.told.last_mut() {
             told.marked(mark, rest, "", &mut self.news);
         }
         true
+    }
+
+    /// A brief run goes on although a whole run came after its beginning: a test printed that.
+    fn goes_on(&mut self, mark: Mark, rest: &str) {
+        let end = mark == Mark::Failed && rest.contains(" ms)") && rest.contains('.');
+        let last = mark == Mark::Rule && ran(rest).is_some();
+        let over = self.told.last().is_some_and(|told| told.summary.ran);
+        if !over || !(end || last) {
+            return;
+        }
+        let brief = |told: &Told| {
+            told.program.announced.is_none() && told.program.started > 0 && !told.summary.ran
+        };
+        let from = self.told.len().saturating_sub(20);
+        if let Some(at) = (from..self.told.len())
+            .rev()
+            .find(|at| brief(&self.told[*at]))
+        {
+            self.back_to(at);
+        }
+    }
+
+    /// Drops the programs after one: its tests printed them. What failed below the last one's
+    /// summary is its own.
+    fn back_to(&mut self, at: usize) {
+        let last = self.told.last_mut().filter(|told| told.summary.ran);
+        let blocks = last.map(|told| std::mem::take(&mut told.loose));
+        self.told.truncate(at + 1);
+        if let (Some(told), Some(blocks)) = (self.told.last_mut(), blocks) {
+            match &mut told.open {
+                Some(open) => open.blocks.extend(blocks),
+                None => told.loose.extend(blocks),
+            }
+        }
     }
 
     fn announced(&mut self, tests: u64) {
@@ -236,7 +274,7 @@ impl Reader {
                 self.filter = note(&seen.shown());
                 return;
             }
-            if header(seen).is_none() {
+            if header(seen).is_none() && !told.in_block {
                 told.remark(&seen.shown());
                 return;
             }
@@ -268,6 +306,18 @@ impl Reader {
 }
 
 impl Told {
+    /// Whether such a mark may stand in the summary's lists now.
+    fn lists(&self, mark: Mark) -> bool {
+        let summary = &self.summary;
+        match mark {
+            Mark::Failed => summary
+                .failed
+                .is_some_and(|number| (summary.listed.len() as u64) < number),
+            Mark::Skipped => summary.skipped.is_some(),
+            _ => false,
+        }
+    }
+
     /// Whether a line of no meaning is kept.
     fn wants(&self) -> bool {
         let (text, output) = self.room();
@@ -311,7 +361,8 @@ impl Told {
     }
 
     fn ran(&mut self, rest: &str) -> bool {
-        let Some(number) = rest.ends_with("ms total)").then(|| ran(rest)).flatten() else {
+        let whole = rest.ends_with("ms total)") || rest.ends_with(" ran.");
+        let Some(number) = whole.then(|| ran(rest)).flatten() else {
             return false;
         };
         if self.summary.ran || self.program.announced.is_some_and(|said| said != number) {
@@ -391,6 +442,8 @@ impl Told {
             return false;
         }
         if !before.is_empty() {
+            // GoogleTest ends its own lines.
+            self.in_block = false;
             self.plain(before);
         }
         let Some(mut case) = self.open.take() else {
@@ -457,6 +510,10 @@ impl Told {
             return false;
         }
         self.program.started += 1;
+        if self.loose.is_empty() {
+            self.loose = std::mem::take(&mut self.skipped);
+        }
+        self.close_skipped();
         let case = Case {
             id: cut(id, 4096),
             blocks: std::mem::take(&mut self.loose),
@@ -523,10 +580,11 @@ impl Told {
         self.in_block = true;
         self.skipping = skipped;
         if skipped {
-            // In a brief run a skipped test has no end; what failed before was its suite's.
+            // In a brief run a skipped test has no end; what failed before was its suite's, or
+            // its own, if its end as failed follows.
             if self.program.announced.is_none() && self.open.is_none() && !self.loose.is_empty() {
-                let blocks = std::mem::take(&mut self.loose);
-                self.outside(None, false, blocks);
+                self.close_skipped();
+                self.skipped = std::mem::take(&mut self.loose);
             }
             return;
         }
@@ -561,8 +619,17 @@ impl Told {
         }
     }
 
+    /// What failed before a skip, and is no test's.
+    fn close_skipped(&mut self) {
+        let blocks = std::mem::take(&mut self.skipped);
+        if !blocks.is_empty() {
+            self.outside(None, false, blocks);
+        }
+    }
+
     /// Assertions outside of tests belong to the suite or to the environment.
     fn close_loose(&mut self) {
+        self.close_skipped();
         self.in_block = false;
         self.skipping = false;
         // With `--gtest_brief=1` they belong to the test whose end is still to come.
@@ -600,6 +667,7 @@ impl Told {
                 keep(&mut self.program.rest, &block.shown(), MOST_OUTPUT);
             }
         }
+        self.close_skipped();
         self.program.running = self.open.take();
         if self.summary.ran {
             self.agree();

@@ -410,10 +410,11 @@ fn crashed(message: &str, body: &str, case: &Element) -> String {
 /// A test's own output without what the harness printed around it.
 pub(crate) fn without_harness(output: &str) -> String {
     let lines: Vec<&str> = output.lines().collect();
-    let start = lines
-        .iter()
-        .position(|line| *line == "running 1 test")
-        .map_or(0, |at| at + 1);
+    // Without the harness's beginning its result is gone, too: what looks like one is the test's.
+    let Some(start) = lines.iter().position(|line| *line == "running 1 test") else {
+        return output.to_owned();
+    };
+    let start = start + 1;
     let harness = |line: &&str| line.starts_with("test ") && line.ends_with(" ... FAILED");
     let end = lines
         .iter()
@@ -432,4 +433,17 @@ pub(crate) fn without_harness(output: &str) -> String {
         }
     }
     own
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_frame_of_the_harness_is_taken_off() {
+        let own = "test ghost ... FAILED\n\nthread 'a' panicked at src/lib.rs:3:5:\nno";
+        assert_eq!(without_harness(own), own);
+        let framed = format!("\nrunning 1 test\n{own}\ntest a ... FAILED\n\nfailures:\n");
+        assert_eq!(without_harness(&framed), own);
+    }
 }

@@ -63,7 +63,8 @@ fn expectation<'a>(verdict: Option<&'a str>, output: &'a str) -> Option<&'a str>
     let tail = output.trim_end();
     let at = tail
         .rfind("note: test did not panic as expected")
-        .or_else(|| tail.rfind("note: panic did not contain expected string"))?;
+        .or_else(|| tail.rfind("note: panic did not contain expected string"))
+        .or_else(|| tail.rfind("note: expected panic with string value"))?;
     let own_line = at == 0 || tail.as_bytes().get(at - 1) == Some(&b'\n');
     own_line.then(|| tail[at..].trim_start_matches("note: "))
 }
@@ -329,6 +330,15 @@ mod tests {
     fn a_panic_that_says_error_is_a_panic() {
         let output = "\nthread 't' (9) panicked at src/lib.rs:3:5:\nError: x\nError: y\n";
         assert_eq!(of("t", output, None, &package()).kind, FailureKind::Panic);
+    }
+
+    #[test]
+    fn a_panic_without_words_is_not_the_expected_one() {
+        let output = "\nthread 'a' (9) panicked at src/lib.rs:3:5:\nBox<dyn Any>\nnote: expected panic with string value,\n found non-string value: `TypeId(0x56)`\n     expected substring: \"x\"\n";
+        let failure = of("a", output, None, &package());
+        assert_eq!(failure.kind, FailureKind::Assertion);
+        let expected = failure.diff.and_then(|diff| diff.expected);
+        assert_eq!(expected.as_deref(), Some("\"x\""));
     }
 
     #[test]

@@ -33,6 +33,12 @@ impl Loose {
         }
     }
 
+    /// What was printed since the last result.
+    pub fn since(&self) -> &str {
+        let start = self.marks.last().copied().unwrap_or(0);
+        self.text.get(start..).unwrap_or("")
+    }
+
     /// Whether a test of this name is spoken of.
     pub fn names(&self, name: &str) -> bool {
         self.speaks(name)
@@ -50,7 +56,7 @@ impl Loose {
         let found = self.text.lines().filter(|line| line.starts_with("Error: "));
         let found: Vec<String> = found
             .take(count + 1)
-            .map(|line| format!("{line}\n"))
+            .map(|line| format!("{}\n", without_result(line)))
             .collect();
         match found.len() == count {
             true => found,
@@ -117,6 +123,15 @@ impl Loose {
         }
         own
     }
+}
+
+/// A line without the result of another test that runs into it.
+fn without_result(line: &str) -> &str {
+    let cut = line.rsplit_once(" ... ").and_then(|(before, word)| {
+        let (own, _) = before.rsplit_once("test ")?;
+        matches!(word, "" | "ok" | "FAILED" | "ignored").then_some(own)
+    });
+    cut.unwrap_or(line)
 }
 
 #[cfg(test)]

@@ -8,9 +8,12 @@ use crate::libtest::loose::Loose;
 use crate::libtest::panic;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// The most that is kept of one test's output.
 const MOST_OUTPUT: usize = 256 * 1024;
+/// A run that a test prints has no more failures than this.
+const MOST_PRINTED: usize = 1000;
 /// More result lines than this are not kept.
 const MOST_TESTS: usize = 500_000;
 
@@ -68,6 +71,8 @@ struct Open {
     order: Vec<String>,
     pending: Option<Pending>,
     blocks: BTreeMap<String, String>,
+    /// The blocks' names in their order.
+    headings: Vec<String>,
     block: Option<String>,
     in_failures: bool,
     names: Option<Vec<String>>,
@@ -75,6 +80,13 @@ struct Open {
     doubled: bool,
     /// One character a test (`--quiet`): only the failed ones have names.
     terse: bool,
+    /// The test whose output seemed to end with its result when it printed `failures:`.
+    torn: Option<String>,
+    /// The last result below that, and all that stands there.
+    torn_word: Option<Word>,
+    torn_text: String,
+    /// Tests whose result stood somewhere behind their name: it may be another test's.
+    unsure: HashSet<String>,
     /// What failed tests printed between their name and their result (`--nocapture`).
     printed: BTreeMap<String, String>,
     loose: Loose,
@@ -186,7 +198,10 @@ impl Open {
             return found;
         }
         if line == "failures:" && self.may_end() {
+            let pending = self.pending.as_ref().map(|pending| pending.name.clone());
             found.extend(self.settle_pending());
+            (self.torn, self.torn_word) = (pending, None);
+            self.torn_text.replace_range(.., "failures:\n");
             self.in_failures = true;
             self.names = None;
             return found;
@@ -198,17 +213,62 @@ impl Open {
     /// A test printed `failures:`, and results still come.
     fn goes_on(&mut self, line: &str) -> bool {
         let missing = (self.results.len() as u64) < self.announced;
+        if !missing || self.terse {
+            return false;
+        }
         let new = || {
             let (name, after) = line.strip_prefix("test ")?.split_once(" ... ")?;
-            let known = self.results.contains_key(&bare(name));
-            (word_of(after).is_some() && !known).then_some(())
+            // Where nothing is captured the result stands below.
+            let whole = word_of(after).is_some() || self.torn.is_some();
+            (whole && !self.results.contains_key(&bare(name))).then_some(())
         };
-        let on = missing && !self.terse && self.blocks.is_empty() && new().is_some();
-        if on {
+        if new().is_some() && self.printed_whole() {
             self.in_failures = false;
             self.names = None;
+            self.forget();
+            return true;
         }
-        on
+        if self.torn_text.len() < MOST_OUTPUT {
+            self.torn_word = word_at_end(line).or(self.torn_word);
+            self.torn_text.push_str(line);
+            self.torn_text.push('\n');
+        }
+        false
+    }
+
+    /// Whether what stands below `failures:` so far may have been printed by a test: nothing, or
+    /// a run with its own last line, that names every block.
+    fn printed_whole(&self) -> bool {
+        let names = self.candidate.as_ref().map(|tally| &tally.names);
+        let names = names.filter(|names| names.len() <= MOST_PRINTED);
+        self.blocks
+            .keys()
+            .all(|name| names.is_some_and(|names| names.contains(name)))
+    }
+
+    /// Drops a run that a test printed. What stands in it is what tests printed.
+    fn forget(&mut self) {
+        let text = std::mem::take(&mut self.torn_text);
+        text.lines().for_each(|line| self.loose.push(line));
+        if let (Some(name), Some(word)) = (self.torn.take(), self.torn_word.take()) {
+            let printed = self.printed.remove(&name).unwrap_or_default();
+            if word == Word::Failed {
+                let text = text.trim_end();
+                let text = text.strip_suffix("FAILED").unwrap_or(text);
+                self.printed
+                    .insert(name.clone(), format!("{printed}\n{text}"));
+            }
+            self.results.insert(name, word);
+        }
+        self.blocks.clear();
+        self.headings.clear();
+        self.block = None;
+        for name in self.candidate.take().into_iter().flat_map(|it| it.names) {
+            if self.results.get(&name) == Some(&Word::Failed) {
+                self.results.remove(&name);
+                self.order.retain(|known| *known != name);
+            }
+        }
     }
 
     /// Whether all results may be there.
@@ -225,7 +285,10 @@ impl Open {
             found.extend(self.settle_pending());
             let (name, after) = (bare(name), after.trim_start());
             match word_of(after) {
-                Some(word) => found.extend(self.result(name, word)),
+                Some(word) => {
+                    self.said_before(&name, word);
+                    found.extend(self.result(name, word));
+                }
                 None => {
                     self.pending = Some(Pending {
                         name,
@@ -242,8 +305,18 @@ impl Open {
             self.terse |= self.results.is_empty() || name.is_some() || dots;
             found.extend(name.and_then(|name| self.result(bare(name), Word::Failed)));
         } else {
-            self.glued(line, found);
-            self.loose.push(line);
+            if !self.glued(line, found) {
+                self.loose.push(line);
+            }
+        }
+    }
+
+    /// rustdoc says what is wrong with an example right above its result, where nothing is
+    /// captured.
+    fn said_before(&mut self, name: &str, word: Word) {
+        let said = self.loose.since().trim();
+        if word == Word::Failed && is_example(name) && !said.is_empty() {
+            self.printed.insert(name.to_owned(), said.to_owned());
         }
     }
 
@@ -252,14 +325,12 @@ impl Open {
         let Some(pending) = &mut self.pending else {
             return;
         };
-        let words = ["ok", "FAILED", "ignored"];
-        let last = words.into_iter().find(|word| line.ends_with(word));
-        pending.word = last.and_then(word_of).or(pending.word);
+        pending.word = word_at_end(line).or(pending.word);
         if pending.output.len() < MOST_OUTPUT {
             pending.output.push_str(line);
             pending.output.push('\n');
         }
-        match words.contains(&line) {
+        match matches!(line, "ok" | "FAILED" | "ignored") {
             true => self.loose.mark(),
             false => self.loose.push(line),
         }
@@ -274,22 +345,33 @@ impl Open {
             let output = output.strip_suffix("FAILED").unwrap_or(output).to_owned();
             self.printed.insert(pending.name.clone(), output);
         }
+        self.unsure.insert(pending.name.clone());
         self.result(pending.name, word)
     }
 
-    /// A result behind something that another test printed without a line end.
-    fn glued(&mut self, line: &str, found: &mut Vec<(String, Word)>) {
+    /// A result behind something that another test printed without a line end. Says whether
+    /// nothing else is in the line.
+    fn glued(&mut self, line: &str, found: &mut Vec<(String, Word)>) -> bool {
         let Some((before, word)) = line.rsplit_once(" ... ") else {
-            return;
+            return false;
         };
         if let Some(word) = word_of(word)
-            && let Some((_, name)) = before.rsplit_once("test ")
-            && !name.contains(' ')
-            && !self.results.contains_key(name)
+            && let Some((said, name)) = before.rsplit_once("test ")
+            && let name = bare(name)
+            && (!name.contains(' ') || is_example(&name))
+            && !self.results.contains_key(&name)
             && (self.results.len() as u64) < self.announced
         {
-            found.extend(self.result(name.to_owned(), word));
+            let example = is_example(&name);
+            if example {
+                self.loose.push(said);
+                self.said_before(&name, word);
+                self.loose.mark();
+            }
+            found.extend(self.result(name, word));
+            return example;
         }
+        false
     }
 
     fn result(&mut self, name: String, word: Word) -> Option<(String, Word)> {
@@ -308,6 +390,11 @@ impl Open {
         Some((name, word))
     }
 
+    /// Whether the result of a test may be torn apart by what others print.
+    fn torn(&self, name: &str) -> bool {
+        (self.results.len() as u64) < self.announced && self.loose.names(name)
+    }
+
     fn failure_line(&mut self, line: &str) {
         let heading = line.strip_prefix("---- ").and_then(|rest| {
             rest.strip_suffix(" stdout ----")
@@ -315,11 +402,12 @@ impl Open {
         });
         if let Some(name) = heading.map(bare)
             && (self.results.get(&name) == Some(&Word::Failed)
-                || (self.terse && !self.results.contains_key(&name)))
+                || (!self.results.contains_key(&name) && (self.terse || self.torn(&name))))
             && self.blocks.len() < MOST_TESTS
             && !self.blocks.contains_key(&name)
         {
             self.blocks.insert(name.clone(), String::new());
+            self.headings.push(name.clone());
             self.block = Some(name);
             self.names = None;
             return;
@@ -386,7 +474,7 @@ impl Open {
     /// something besides.
     fn trusts(&self, tally: &Tally) -> bool {
         let known = |name: &String| match self.results.get(name) {
-            Some(word) => *word == Word::Failed,
+            Some(word) => *word == Word::Failed || self.unsure.contains(name),
             None => {
                 self.terse
                     || self.blocks.contains_key(name)
@@ -422,6 +510,25 @@ impl Open {
         (count(Word::Ok), count(Word::Failed), count(Word::Ignored))
     }
 
+    /// With `--quiet` or torn results a heading may be one that a test printed: only the names at
+    /// the end tell. Such a block is a part of the one above it.
+    fn give_back(&mut self, names: &[String]) {
+        let names: HashSet<&String> = names.iter().collect();
+        if self.blocks.keys().all(|name| names.contains(name)) {
+            return;
+        }
+        let mut above: Option<String> = None;
+        for name in std::mem::take(&mut self.headings) {
+            if names.contains(&name) {
+                above = Some(name);
+            } else if let Some(text) = self.blocks.remove(&name)
+                && let Some(block) = above.as_ref().and_then(|above| self.blocks.get_mut(above))
+            {
+                block.push_str(&format!("---- {name} stdout ----\n{text}"));
+            }
+        }
+    }
+
     fn close(mut self) -> Section {
         self.settle_pending();
         let mut faults = Vec::new();
@@ -430,6 +537,7 @@ impl Open {
         let mut failed = self.with(Word::Failed);
         match self.candidate.take() {
             Some(tally) => {
+                self.give_back(&tally.names);
                 filtered = tally.filtered;
                 if !self.agrees(&tally) {
                     if self.explains(&tally) {
@@ -545,6 +653,18 @@ fn word_of(word: &str) -> Option<Word> {
         _ if word.starts_with("bench:") => Some(Word::Ok),
         _ => None,
     }
+}
+
+/// The result that a line ends with.
+fn word_at_end(line: &str) -> Option<Word> {
+    let words = ["ok", "FAILED", "ignored"];
+    let last = words.into_iter().find(|word| line.ends_with(word));
+    last.and_then(word_of)
+}
+
+/// Whether a name is one that rustdoc gives: `src/lib.rs - two (line 9)`.
+fn is_example(name: &str) -> bool {
+    name.ends_with(')') && name.contains(" (line ")
 }
 
 /// A test's name without what the list of results adds to it.
@@ -688,6 +808,50 @@ test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
                 assert!(!section.ended && !section.faults.is_empty(), "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn a_whole_run_that_a_test_prints_uncaptured_ends_nothing() {
+        let fake = "test ghost ... FAILED\n\nfailures:\n\n---- ghost stdout ----\nthread 'ghost' panicked at src/lib.rs:3:5:\nno\n\nfailures:\n    ghost\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n";
+        let end = "\n\nfailures:\n\nfailures:\n    c\n\ntest result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        let log = format!(
+            "running 3 tests\ntest a ... {fake}ok\ntest b ... ok\ntest c ... \nthread 'c' panicked at src/lib.rs:9:5:\nboom\nFAILED\n{end}"
+        );
+        let done = sections(&log);
+        assert_eq!(done.len(), 1);
+        assert_eq!(done[0].counts, (2, 1, 0));
+        assert!(done[0].faults.is_empty() && done[0].ended);
+        assert_eq!(done[0].failed.len(), 1);
+        assert!(done[0].failed[0].1.contains("src/lib.rs:9:5"));
+    }
+
+    #[test]
+    fn a_whole_run_between_the_results_is_dropped() {
+        let fake = "test ghost ... FAILED\n\nfailures:\n\n---- ghost stdout ----\nno\n\nfailures:\n    ghost\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n";
+        let log = format!(
+            "running 3 tests\n{fake}test a ... ok\n{fake}test b ... ok\ntest c ... ok\n\ntest result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n"
+        );
+        let done = sections(&log);
+        assert_eq!(done.len(), 1);
+        assert_eq!(done[0].counts, (3, 0, 0));
+        assert!(done[0].faults.is_empty() && done[0].failed.is_empty());
+    }
+
+    #[test]
+    fn a_heading_that_a_test_prints_opens_no_block_in_quiet_mode() {
+        let log = "running 2 tests\n.F\nfailures:\n\n---- b stdout ----\n---- ghost stdout ----\nfailures:\n    ghost\n\nthread 'b' panicked at src/lib.rs:9:5:\nboom\n\n\nfailures:\n    b\n\ntest result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        let done = sections(log);
+        assert_eq!(done[0].counts, (1, 1, 0));
+        assert_eq!(done[0].failed.len(), 1);
+        assert!(done[0].failed[0].1.contains("src/lib.rs:9:5"));
+    }
+
+    #[test]
+    fn uncaptured_examples_say_what_is_wrong_above_their_result() {
+        let log = "running 2 tests\nIt's marked `should_panic`.test src/lib.rs - a (line 3) ... FAILED\nerror[E0308]: mismatched types\nCouldn't compile the test.test src/lib.rs - b (line 9) - compile ... FAILED\n\nfailures:\n\nfailures:\n    src/lib.rs - a (line 3)\n    src/lib.rs - b (line 9)\n\ntest result: FAILED. 0 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        let failed = &sections(log)[0].failed;
+        assert_eq!(failed[0].1, "It's marked `should_panic`.");
+        assert!(failed[1].1.starts_with("error[E0308]") && failed[1].1.ends_with("test."));
     }
 
     #[test]

@@ -6,13 +6,15 @@ use crate::mocha::json;
 use crate::mocha::json::Found;
 use crate::mocha::part;
 use crate::mocha::part::Part;
+use crate::references;
 use roxmltree::Document;
 use roxmltree::Node;
 use std::collections::BTreeSet;
 
 /// Reads a document; nothing where it is not Mocha's own.
 pub(crate) fn read(text: &str, context: &Context) -> Option<Found> {
-    let document = Document::parse(text).ok()?;
+    let text = references::known(text);
+    let document = Document::parse(&text).ok()?;
     let root = document.root_element();
     let number = |name: &str| root.attribute(name)?.parse::<u64>().ok();
     if !root.has_tag_name("testsuite") || root.attribute("failures")? != "0" {

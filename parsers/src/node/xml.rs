@@ -4,13 +4,15 @@ use crate::context::Context;
 use crate::node::error;
 use crate::node::point::Point;
 use crate::node::tap::filtered;
+use crate::references;
 use crate::report::Location;
 use roxmltree::Document;
 use roxmltree::Node;
 
 /// The points of a document; nothing where it is none of node's.
 pub(crate) fn read(text: &str, context: &Context) -> Option<Vec<Point>> {
-    let document = Document::parse(text).ok()?;
+    let text = references::known(text);
+    let document = Document::parse(&text).ok()?;
     let root = document.root_element();
     if !root.has_tag_name("testsuites") {
         return None;

@@ -35,6 +35,10 @@ pub(crate) struct Block {
     /// Expected to fail.
     todo: bool,
     indent: usize,
+    /// A blank line stands above it: so Test::More writes below a harness.
+    spaced: bool,
+    /// Its name goes on in the next line.
+    unclosed: bool,
     /// It has a test's report already.
     used: bool,
 }
@@ -63,6 +67,10 @@ pub(crate) struct Diagnostics {
     open: Option<Block>,
     blocks: Vec<Block>,
     group: Vec<String>,
+    /// The last line was blank.
+    blank: bool,
+    /// A warning stands in the middle of the last block.
+    torn: bool,
     /// The last line that was only looked at.
     previous: Vec<u8>,
     /// Groups of lines that ended without a remark of Test::More's.
@@ -86,6 +94,7 @@ impl Diagnostics {
     /// of something that died.
     pub fn pass(&mut self, line: &[u8]) {
         let line = &line[..line.len().min(400)];
+        self.blank = line.is_empty();
         if line.is_empty() {
             self.group.clear();
         } else if self.group.is_empty() {
@@ -99,7 +108,9 @@ impl Diagnostics {
     /// Takes a line; blank lines and results of TAP end what was open.
     pub fn line(&mut self, line: &str) {
         let body = line.trim_start_matches(' ');
+        let blank = std::mem::replace(&mut self.blank, body.is_empty());
         let Some(rest) = body.strip_prefix('#') else {
+            self.torn = self.open.is_some() && !body.is_empty();
             self.close();
             self.prose(line);
             return;
@@ -110,7 +121,12 @@ impl Diagnostics {
         if let Some(block) = heading(words) {
             self.close();
             self.group.clear();
-            self.open = Some(Block { indent, ..block });
+            self.torn = false;
+            self.open = Some(Block {
+                indent,
+                spaced: blank,
+                ..block
+            });
         } else if words.starts_with("Looks like you")
             || words.starts_with("Tests were run but no plan")
         {
@@ -118,6 +134,10 @@ impl Diagnostics {
             self.remark(words);
         } else if let Some(open) = self.open.as_mut().filter(|open| open.indent == indent) {
             let place = open.at.is_none() && open.body.is_empty();
+            if place && open.unclosed {
+                open.unclosed = !rest.ends_with('\'');
+                return;
+            }
             match place.then(|| place_of(words)).flatten() {
                 Some(at) => open.at = Some(at),
                 None if open.body.len() < MOST_LINES => open.body.push(rest.to_owned()),
@@ -125,6 +145,17 @@ impl Diagnostics {
             }
         } else {
             self.close();
+            self.resume(words, rest, indent);
+        }
+    }
+
+    /// The sides of a comparison below a warning that stands in the middle of a block.
+    fn resume(&mut self, words: &str, rest: &str, indent: usize) {
+        let side = words.starts_with("got: ") || words.starts_with("expected: ");
+        let last = self.blocks.last_mut();
+        if let Some(last) = last.filter(|last| self.torn && side && last.indent == indent) {
+            last.body.push(rest.to_owned());
+            self.torn = !words.starts_with("expected: ");
         }
     }
 
@@ -141,6 +172,7 @@ impl Diagnostics {
     /// Something that is no part of an explanation came between.
     pub fn cut(&mut self) {
         self.close();
+        (self.blank, self.torn) = (false, false);
         self.previous.clear();
         let group = std::mem::take(&mut self.group);
         let said = (!group.is_empty())
@@ -232,13 +264,14 @@ impl Diagnostics {
         };
         let own =
             |block: &Block| names(block, file) || block.children.iter().any(|b| names(b, file));
+        let spaced = self.blocks.iter().any(|block| block.spaced && own(block));
         let mut begun = !self.blocks.iter().any(|block| !block.used && own(block));
         let mut found = Vec::new();
         for block in &mut self.blocks {
             if found.len() >= count {
                 break;
             }
-            if block.used {
+            if block.used || (spaced && !block.spaced) {
                 continue;
             }
             begun |= own(block);
@@ -315,9 +348,11 @@ fn heading(words: &str) -> Option<Block> {
     if let Some((_, quoted)) = numbered {
         block.name = quoted.trim_end().strip_suffix('"')?.to_owned();
     } else if let Some(quoted) = rest.strip_prefix('\'') {
-        let end = quoted.rfind('\'')?;
-        block.name = quoted[..end].to_owned();
-        block.at = place_of(quoted[end + 1..].trim_start());
+        // TAP has the first line of a longer name.
+        let end = quoted.rfind('\'');
+        block.unclosed = end.is_none();
+        block.name = quoted[..end.unwrap_or(quoted.len())].to_owned();
+        block.at = end.and_then(|end| place_of(quoted[end + 1..].trim_start()));
     } else {
         block.at = place_of(rest);
         (block.at.is_some() || rest.is_empty()).then_some(())?;
@@ -375,6 +410,24 @@ fn death(group: &[String]) -> Death {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_warnings_and_what_a_test_prints_itself() {
+        let mut said = Diagnostics::default();
+        let log = "\n#   Failed test 'two\n# lines'\n#   at t/a.t line 5.\n\n#   Failed test 'torn'\n#   at t/a.t line 6.\nUse of uninitialized value at t/a.t line 6.\n#          got: 1\n#     expected: undef\n# not ok 3 - ghost\n#   Failed test 'ghost'\n#   at t/a.t line 2.\n\n#   Failed test 'last'\n#   at t/a.t line 9.\n";
+        for line in log.lines() {
+            match said.wants(line.as_bytes()) {
+                true => said.line(line),
+                false => said.pass(line.as_bytes()),
+            }
+        }
+        said.finish();
+        let found = said.of_file("t/a.t", &[], 9);
+        let names: Vec<&str> = found.iter().map(|block| block.name.as_str()).collect();
+        assert_eq!(names, ["two", "torn", "last"]);
+        assert_eq!(found[0].at, Some(("t/a.t".into(), 5)));
+        assert_eq!(found[1].body.len(), 2);
+    }
 
     fn read(text: &str) -> Diagnostics {
         let mut found = Diagnostics::default();
