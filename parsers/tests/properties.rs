@@ -208,6 +208,23 @@ fn is_record(line: &str) -> bool {
     line.contains("\"type\"") || line.contains("\"k\"")
 }
 
+/// Found by fuzzing to be said nowhere: a status may be missing, but never be overruled.
+#[test]
+fn no_failing_status_is_green() {
+    let ended_by = |signal| Exit {
+        signal: Some(signal),
+        ..Exit::default()
+    };
+    for recording in green() {
+        for exit in [Exit::code(1), Exit::code(255), ended_by(9), ended_by(11)] {
+            let mut failing = recording.clone();
+            failing.case.exit = exit;
+            failing.case.unknown_exit = false;
+            assert!(!failing.report().is_green(), "{}: {exit:?}", recording.name);
+        }
+    }
+}
+
 #[test]
 fn no_doubled_line_is_green() {
     for (recording, stream, lines) in STREAMS.iter() {

@@ -1,9 +1,9 @@
 //! Reads JUnit XML of any origin, and the texts of the Java world.
 //!
 //! The dialects of the XML differ in where the location is (attribute, message, body) and in what
-//! `classname` means; [`dialect`] says how each is recognised and which ids it gives. Documents
-//! that break off, that hold characters which XML does not allow, or that were joined in one log
-//! are read as far as they go.
+//! `classname` means; the module `dialect` says how each is recognised and which ids it gives.
+//! Documents that break off, that hold characters which XML does not allow, or that were joined
+//! in one log are read as far as they go.
 //!
 //! The texts are those of the console launcher, Maven, Gradle and JUnit 4's own runner (`text`).
 //! Where a run left files, these are believed, and the text adds what they lose: errors of the
