@@ -134,8 +134,12 @@ impl Adapter for AutoRun {
 fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
     let mut weights: BTreeMap<usize, u64> = BTreeMap::new();
     let mut unfinished: Vec<(&Owned, Lines)> = Vec::new();
+    let mut opening = None;
     for (stream, bytes) in kept {
         let mut add = |format: Format, weight: u64| {
+            if weight >= SURE / 2 {
+                opening.get_or_insert(format);
+            }
             let at = Format::ALL.iter().position(|known| *known == format);
             *weights.entry(at.unwrap_or(0)).or_default() += weight;
         };
@@ -165,13 +169,9 @@ fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
             });
         }
     }
-    // What starts other runners shows their output, which outweighs its own.
-    let wraps = |format: Format| {
-        let at = Format::ALL.iter().position(|known| *known == format);
-        at.is_some_and(|at| weights.get(&at).is_some_and(|weight| *weight >= 2 * SURE))
-    };
-    if wraps(Format::Ctest) {
-        return Format::Ctest;
+    // What CTest and nextest run are whole runs of others, one a test.
+    if let Some(wrapper @ (Format::Ctest | Format::Nextest)) = opening {
+        return wrapper;
     }
     // Of equals the first in the list: the wrappers stand behind what they wrap.
     let best = weights
@@ -566,6 +566,10 @@ mod tests {
                 "pytest",
             ),
             (".F\n1 failed, 1 passed in 0.02s\n", "pytest"),
+            (
+                "Test project /p/b\n1/2 Test #1: a ....***Failed    0.00 sec\n[==========] Running 1 test from 1 test suite.\n[ RUN      ] A.a\n[  FAILED  ] A.a (0 ms)\n[==========] 1 test from 1 test suite ran. (0 ms total)\n[==========] Running 1 test from 1 test suite.\n",
+                "ctest",
+            ),
             (
                 "1..2\nok 1 a\nnot ok 2 b\n# (in test file a.bats, line 4)\n#   `false' failed\n",
                 "bats",

@@ -42,6 +42,7 @@ pub mod report;
 pub mod request;
 mod rspec;
 mod ruby;
+mod stamps;
 mod tap;
 mod text;
 mod tree;

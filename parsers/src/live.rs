@@ -24,6 +24,7 @@ use crate::report::Report;
 use crate::request::Asked;
 use crate::request::Request;
 use crate::rspec;
+use crate::stamps::Stamps;
 use crate::tap;
 use crate::unittest;
 use crate::vitest;
@@ -256,22 +257,50 @@ pub(crate) trait Adapter: fmt::Debug + Send {
 
 /// A run whose bytes are read while they come.
 #[derive(Debug)]
-pub struct Live(Box<dyn Adapter>);
+pub struct Live {
+    adapter: Box<dyn Adapter>,
+    /// Times before the lines of a saved log.
+    stamps: Stamps,
+}
+
+/// So much of a log is looked through for times at once.
+const PIECE: usize = 1 << 20;
 
 impl Live {
     /// Begins to read a run in `format`.
     pub fn new(format: Format, context: Context) -> Self {
-        Live(open(format, context))
+        Live {
+            adapter: open(format, context),
+            stamps: Stamps::default(),
+        }
     }
 
     /// Takes more bytes of one stream; says what became known by them.
     pub fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
-        self.0.feed(stream, bytes)
+        if stream != Stream::Log {
+            return self.adapter.feed(stream, bytes);
+        }
+        let mut events = Vec::new();
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.stamps.plain() {
+                events.extend(self.adapter.feed(stream, rest));
+                break;
+            }
+            let (piece, after) = rest.split_at(rest.len().min(PIECE));
+            events.extend(self.adapter.feed(stream, &self.stamps.take(piece)));
+            rest = after;
+        }
+        events
     }
 
     /// The report of the whole run.
-    pub fn finish(self, end: End) -> Report {
-        self.0.finish(end)
+    pub fn finish(mut self, end: End) -> Report {
+        let rest = self.stamps.finish();
+        if !rest.is_empty() {
+            self.adapter.feed(Stream::Log, &rest);
+        }
+        self.adapter.finish(end)
     }
 }
 

@@ -221,3 +221,57 @@ fn with_a_count_the_tests_come_round_again() {
     assert_eq!(ids(&report), ["TestA/x"]);
     assert_eq!((report.counts.passed, report.complete), (2, true));
 }
+
+#[test]
+fn a_helper_lies_in_the_package_that_is_imported() {
+    let files: &[(&str, &str)] = &[
+        ("go.mod", "module a.b/m\n"),
+        (
+            "calc/calc_test.go",
+            "package calc\n\nimport (\n\t\"testing\"\n\n\t\"a.b/m/mid\"\n)\n\nfunc TestA(t *testing.T) { mid.Check(t) }\nfunc TestB(t *testing.T) { other.Check(t) }\nfunc TestC(t *testing.T) { t.Error(1) }\n",
+        ),
+        (
+            "mid/mid.go",
+            "package mid\n\nimport \"a.b/m/internal/th\"\n",
+        ),
+        (
+            "internal/th/th.go",
+            "package th\n\nfunc Equal(t T) {\n\tt.Errorf(\"no\")\n}\n",
+        ),
+    ];
+    let text = "--- FAIL: TestA (0.00s)\n    th.go:4: no\n--- FAIL: TestB (0.00s)\n    foreign.go:4: no\n--- FAIL: TestC (0.00s)\n    calc_test.go:11: 1\nFAIL\nFAIL\ta.b/m/calc\t0.002s\nFAIL\n";
+    let report = with_tree(text, 1, files);
+    assert_eq!(ids(&report), ["TestA", "TestB", "TestC"]);
+    let at = |at: usize| {
+        let location = report.failures[at].location.as_ref();
+        location.map(|it| (it.file.as_str(), it.line))
+    };
+    assert_eq!(at(0), Some(("internal/th/th.go", Some(4))));
+    // Nobody knows where this one is: the test is what is known.
+    assert_eq!(at(1), Some(("calc/calc_test.go", Some(10))));
+}
+
+#[test]
+fn what_had_failed_before_the_time_was_up_is_no_time_out() {
+    let files: &[(&str, &str)] = &[
+        ("go.mod", "module a.b/m\n"),
+        (
+            "a_test.go",
+            "package m\n\nfunc TestA(t *testing.T) {\n\tt.Error(\"early\")\n\tselect {}\n}\n",
+        ),
+    ];
+    let text = "=== RUN   TestA\n=== RUN   TestA/b\n=== PAUSE TestA/b\n=== RUN   TestA/c\n=== PAUSE TestA/c\n=== CONT  TestA/b\n=== CONT  TestA/c\n    a_test.go:4: early\n=== CONT  TestA/b\npanic: test timed out after 3s\n\trunning tests:\n\t\tTestA/b (3s)\n\ngoroutine 5 [running]:\ntesting.(*M).startAlarm.func1()\n\t/usr/lib/go/src/testing/testing.go:2036 +0x8e\nFAIL\ta.b/m\t3.016s\nFAIL\n";
+    let report = with_tree(text, 1, files);
+    let kinds: Vec<(&str, FailureKind)> = report
+        .failures
+        .iter()
+        .map(|failure| (failure.id.as_str(), failure.kind))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            ("TestA/c", FailureKind::Assertion),
+            ("TestA/b", FailureKind::Timeout)
+        ]
+    );
+}
