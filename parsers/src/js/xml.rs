@@ -21,7 +21,8 @@ pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
     if large || crate::junit::too_deep(&text) {
         return None;
     }
-    let document = roxmltree::Document::parse(text.trim_start()).ok()?;
+    let text = text::xml(text.trim_start());
+    let document = roxmltree::Document::parse(&text).ok()?;
     let root = document.root_element();
     if !["testsuites", "testsuite"].contains(&root.tag_name().name()) {
         return None;
