@@ -37,7 +37,6 @@ mod prove;
 pub mod pytest;
 mod python;
 mod records;
-mod references;
 pub mod report;
 pub mod request;
 mod rspec;

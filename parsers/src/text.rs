@@ -107,6 +107,54 @@ fn without_colours(line: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// A document without what XML forbids: control characters, raw or as `&#x1B;`, and the colours
+/// they begin. Many reporters write what a test's message holds as it is.
+pub(crate) fn xml(text: &str) -> Cow<'_, str> {
+    let odd = |byte: u8| byte < 0x20 && !matches!(byte, b'\n' | b'\t' | b'\r');
+    let wide = ['\u{fffe}', '\u{ffff}'];
+    let refers = memchr::memmem::find(text.as_bytes(), b"&#").is_some();
+    if !refers && !text.bytes().any(odd) && !text.contains(wide) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let (meant, length) = match reference(rest) {
+            Some((code, length)) => (code.unwrap_or('\0'), length),
+            None => (c, c.len_utf8()),
+        };
+        if !forbidden(meant) {
+            out.push_str(&rest[..length]);
+        }
+        rest = &rest[length..];
+        if meant == '\u{1b}'
+            && let Some(colour) = rest.strip_prefix('[')
+        {
+            let end = colour.find(|c: char| !c.is_ascii_digit() && !";:?".contains(c));
+            let end = end.filter(|at| colour.as_bytes()[*at].is_ascii_alphabetic());
+            rest = end.map_or(rest, |at| &colour[at + 1..]);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// What XML 1.0 does not allow.
+fn forbidden(c: char) -> bool {
+    matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// The character of a numeric reference, if it is one at all, and the reference's length.
+fn reference(text: &str) -> Option<(Option<char>, usize)> {
+    let number = text.strip_prefix("&#")?;
+    let end = number.bytes().take(10).position(|byte| byte == b';')?;
+    let digits = &number[..end];
+    let code = match digits.strip_prefix(['x', 'X']) {
+        Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+        None => digits.parse().ok()?,
+    };
+    Some((char::from_u32(code), end + 3))
+}
+
 /// Characters that change the order in which a terminal shows other characters.
 fn reorders(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
@@ -243,6 +291,18 @@ mod tests {
         assert_eq!(shown(b" 10%\r100% done"), "100% done");
         assert_eq!(shown(b"\x1b[2K 10%\r\x1b[2K100%\r"), "100%");
         assert_eq!(shown(b"a\xffb"), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn a_document_loses_what_xml_forbids() {
+        assert_eq!(
+            xml("<a b=\"&#x1B;[31mred&#27;[39m &#x7;&#10;&#38;\">\u{1b}[1mx\u{8}\u{fffe}</a>"),
+            "<a b=\"red &#10;&#38;\">x</a>"
+        );
+        for text in ["<a>&amp; &#x41; &# &#; &#zz;</a>", "<a>\t\r\n\u{e9}</a>"] {
+            assert_eq!(xml(text), text);
+        }
+        assert_eq!(xml("\u{1b}[31"), "[31");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use crate::bats::result::Outcome;
 use crate::bats::result::Verdict;
-use crate::references;
 use crate::text;
 use roxmltree::Document;
 use roxmltree::Node;
@@ -44,11 +43,7 @@ impl Xml {
     /// Reads the document. One that was cut off is read as far as its last whole case.
     pub fn read(&self) -> Read {
         let lossy = String::from_utf8_lossy(&self.bytes);
-        // Control characters that a test printed are no XML.
-        let text: String = references::known(&lossy)
-            .chars()
-            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t' | '\r'))
-            .collect();
+        let text = text::xml(&lossy);
         let mut read = Read::default();
         if let Ok(document) = Document::parse(text.trim_start()) {
             read.suites(document.root_element());

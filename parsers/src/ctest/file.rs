@@ -3,7 +3,7 @@
 use crate::ctest::line;
 use crate::ctest::line::Status;
 use crate::ctest::output::Output;
-use crate::references;
+use crate::text;
 use roxmltree::Node;
 use roxmltree::ParsingOptions;
 
@@ -49,14 +49,7 @@ pub(crate) fn read(bytes: &[u8]) -> Read {
 }
 
 fn junit(text: &str) -> Read {
-    let text: String = references::known(text)
-        .chars()
-        .map(|c| match c {
-            '\n' | '\r' | '\t' => c,
-            c if c.is_control() => ' ',
-            c => c,
-        })
-        .collect();
+    let text = text::xml(text);
     let options = ParsingOptions {
         allow_dtd: false,
         nodes_limit: 4_000_000,

@@ -8,7 +8,6 @@ use crate::gtest::program::Case;
 use crate::gtest::program::Ended;
 use crate::gtest::program::Outside;
 use crate::gtest::program::Program;
-use crate::references;
 use crate::text;
 use roxmltree::Node;
 use roxmltree::ParsingOptions;
@@ -253,14 +252,7 @@ fn milliseconds(time: &str) -> Option<u64> {
 fn xml(text: &str) -> Read {
     // Another tool's XML is not refused for being broken.
     let ours = text.contains("<testsuites ") && text.contains(" status=\"");
-    let text: String = references::known(text)
-        .chars()
-        .map(|c| match c {
-            '\n' | '\r' | '\t' => c,
-            c if c.is_control() => ' ',
-            c => c,
-        })
-        .collect();
+    let text = text::xml(text);
     let options = ParsingOptions {
         allow_dtd: false,
         nodes_limit: 4_000_000,

@@ -130,6 +130,9 @@ pub(crate) fn first_line(message: &str) -> String {
 /// The sides that a message itself names, where it does so without doubt: (expected, actual).
 pub(crate) fn compared(message: &str) -> Option<(String, String)> {
     let cleaned = text::clean(message);
+    if let Some(sides) = by_lines(&cleaned) {
+        return Some(sides);
+    }
     let lines: Vec<&str> = cleaned
         .lines()
         .map(str::trim)
@@ -178,6 +181,31 @@ pub(crate) fn compared(message: &str) -> Option<(String, String)> {
         }
     }
     None
+}
+
+/// Both sides of the diff that node puts into the message, if it left out nothing of them.
+fn by_lines(message: &str) -> Option<(String, String)> {
+    let (first, rest) = message.split_once('\n')?;
+    if !first.starts_with("Expected values to be ") || !first.ends_with("equal:") {
+        return None;
+    }
+    let rest = rest.strip_prefix("+ actual - expected\n\n")?;
+    let (mut expected, mut actual) = (Vec::new(), Vec::new());
+    for line in rest.trim_end().lines() {
+        match (line.split_at_checked(2)?, line.trim()) {
+            (("+ ", side), _) => actual.push(side),
+            (("- ", side), _) => expected.push(side),
+            // It points to where the two lines above begin to differ.
+            ((..), "^") => {}
+            (("  ", side), _) => {
+                actual.push(side);
+                expected.push(side);
+            }
+            _ => return None,
+        }
+    }
+    let both = !expected.is_empty() && !actual.is_empty();
+    both.then(|| (expected.join("\n"), actual.join("\n")))
 }
 
 /// Gives a failure its frames and the place of the innermost one of the user's.
@@ -280,5 +308,17 @@ mod tests {
         );
         assert_eq!(sides("1 == 2"), pair("2", "1"));
         assert_eq!(sides("the user expected more"), None);
+        let diff = "Expected values to be strictly equal:\n+ actual - expected\n\n";
+        assert_eq!(
+            sides(&format!("{diff}+ null\n- undefined\n")),
+            pair("undefined", "null")
+        );
+        assert_eq!(
+            sides(&format!(
+                "{diff}  {{\n+   x: 'y'\n-   x: 'z'\n         ^\n  }}"
+            )),
+            pair("{\n  x: 'z'\n}", "{\n  x: 'y'\n}")
+        );
+        assert_eq!(sides(&format!("{diff}  [\n...\n+   1\n-   2\n  ]")), None);
     }
 }

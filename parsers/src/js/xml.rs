@@ -6,7 +6,6 @@ use crate::js::raised;
 use crate::js::raised::Raised;
 use crate::js::results;
 use crate::js::results::Found;
-use crate::references;
 use crate::text;
 use roxmltree::Node;
 use roxmltree::NodeId;
@@ -22,8 +21,8 @@ pub(crate) fn read(bytes: &[u8], context: &Context) -> Option<Found> {
     if large || crate::junit::too_deep(&text) {
         return None;
     }
-    let text = references::known(&text);
-    let document = roxmltree::Document::parse(text.trim_start()).ok()?;
+    let text = text::xml(text.trim_start());
+    let document = roxmltree::Document::parse(&text).ok()?;
     let root = document.root_element();
     if !["testsuites", "testsuite"].contains(&root.tag_name().name()) {
         return None;

@@ -214,6 +214,10 @@ fn by_lines(message: &str) -> Option<Diff> {
     let indent = lines[from - 1].len() - lines[from - 1].trim_start().len();
     let (mut minus, mut plus, mut unified) = (Vec::new(), Vec::new(), Vec::new());
     for line in lines.iter().skip(from) {
+        // Mocha's stack stands behind its indented diff.
+        if line.len() - line.trim_start().len() < indent && !line.trim().is_empty() {
+            break;
+        }
         let line = line.get(indent.min(line.len())..).unwrap_or(line);
         if line.starts_with("+ Received") || (line.is_empty() && minus.is_empty()) {
             continue;

@@ -73,15 +73,36 @@ pub(crate) fn named(line: &str) -> Option<(String, Option<(String, u32)>)> {
     old.then(|| (format!("{class}#{test}"), place))
 }
 
+/// A name that may have line ends in it, and how many lines it takes.
+pub(crate) fn named_over(lines: &[&str]) -> Option<((String, Option<(String, u32)>), usize)> {
+    let first = lines.first()?;
+    if let Some(found) = named(first) {
+        return Some((found, 1));
+    }
+    if !first.contains('#') || first.starts_with([' ', '#']) {
+        return None;
+    }
+    // Only with a place: a message has lines that end with a colon, too.
+    (2..=lines.len().min(4)).find_map(|most| {
+        let found = named(&lines[..most].join("\n"))?;
+        found.1.is_some().then_some((found, most))
+    })
+}
+
 /// The results of a numbered block: a test and the step after it may both have failed.
 pub(crate) fn results(label: Label, lines: &[&str]) -> Vec<Result> {
     let mut found: Vec<Result> = Vec::new();
     let mut label = Some(label);
+    let mut passed = 0;
     for (at, line) in lines.iter().enumerate() {
+        if at < passed {
+            continue;
+        }
         if let Some(this) = label.take() {
-            let Some((id, place)) = named(line) else {
+            let Some(((id, place), over)) = named_over(&lines[at..]) else {
                 break;
             };
+            passed = at + over;
             found.push(Result {
                 label: this,
                 id,
@@ -91,8 +112,9 @@ pub(crate) fn results(label: Label, lines: &[&str]) -> Vec<Result> {
             });
             continue;
         }
-        let next = lines.get(at + 1).and_then(|next| named(next));
-        let same = next.is_some_and(|(id, _)| found.first().is_some_and(|first| first.id == id));
+        let next = Label::of(line).and_then(|_| named_over(&lines[at + 1..]));
+        let same =
+            next.is_some_and(|((id, _), _)| found.first().is_some_and(|first| first.id == id));
         if same && lines[at - 1].is_empty() && Label::of(line).is_some() {
             label = Label::of(line);
         } else if let Some(last) = found.last_mut() {

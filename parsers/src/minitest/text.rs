@@ -270,18 +270,23 @@ impl Reader {
             own.retain(|one| one.label != Label::Skipped);
             agrees(&own, totals).then_some(own)
         };
-        let found = numbered.or_else(inline);
+        let found = match numbered {
+            Some((found, true)) => Some((found, true)),
+            some => inline().map(|found| (found, true)).or(some),
+        };
+        let (results, agrees) = found.unwrap_or_default();
         self.runs.push(Run {
             totals,
-            agrees: found.is_some(),
-            results: found.unwrap_or_default(),
+            agrees,
+            results,
             group: self.group,
         });
     }
 
     /// The blocks between the last counts and the `Finished in` that belongs to them. A whole
-    /// run that a message holds has a pair of its own, which is passed over.
-    fn numbered(&self, totals: Totals) -> Option<Vec<Result>> {
+    /// run that a message holds has a pair of its own, which is passed over. Whether they are
+    /// what the counts say besides.
+    fn numbered(&self, totals: Totals) -> Option<(Vec<Result>, bool)> {
         let (end, false) = *self.borders.last()? else {
             return None;
         };
@@ -362,9 +367,7 @@ fn heading(lines: &[&str], at: usize) -> Option<(usize, Label)> {
     let label = Label::of(label)?;
     let number = number.parse().ok()?;
     let alone = at == 0 || lines[at - 1].is_empty();
-    let below = lines
-        .get(at + 1)
-        .is_some_and(|next| block::named(next).is_some());
+    let below = block::named_over(&lines[at + 1..]).is_some();
     (alone && below && line.starts_with(' ') == (number < 100)).then_some((number, label))
 }
 
@@ -376,7 +379,7 @@ fn numbered(
     from: usize,
     inner: &[(usize, usize)],
     totals: Totals,
-) -> Option<Vec<Result>> {
+) -> Option<(Vec<Result>, bool)> {
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let within = |at: usize| {
         inner
@@ -399,16 +402,31 @@ fn numbered(
             let Some(chain) = chain else { continue };
             let found = cut(&lines, &chain);
             if agrees(&found, totals) {
-                return Some(
-                    found
-                        .into_iter()
-                        .filter(|one| one.label != Label::Skipped)
-                        .collect(),
-                );
+                return Some((told(found), true));
             }
         }
     }
-    None
+    let chain = broken_chain(&headings, with_skips);
+    (!chain.is_empty()).then(|| (told(cut(&lines, &chain)), false))
+}
+
+fn told(mut found: Vec<Result>) -> Vec<Result> {
+    found.retain(|one| one.label != Label::Skipped);
+    found
+}
+
+/// Of each number the last before the next, where some are not to be found.
+fn broken_chain(headings: &[Heading], most: usize) -> Vec<Heading> {
+    let mut chain = Vec::new();
+    let mut next = most + 1;
+    for heading in headings.iter().rev() {
+        if heading.1 < next {
+            chain.push(*heading);
+            next = heading.1;
+        }
+    }
+    chain.reverse();
+    chain
 }
 
 /// The rates behind `Finished in`.
@@ -567,6 +585,16 @@ mod tests {
         ] {
             assert_eq!(ids(&log), [["A#test_a"]], "{log}");
         }
+    }
+
+    #[test]
+    fn a_name_of_several_lines_takes_no_other_failure_away() {
+        let log = "# Running:\n\nFFE\n\nFinished in 0.1s, 1 runs/s, 1 assertions/s.\n\n  1) Failure:\nA#test_a [test/a.rb:1]:\nno\n\n  2) Failure:\nA#test_one\ntwo [test/a.rb:2]:\nno\n\n  3) Error:\nA#test_c:\nRuntimeError: x\n    test/a.rb:3:in `c'\n\n3 runs, 2 assertions, 2 failures, 1 errors, 0 skips\n";
+        assert_eq!(ids(log), [["A#test_a", "A#test_one\ntwo", "A#test_c"]]);
+        let mut odd = read(&log.replace("two [", "two <"));
+        let run = odd.runs().remove(0);
+        let ids: Vec<&str> = run.results.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!((run.agrees, ids), (false, vec!["A#test_a", "A#test_c"]));
     }
 
     #[test]

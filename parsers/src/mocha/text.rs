@@ -255,13 +255,19 @@ impl Reader {
         let Some(item) = self.run.items.last() else {
             return true;
         };
-        let leaf = titles(&self.run, number - 1).and_then(|path| path.last());
-        leaf.is_none_or(|leaf| {
+        // Marks that a test printed stand among them: one that fits is enough.
+        let marks = self.run.marks.iter();
+        let mut leaves = marks
+            .filter(|mark| mark.number == number as u64)
+            .filter_map(|mark| mark.path.last())
+            .peekable();
+        let fits = |leaf: &String| {
             let path = block::read(item, Some(leaf)).path;
             path.last().is_some_and(|title| {
                 title.lines().next() == Some(leaf) || leaf.ends_with(title.as_str())
             })
-        })
+        };
+        leaves.peek().is_none() || leaves.any(fits)
     }
 
     /// Whether the list before goes on, inside of whose last message this one stands.
@@ -357,7 +363,12 @@ impl Reader {
         let code = status.and_then(|code| u64::try_from(code).ok());
         let fits =
             |run: &&Run| code.is_some_and(|code| code == run.failing.min(255)) && run.agrees();
-        let Some(last) = self.runs.iter().rfind(fits).or(self.runs.last()) else {
+        // Where tests print runs of their own, the tree is none to compare with; a status of more
+        // than one failure is told by nothing else.
+        let counts = |run: &&Run| code.is_some_and(|code| code > 1 && code == run.failing.min(255));
+        let runs = &self.runs;
+        let best = runs.iter().rfind(fits).or(runs.iter().rfind(counts));
+        let Some(last) = best.or(runs.last()) else {
             return Vec::new();
         };
         let confirmed = code.is_some_and(|code| code == last.failing.min(255));
@@ -457,5 +468,23 @@ mod tests {
             .map(|block| block.path.join(" > "))
             .collect();
         assert_eq!(paths, ["real > one", "real > two"]);
+    }
+
+    #[test]
+    fn a_run_that_a_hook_prints_before_the_end_is_not_the_end() {
+        let ghost = "\n\n  ghost\n    ✔ lives\n    1) dies\n\n\n  1 passing (5ms)\n  1 failing\n\n  1) ghost\n       dies:\n     Error: boo\n      at f (a.js:1:1)\n\n\n\n";
+        let text = format!(
+            "\n\n  real\n{ghost}    ✔ prints\n    1) one\n    2) two\n{ghost}\n\n  1 passing (36ms)\n  2 failing\n\n  1) real\n       one:\n     Error: first\n      at g (b.js:2:2)\n\n  2) real\n       two:\n     Error: last\n      at h (c.js:3:3)\n\n\n\n"
+        );
+        let reader = read(&text);
+        for status in [Some(2), None] {
+            let believed = reader.believed(status);
+            assert_eq!(believed.len(), 1, "{:?}", reader.runs);
+            assert_eq!(believed[0].failing, 2);
+            let paths: Vec<String> = items(believed[0])
+                .map(|block| block.path.join(" > "))
+                .collect();
+            assert_eq!(paths, ["real > one", "real > two"]);
+        }
     }
 }

@@ -6,14 +6,14 @@ use crate::mocha::json;
 use crate::mocha::json::Found;
 use crate::mocha::part;
 use crate::mocha::part::Part;
-use crate::references;
+use crate::text;
 use roxmltree::Document;
 use roxmltree::Node;
 use std::collections::BTreeSet;
 
 /// Reads a document; nothing where it is not Mocha's own.
 pub(crate) fn read(text: &str, context: &Context) -> Option<Found> {
-    let text = references::known(text);
+    let text = text::xml(text);
     let document = Document::parse(&text).ok()?;
     let root = document.root_element();
     let number = |name: &str| root.attribute(name)?.parse::<u64>().ok();
@@ -91,16 +91,17 @@ type Sides = Option<(String, String)>;
 /// Message, diff and stack, one behind the other; the stack begins with the message again.
 fn error(text: &str) -> (String, Sides, Option<String>, String) {
     if let Some((message, rest)) = text.split_once("\n\n      + expected - actual\n") {
+        let stack = rest.find(&format!(": {message}"));
+        let from = stack.and_then(|at| rest[..at].rfind('\n'));
+        let (diff, stack) = match from {
+            Some(at) => (&rest[..=at], &rest[at + 1..]),
+            None => (rest, stack.map_or("", |_| rest)),
+        };
         // Written as a failure's block, the diff is read as one.
         let block = block::read(
-            &format!("x:\n\n      x\n      + expected - actual\n{rest}"),
+            &format!("x:\n\n      x\n      + expected - actual\n{diff}"),
             Some("x"),
         );
-        let stack = rest.find(&format!(": {message}"));
-        let stack = stack.map_or("", |at| {
-            let from = rest[..at].rfind('\n').map_or(0, |at| at + 1);
-            &rest[from..]
-        });
         return (
             message.to_owned(),
             block.sides,

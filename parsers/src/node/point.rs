@@ -251,7 +251,11 @@ fn of_file(point: &Point, context: &Context) -> Failure {
 /// called through a function that runs once.
 fn hook_phase(point: &Point) -> Phase {
     let message = point.details.lines().next().unwrap_or("");
-    if message.contains("failed running after") {
+    let of_test = |line: &str| {
+        line.trim_start()
+            .starts_with("at after (node:internal/test_runner/")
+    };
+    if message.contains("failed running after") || point.thrown.stack.lines().any(of_test) {
         return Phase::Teardown;
     }
     let lines: Vec<&str> = point.thrown.stack.lines().map(str::trim).collect();

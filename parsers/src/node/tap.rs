@@ -247,7 +247,9 @@ impl Tap {
 
     /// Takes the last point of a depth away, if the new one is as well described.
     fn replace(&mut self, depth: usize, point: &Point) -> bool {
-        let Some((at, before)) = self.points.last() else {
+        // Points that are deeper, and wait for their parent, may stand behind it.
+        let last = self.points.iter().rposition(|(at, _)| *at <= depth);
+        let Some((place, (at, before))) = last.map(|place| (place, &self.points[place])) else {
             return false;
         };
         if *at != depth
@@ -256,7 +258,7 @@ impl Tap {
         {
             return false;
         }
-        self.points.pop();
+        self.points.remove(place);
         true
     }
 
@@ -283,7 +285,7 @@ impl Tap {
 }
 
 /// Whether a name is that of a script.
-fn is_file(name: &str) -> bool {
+pub(crate) fn is_file(name: &str) -> bool {
     let ends = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx"];
     ends.iter().any(|end| name.ends_with(end))
 }
@@ -407,6 +409,9 @@ fn explain(point: &mut Point, yaml: &str, context: &Context) {
     let capped = |side: Option<String>| {
         // What has no properties is written as nothing.
         let side = side.filter(|side| !side.is_empty())?;
+        if side == "~" {
+            return Some("null".to_owned());
+        }
         Some(text::cap(&side, 4 * text::SIDE))
     };
     point.sides = (capped(point.sides.0.take()), capped(point.sides.1.take()));

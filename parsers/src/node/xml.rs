@@ -4,14 +4,15 @@ use crate::context::Context;
 use crate::node::error;
 use crate::node::point::Point;
 use crate::node::tap::filtered;
-use crate::references;
+use crate::node::tap::is_file;
 use crate::report::Location;
+use crate::text;
 use roxmltree::Document;
 use roxmltree::Node;
 
 /// The points of a document; nothing where it is none of node's.
 pub(crate) fn read(text: &str, context: &Context) -> Option<Vec<Point>> {
-    let text = references::known(text);
+    let text = text::xml(text);
     let document = Document::parse(&text).ok()?;
     let root = document.root_element();
     if !root.has_tag_name("testsuites") {
@@ -59,10 +60,14 @@ fn case(node: Node<'_, '_>, path: Vec<String>, context: &Context) -> Point {
         point.filtered = skipped.attribute("message").is_some_and(filtered);
         return point;
     }
-    let file = node.attribute("file").map(|file| context.relative(file));
+    let name = &point.path[0];
+    // A file as a whole has only its name.
+    let whole = point.path.len() == 1 && name.starts_with('/') && is_file(name);
+    let file = node.attribute("file").or(whole.then_some(name.as_str()));
+    let file = file.map(|file| context.relative(file));
     let is_file = file
         .as_deref()
-        .is_some_and(|file| context.relative(&point.path[0]) == file);
+        .is_some_and(|file| context.relative(name) == file);
     point.at = file.map(|file| Location {
         file,
         line: is_file.then_some(1),
@@ -82,10 +87,14 @@ fn case(node: Node<'_, '_>, path: Vec<String>, context: &Context) -> Point {
     if point.thrown.message.is_empty() && point.thrown.name.is_empty() {
         point.thrown.message = failed.attribute("message").unwrap_or("").to_owned();
     }
+    // Each on a line of its own, or all of them on one.
     let number = |name: &str| {
-        let start = format!("  {name}: ");
-        let line = text.lines().find_map(|line| line.strip_prefix(&start))?;
-        Some(line.trim_end_matches(',').to_owned())
+        let start = [format!("\n  {name}: "), format!(", {name}: ")];
+        let at = start
+            .iter()
+            .find_map(|start| Some(text.find(start)? + start.len()))?;
+        let end = text[at..].find([',', '\n', ' ']);
+        Some(text[at..][..end.unwrap_or(text.len() - at)].to_owned())
     };
     point.exit = number("exitCode").and_then(|code| code.parse().ok());
     point.signal = number("signal")

@@ -14,6 +14,7 @@ use crate::tap::token::Test;
 use crate::tap::token::Token;
 use crate::tap::token::token;
 use crate::tap::token::unescaped;
+use crate::tap::yaml;
 
 /// More text below one result is not kept.
 const MOST_TEXT: usize = 48 * 1024;
@@ -46,6 +47,8 @@ pub(crate) struct Reader {
     unit: usize,
     /// Column of the block that is read.
     yaml: Option<usize>,
+    /// In a quoted value of it that has several lines.
+    quoted: bool,
     /// The level of the result to which the lines below it belong.
     below: Option<usize>,
     /// A second plan: the next number says what it was.
@@ -61,6 +64,7 @@ impl Default for Reader {
             levels: vec![Level::default()],
             unit: 4,
             yaml: None,
+            quoted: false,
             below: None,
             plan: None,
             seen: false,
@@ -127,12 +131,20 @@ impl Reader {
             self.yaml = None;
             return true;
         }
-        if indent < at && !body.is_empty() {
+        if indent < at && !body.is_empty() && !self.quoted {
             // It never ended.
             self.yaml = None;
             return false;
         }
-        let text = line.get(at..).unwrap_or("").to_owned();
+        // Vitest writes the lines of a quoted value as they are.
+        let text = match self.quoted {
+            true => line.to_owned(),
+            false => line.get(at..).unwrap_or("").to_owned(),
+        };
+        self.quoted = match self.quoted {
+            true => !yaml::closes(&text),
+            false => yaml::opens(&text),
+        };
         if let Some(detail) = self.last() {
             push(&mut detail.yaml, &text);
         }

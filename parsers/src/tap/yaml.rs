@@ -75,13 +75,22 @@ impl Yaml {
                 continue;
             };
             let from = at;
-            while at < lines.len() && belongs(lines[at], indent) {
+            let open = opens(line);
+            let mut quoted = open;
+            while at < lines.len() && (quoted || belongs(lines[at], indent)) {
+                quoted = match quoted {
+                    true => !closes(lines[at]),
+                    false => opens(lines[at]),
+                };
                 at += 1;
             }
-            let key = match before {
-                "" => key.to_owned(),
-                before => format!("{before}.{key}"),
-            };
+            if open && !lines[from..at].iter().all(|line| belongs(line, indent)) {
+                let whole = [&[value], &lines[from..at]].concat().join("\n");
+                let whole = whole.trim_end();
+                self.push(joined(before, key), unquoted(whole), whole);
+                continue;
+            }
+            let key = joined(before, key);
             self.value(key, value, &lines[from..at], depth);
         }
     }
@@ -115,6 +124,32 @@ impl Yaml {
             }
         }
     }
+}
+
+fn joined(before: &str, key: &str) -> String {
+    match before {
+        "" => key.to_owned(),
+        before => format!("{before}.{key}"),
+    }
+}
+
+/// Whether a line begins a value in double quotes that does not end in it.
+pub(crate) fn opens(line: &str) -> bool {
+    let Some((_, value)) = line.split_once(": \"") else {
+        return false;
+    };
+    let quotes = value.match_indices('"');
+    let ends = quotes.filter(|(at, _)| closes(&value[..=*at])).count();
+    ends == 0 && pair(line.trim()).is_some_and(|(_, whole)| whole.starts_with('"'))
+}
+
+/// Whether a line ends with a double quote that is not escaped.
+pub(crate) fn closes(line: &str) -> bool {
+    let Some(rest) = line.trim_end().strip_suffix('"') else {
+        return false;
+    };
+    let escapes = rest.bytes().rev().take_while(|byte| *byte == b'\\').count();
+    escapes % 2 == 0
 }
 
 fn indent(line: &str) -> usize {
@@ -212,6 +247,16 @@ mod tests {
             yaml.get(&["stack"]).map(|text| text.lines().count()),
             Some(2)
         );
+        let lines = Yaml::read(
+            "error:\n    name: \"E\"\n    message: \"one\ntwo: \\\"x\\\"\n  three\"\nat: \"/p/a.js:1:2\"\nactual: \"{\n  \\\"a\\\": 1,\n}\"\nexpected: \"\"\n",
+        );
+        assert_eq!(
+            lines.get(&["error.message"]),
+            Some("one\ntwo: \"x\"\n  three")
+        );
+        assert_eq!(lines.get(&["at"]), Some("/p/a.js:1:2"));
+        assert_eq!(lines.printed(&["actual"]), Some("{\n  \"a\": 1,\n}"));
+        assert_eq!(lines.printed(&["expected"]), Some(""));
         let vitest = Yaml::read(
             "    error:\n        name: \"AssertionError\"\n        message: \"a \\\"b\\\"\"\n    at: \"/p/a.ts:5:15\"\n    actual: \"1\"\n",
         );

@@ -34,7 +34,12 @@ pub(crate) struct Found {
 /// The runs that are believed.
 pub(crate) fn real(mut sessions: Vec<Session>) -> Vec<Session> {
     let mut kept: Vec<Session> = Vec::new();
+    // Runs that were printed within another.
+    let mut printed: Vec<Session> = Vec::new();
     while let Some(session) = sessions.pop() {
+        if printed.iter().any(|other| alike(other, &session)) {
+            continue;
+        }
         let only = sessions.is_empty() && kept.is_empty();
         let alone = sessions.is_empty() && (kept.is_empty() || signs(&session) > 0);
         let enough = signs(&session) >= least(&session);
@@ -45,19 +50,28 @@ pub(crate) fn real(mut sessions: Vec<Session>) -> Vec<Session> {
             kept.push(session);
             continue;
         }
-        let (parts, sum) = within(&sessions, &session);
         let own = signs(&session);
+        let (mut parts, sum) = within(&sessions, &session);
+        let mut fits = sum >= least(&session) && sum <= most(&session);
+        let quiet = own == 0 && !fits && quiet(&session, &sessions);
+        if quiet {
+            (parts, fits) = (sessions.len(), true);
+        }
         let inner = &sessions[sessions.len() - parts..];
-        let fits = sum >= least(&session) && sum <= most(&session);
         // Nothing that is printed within a run has more tests than the run.
         let larger = inner.iter().any(|one| one.ran > session.ran);
-        if own == 0 && (!fits || larger || matches!(inner, [one] if satisfied(one))) {
+        let behind = !quiet && matches!(inner, [one] if satisfied(one));
+        if own == 0 && (!fits || larger || behind) {
             // Behind the end of a whole run: what a test printed comes last where standard
             // output is no terminal.
             continue;
         }
         kept.push(match fits {
-            true => absorb(session, sessions.split_off(sessions.len() - parts)),
+            true => {
+                let inner = sessions.split_off(sessions.len() - parts);
+                printed.extend(inner.iter().cloned());
+                absorb(session, inner)
+            }
             false => session,
         });
     }
@@ -65,8 +79,34 @@ pub(crate) fn real(mut sessions: Vec<Session>) -> Vec<Session> {
     kept
 }
 
-/// How many of the runs before one it takes until there are enough signs, and those.
+/// Whether two runs are the same text, printed twice.
+fn alike(one: &Session, two: &Session) -> bool {
+    let last = |session: &Session| session.blocks.last().map(|block| block.heading.clone());
+    one.ran == two.ran && one.end == two.end && last(one).is_some() && last(one) == last(two)
+}
+
+/// A run with `-q` has no signs; it has more tests than all that they print, and tells of each
+/// that failed.
+fn quiet(session: &Session, before: &[Session]) -> bool {
+    let end = session.end.unwrap_or_default();
+    let ran = before.iter().map(|one| one.ran.unwrap_or(0)).sum::<u64>();
+    let told = session.blocks.len() + before.iter().map(|one| one.blocks.len()).sum::<usize>();
+    let bad = end.failures + end.errors;
+    session.ran > Some(ran) && bad > 0 && told as u64 >= bad
+}
+
+/// How many of the runs before one it takes until there are enough signs, and those. A run with
+/// letters has no lines: those are what its tests printed.
 fn within(before: &[Session], session: &Session) -> (usize, u64) {
+    let letters = |session: &Session| session.progress.letters + session.progress.maybe;
+    let (parts, sum) = taken(before, session, letters);
+    match (least(session)..=most(session)).contains(&sum) {
+        true => (parts, sum),
+        false => taken(before, session, signs),
+    }
+}
+
+fn taken(before: &[Session], session: &Session, signs: fn(&Session) -> u64) -> (usize, u64) {
     let (mut parts, mut sum) = (0, signs(session));
     for inner in before.iter().rev() {
         if sum >= least(session) {
@@ -79,8 +119,16 @@ fn within(before: &[Session], session: &Session) -> (usize, u64) {
 }
 
 /// What stood within a run took a part of its signs away.
-fn absorb(mut session: Session, inner: Vec<Session>) -> Session {
+fn absorb(mut session: Session, mut inner: Vec<Session>) -> Session {
     let among_blocks = signs(&session) == 0;
+    let (least, mut lines) = (least(&session), 0);
+    for one in &mut inner {
+        // All of the run's own lines were there before.
+        if lines > 0 && 10 * lines >= 9 * least {
+            one.progress.results.clear();
+        }
+        lines += one.progress.lines;
+    }
     for one in inner.into_iter().rev() {
         let progress = &mut session.progress;
         progress.letters += one.progress.letters;
@@ -283,12 +331,23 @@ fn cut_down(
         .collect()
 }
 
+/// Whether the lines with results are the run's own: it has one for each test that passed.
+fn has_lines(session: &Session) -> bool {
+    let (progress, end) = (&session.progress, session.end.unwrap_or_default());
+    let bad = end.failures + end.errors + end.unexpected;
+    let good = session.ran.unwrap_or(0).saturating_sub(bad);
+    let letters = progress.letters + progress.maybe;
+    let dotted = letters > 0 && letters >= least(session);
+    let enough = 2 * progress.lines >= session.ran.unwrap_or(0);
+    progress.lines > 0 && !dotted && enough && 2 * (progress.passed + progress.skipped) >= good
+}
+
 /// How little a block looks like one of the run's own.
 fn doubt(block: &Block, captured: bool, session: &Session, context: &Context) -> u32 {
     let name = names::read(&block.heading);
     let results = &session.progress.results;
     let mut doubt = u32::from(captured);
-    let shown = session.progress.lines == 0 || results.contains_key(&name.base);
+    let shown = has_lines(session) == results.contains_key(&name.base);
     // A test whose subtests failed has no result of its own.
     if !shown && name.what == What::Test && name.id == name.base {
         doubt += 8;

@@ -35,6 +35,46 @@ fn end(ran: u64, last: &str) -> String {
     format!("{}\nRan {ran} {tests} in 0.001s\n\n{last}\n", rule('-'))
 }
 
+/// A whole run that a test prints, with a line or with a letter.
+fn printed(progress: &str) -> String {
+    let ghost = block(
+        "FAIL",
+        "test_ghost (m.Ghost.test_ghost)",
+        "m.py",
+        "test_ghost",
+        "AssertionError: 9 != 8",
+    );
+    format!("{progress}\n{ghost}{}", end(1, "FAILED (failures=1)"))
+}
+
+#[test]
+fn whole_runs_that_tests_print_are_none() {
+    let fail = |name: &str| {
+        let heading = format!("test_{name} (m.C.test_{name})");
+        let error = "AssertionError: 1 != 2";
+        block("FAIL", &heading, "m.py", &format!("test_{name}"), error)
+    };
+    let ghost = printed("test_ghost (m.Ghost.test_ghost) ... FAIL");
+    let blocks = format!("{}{}", fail("a"), fail("b"));
+    let last = end(5, "FAILED (failures=2)");
+    let dotted = format!("\n{ghost}.\n{ghost}F\n{ghost}F..\n{blocks}{last}");
+    let lines = format!(
+        "test_x (m.C.test_x) ... \n{ghost}ok\ntest_a (m.C.test_a) ... \n{ghost}FAIL\ntest_b (m.C.test_b) ... FAIL\ntest_y (m.C.test_y) ... ok\ntest_z (m.C.test_z) ... ok\n\n{blocks}{last}"
+    );
+    let captured = format!(
+        "test_x (m.C.test_x) ... ok\ntest_a (m.C.test_a) ... FAIL\ntest_b (m.C.test_b) ... FAIL\ntest_y (m.C.test_y) ... ok\ntest_z (m.C.test_z) ... ok\n\n{}\nStdout:\n{ghost}\nStderr:\n{ghost}\n{}{last}",
+        fail("a").trim_end_matches('\n').to_owned() + "\n",
+        fail("b")
+    );
+    let quiet = format!("{ghost}{ghost}{ghost}{blocks}{last}");
+    for text in [dotted, lines, captured, quiet] {
+        let report = read(&text, Some(1));
+        let ids: Vec<&str> = report.failures.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(ids, ["m.C.test_a", "m.C.test_b"], "{text}");
+        assert_eq!((report.counts.passed, report.counts.failed), (3, 2));
+    }
+}
+
 #[test]
 fn a_plain_run_is_read() {
     let fail = block(

@@ -114,6 +114,8 @@ pub(crate) struct Reader {
     documentation: u32,
     /// The last line that names a test and nothing else.
     named: Option<String>,
+    /// A test that was running when something that looks like another's result was printed.
+    pending: Option<String>,
     bytes: usize,
 }
 
@@ -151,7 +153,7 @@ impl Reader {
             && (name.ends_with(b")") || self.named.is_some())
         {
             self.named = None;
-            self.current.progress.running = None;
+            self.passed_over();
             self.result(None, Shown::Ok);
             return;
         }
@@ -167,10 +169,15 @@ impl Reader {
             }
             // The result of a test that has printed something.
             Some(b'k' | b'L' | b'R' | b'\'' | b'e' | b's' | b'm')
-                if self.current.progress.running.is_some() =>
+                if self.current.progress.running.is_some() || self.pending.is_some() =>
             {
                 if let Some(shown) = shown(&seen.shown()) {
                     let running = self.current.progress.running.take();
+                    let running = running.or(self.pending.take());
+                    // Its first letter is none of a run without `-v`.
+                    let letter = matches!(seen.head().first(), Some(b'F' | b'E' | b's' | b'u'));
+                    let maybe = &mut self.current.progress.maybe;
+                    *maybe = maybe.saturating_sub(u64::from(letter));
                     self.result(running, shown);
                 }
             }
@@ -228,12 +235,22 @@ impl Reader {
         };
         match found {
             Some(found) => {
-                self.current.progress.running = None;
+                self.passed_over();
                 let bad = matches!(found, Shown::Failed | Shown::UnexpectedSuccess);
                 let id = bad.then(|| names::read(heading).id);
                 self.result(id, found);
             }
-            None => self.current.progress.running = Some(names::read(heading).id),
+            None => {
+                self.pending = None;
+                self.current.progress.running = Some(names::read(heading).id);
+            }
+        }
+    }
+
+    /// A line with a result came while another test was running: it may have printed it.
+    fn passed_over(&mut self) {
+        if let Some(running) = self.current.progress.running.take() {
+            self.pending = Some(running);
         }
     }
 

@@ -25,6 +25,7 @@ use crate::vitest::VitestRun;
 use crate::vitest::dialect;
 use crate::vitest::running::Running;
 use crate::vitest::scan;
+use crate::vitest::tap;
 use crate::vitest::text::Block;
 use crate::vitest::text::Numbers;
 use crate::vitest::text::Reader;
@@ -56,9 +57,14 @@ struct Told {
 impl VitestRun {
     /// The report of the whole run.
     pub(super) fn report(self, end: &End) -> Report {
+        let mut out = self.out.finish();
+        let tap = out
+            .tap
+            .take()
+            .filter(|_| out.is_tap && (!out.text.began || out.text.ends > 0));
         let material = Material {
             context: self.context,
-            out: self.out.finish(),
+            out,
             err: self.err.finish(),
             tail: self.tail,
         };
@@ -81,7 +87,10 @@ impl VitestRun {
         let told = material.told();
         match material.structured(&self.files) {
             Some(found) => material.of_report(found, told, end),
-            None => material.of_text(told, end),
+            None => match tap {
+                Some(tap) => tap::report(tap.finish(end.clone()), &material.context),
+                None => material.of_text(told, end),
+            },
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Reads Vitest (1 to 4): regreen's own reporter, the `json` and `junit` reporters in the log or
-//! as files, text of the styles default, verbose, basic, tree and dot.
+//! as files, text of the styles default, verbose, basic, tree and dot, `tap` and `tap-flat`.
 //!
 //! A test's id is its titles joined by ` > `, its target the file. A suite that a hook failed
 //! has its titles, a file that failed as such the file, an unhandled error Vitest's heading
@@ -12,6 +12,7 @@ mod finish;
 mod request;
 mod running;
 mod scan;
+mod tap;
 mod text;
 
 pub(crate) use request::request;
@@ -38,8 +39,8 @@ pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
     Box::new(VitestRun {
         records: Sessions::new(context.clone(), || Box::new(Vitest)),
         running: Running::default(),
+        out: Scan::with_tap(context.clone()),
         context,
-        out: Scan::default(),
         err: Scan::default(),
         files: BTreeMap::new(),
         kept: 0,

@@ -1,9 +1,13 @@
 //! One stream of a Vitest run, looked through for every form at once.
 
+use crate::context::Context;
 use crate::js::documents::Document;
 use crate::js::documents::Documents;
 use crate::lines::Lines;
 use crate::lines::Seen;
+use crate::live::Adapter;
+use crate::live::Stream;
+use crate::tap;
 use crate::vitest::text::Reader;
 
 /// The most that is kept of an XML document.
@@ -18,6 +22,8 @@ pub(crate) struct Scan {
     open: bool,
     ended: bool,
     document: String,
+    /// What paths in TAP are relative to; nothing where TAP is not looked for.
+    context: Option<Context>,
 }
 
 /// What was found.
@@ -31,9 +37,27 @@ pub(crate) struct Found {
     pub summary: u64,
     /// The last JUnit document.
     pub xml: Option<Document>,
+    /// TAP.
+    pub tap: Option<Box<dyn Adapter>>,
+    /// Results of it came behind all summaries.
+    pub is_tap: bool,
+}
+
+/// A line that only TAP has.
+fn ends_a_result(line: &[u8]) -> bool {
+    let starts: [&[u8]; 3] = [b"ok ", b"not ok ", b"1.."];
+    starts.iter().any(|start| line.starts_with(start)) || matches!(line.trim_ascii(), b"..." | b"}")
 }
 
 impl Scan {
+    /// One that reads TAP, too.
+    pub fn with_tap(context: Context) -> Self {
+        Scan {
+            context: Some(context),
+            ..Scan::default()
+        }
+    }
+
     /// Takes more bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         let mut lines = std::mem::take(&mut self.lines);
@@ -45,7 +69,23 @@ impl Scan {
         if self.xml_line(line.bytes) || self.documents.line(line) {
             return;
         }
+        // Vitest writes all of it at the end; what tests print comes before.
+        if line.bytes == b"TAP version 13" {
+            self.seen.tap = self.context.clone().map(tap::open);
+        }
+        if let Some(tap) = &mut self.seen.tap {
+            tap.feed(Stream::Log, line.bytes);
+            tap.feed(Stream::Log, b"\n");
+        }
+        if self.seen.tap.is_some() && ends_a_result(line.bytes) {
+            self.seen.is_tap = true;
+        }
+        let ends = self.seen.text.ends;
         self.seen.text.line(line);
+        if self.seen.text.ends != ends {
+            // Summaries are printed by tests, too: TAP may go on behind them.
+            self.seen.is_tap = false;
+        }
         if line.bytes.len() < 200 && self.seen.text.run.tests.is_some() && !self.ended {
             self.seen.summary = self.documents.lines();
         }

@@ -107,12 +107,25 @@ pub(crate) struct Reader {
     pub heap: bool,
     /// Vitest's heading came.
     pub began: bool,
+    /// How many summaries came.
+    pub ends: u64,
     open: Open,
     section: Section,
     file: String,
-    /// Of the last block that ended.
+    /// Of the last block that ended, and how many there are to be.
     number: u64,
+    of: u64,
     bytes: usize,
+    /// Headings whose end did not come yet: tests print whole runs.
+    headings: u64,
+    /// The heading is coloured, so everything of Vitest's is.
+    coloured: bool,
+    /// The line has no colours although Vitest's have.
+    plain: bool,
+    /// A test's output is announced by the line before.
+    printed: bool,
+    /// Something of a run came behind its end.
+    goes_on: bool,
 }
 
 impl Reader {
@@ -120,6 +133,7 @@ impl Reader {
     pub fn line(&mut self, seen: Seen<'_>) {
         let bytes = seen.bytes;
         if self.open == Open::Nothing && !may_matter(bytes) {
+            self.printed = false;
             return;
         }
         if bytes.is_empty() {
@@ -131,11 +145,25 @@ impl Reader {
             return;
         }
         let line = seen.shown();
+        let coloured = memchr::memchr(0x1b, bytes).is_some();
+        self.plain = self.coloured && !coloured;
+        let was_open = self.headings > 0;
+        let printed = std::mem::replace(&mut self.printed, prints(&line));
+        self.goes_on |= self.printed;
+        if printed && self.began && self.open == Open::Nothing && line.starts_with(" RUN ") {
+            // Its end will come, too.
+            self.headings += 1;
+            return;
+        }
         self.shown(&line);
+        self.coloured |= !was_open && self.headings > 0 && coloured;
     }
 
     fn shown(&mut self, line: &str) {
-        if let Some(words) = ruling(line) {
+        if let Some(words) = ruling(line).filter(|_| !self.plain) {
+            if self.inside(&words) {
+                return self.keep(line);
+            }
             return self.ruling(&words);
         }
         match self.open {
@@ -191,17 +219,37 @@ impl Reader {
         if !version.starts_with('v') || root.is_none_or(str::is_empty) {
             return;
         }
+        if self.plain {
+            return;
+        }
         self.began = true;
         if self.run.tests.is_some() {
+            // What ended may have been printed by a test of a run that goes on.
+            let over = self.headings == 0 && !self.goes_on;
             let run = std::mem::take(&mut self.run);
-            if self.runs.len() < 200 {
+            if !over {
+                self.run.root = run.root;
+            } else if self.runs.len() < 200 {
                 self.runs.push(run);
             }
         }
+        self.headings += 1;
+        self.goes_on = false;
         if self.run.root.is_none() {
             self.run.root = root.map(str::to_owned);
         }
         self.open = Open::Nothing;
+    }
+
+    /// Whether the words stand in the text of a block while others are still to come: a message
+    /// that imitates a run.
+    fn inside(&self, words: &str) -> bool {
+        let listed = matches!(self.section, Section::Suites | Section::Tests);
+        let more = self.open == Open::Body && listed && self.number < self.of;
+        more && match numbered(words) {
+            Some((_, of)) => of != self.of,
+            None => !words.is_empty(),
+        }
     }
 
     fn ruling(&mut self, words: &str) {
@@ -215,10 +263,10 @@ impl Reader {
             }
             return;
         }
-        if let Some(number) = numbered(words) {
+        if let Some((number, of)) = numbered(words) {
             // The rulings are numbered: one that is out of order is part of a message.
             if number == self.number + 1 || self.number == 0 {
-                self.number = number;
+                (self.number, self.of) = (number, of);
                 self.end();
             } else if self.open == Open::Body {
                 self.keep(words);
@@ -257,7 +305,7 @@ impl Reader {
 
     /// What was told before does not count.
     fn restart(&mut self) {
-        self.number = 0;
+        (self.number, self.of) = (0, 0);
         self.run.blocks.clear();
         self.run.said = (0, 0);
         self.run.tests = None;
@@ -340,7 +388,7 @@ impl Reader {
     fn is_summary(&mut self, line: &str) -> bool {
         let bare = line.trim_start();
         let indent = line.len() - bare.len();
-        if !(1..=7).contains(&indent) {
+        if !(1..=7).contains(&indent) || self.plain || self.inside("numbers") {
             return false;
         }
         if indent == 1
@@ -348,6 +396,9 @@ impl Reader {
             && let Some(numbers) = numbers(rest)
         {
             self.run.files = Some(numbers);
+            self.headings = self.headings.saturating_sub(1);
+            self.ends += 1;
+            self.goes_on = false;
             self.open = Open::Nothing;
             return true;
         }
@@ -386,6 +437,7 @@ impl Reader {
             '❯' | '✓' | '×' | '✗' | '↓'
                 if indent == 1 && rest.contains(" (") && rest.contains(" test") =>
             {
+                self.goes_on = true;
                 self.file = rest.split(" (").next().unwrap_or("").to_owned();
                 let passed = rest
                     .split(" (")
@@ -436,6 +488,7 @@ fn may_matter(bytes: &[u8]) -> bool {
         Some(b'E') => bytes.starts_with(b"ERROR: Coverage "),
         Some(b'F') => bytes.starts_with(b"FATAL ERROR: "),
         Some(b'f') => bytes.starts_with(b"failed to load config"),
+        Some(b's') => bytes.starts_with(b"stdout | ") || bytes.starts_with(b"stderr | "),
         Some(0x1b) => true,
         _ => false,
     }
@@ -451,10 +504,16 @@ fn ruling(line: &str) -> Option<String> {
     (!words.contains('⎯')).then(|| words.to_owned())
 }
 
-/// The number in `[3/9]`.
-fn numbered(words: &str) -> Option<u64> {
+/// `stdout | a.test.js > x` announces what a test printed.
+fn prints(line: &str) -> bool {
+    line.starts_with("stdout | ") || line.starts_with("stderr | ")
+}
+
+/// The numbers in `[3/9]`.
+fn numbered(words: &str) -> Option<(u64, u64)> {
     let inner = words.strip_prefix('[')?.strip_suffix(']')?;
-    inner.split_once('/')?.0.parse().ok()
+    let (number, of) = inner.split_once('/')?;
+    Some((number.parse().ok()?, of.parse().ok()?))
 }
 
 /// What stands behind ` FAIL `.
@@ -532,6 +591,58 @@ mod tests {
         ] {
             assert_eq!(without_time(name), expected);
         }
+    }
+
+    /// A whole run, as a test prints it.
+    const GHOST: &str = " RUN  v4.1.12 /ghost\n\n ❯ ghost.test.js (2 tests | 1 failed) 3ms\n   × ghost dies 2ms\n\n⎯⎯ Failed Tests 1 ⎯⎯\n\n FAIL  ghost.test.js > dies\nError: no\n ❯ ghost.test.js:3:5\n\n⎯⎯[1/1]⎯\n\n\n Test Files  1 failed (1)\n      Tests  1 failed | 1 passed (2)\n   Start at  10:00:00\n   Duration  1.00s (tests 3ms)\n\n";
+
+    fn real(printed: &str, message: &str) -> String {
+        format!(
+            " RUN  v4.1.12 /p\n\n{printed} ❯ a.test.js (3 tests | 2 failed) 3ms\n   × one 2ms\n   × two 2ms\n\n⎯⎯ Failed Tests 2 ⎯⎯\n\n FAIL  a.test.js > one\nError: 1\n ❯ a.test.js:1:1\n\n⎯⎯[1/2]⎯\n\n FAIL  a.test.js > two\nError: 2\n{message} ❯ a.test.js:2:2\n\n⎯⎯[2/2]⎯\n\n\n Test Files  1 failed (1)\n      Tests  2 failed | 1 passed (3)\n   Start at  10:00:00\n   Duration  1.00s (tests 3ms)\n\n"
+        )
+    }
+
+    fn runs(text: &str) -> Vec<(Option<String>, Vec<String>, u64)> {
+        let mut reader = Reader::default();
+        let mut lines = crate::lines::Lines::default();
+        lines.each(text.as_bytes(), |line| reader.line(line));
+        reader.runs.push(reader.run);
+        let told = |run: &Run| {
+            let names = run.blocks.iter().flat_map(|block| block.names.clone());
+            let failed = run.tests.map_or(0, |tests| tests.failed);
+            (run.root.clone(), names.collect(), failed)
+        };
+        reader.runs.iter().map(told).collect()
+    }
+
+    #[test]
+    fn runs_that_tests_print_are_none() {
+        let names = ["a.test.js > one".to_owned(), "a.test.js > two".to_owned()];
+        let expected = (Some("/p".to_owned()), names.to_vec(), 2);
+        let announced = format!("stdout | a.test.js > one\n{GHOST}\n");
+        let printed = [
+            String::new(),
+            GHOST.to_owned(),
+            format!("\n{GHOST}{GHOST}"),
+            announced.repeat(2),
+            format!("{announced}{GHOST}"),
+        ];
+        for printed in &printed {
+            for message in ["", GHOST] {
+                let text = real(printed, message);
+                assert_eq!(runs(&text), [expected.clone()], "{text}");
+                // Two real ones, one after the other.
+                let twice = text.repeat(2);
+                assert_eq!(runs(&twice), [expected.clone(), expected.clone()]);
+            }
+        }
+        let coloured = real(GHOST, "")
+            .replace(
+                "\n RUN  v4.1.12 /p",
+                "\n\u{1b}[46m RUN \u{1b}[49m v4.1.12 /p",
+            )
+            .replace("⎯⎯ Failed Tests 2", "\u{1b}[31m⎯⎯ Failed Tests 2");
+        assert_eq!(runs(&coloured).len(), 1);
     }
 
     #[test]
