@@ -42,7 +42,10 @@ pub(crate) fn failures(
             if seen.insert(test.name.as_str()) {
                 resolved
                     .failures
-                    .push(failure::of_test(test, race, &package, places));
+                    .push(match places.many(&package, &test.name) {
+                        true => failure::brief(test, &package),
+                        false => failure::of_test(test, race, &package, places),
+                    });
             }
         }
     }

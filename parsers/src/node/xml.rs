@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::node::error;
+use crate::node::path::Path;
 use crate::node::point::Point;
 use crate::node::tap::filtered;
 use crate::report::Location;
@@ -41,33 +42,34 @@ fn below(node: Node<'_, '_>, path: &[String], context: &Context, points: &mut Ve
         if child.has_tag_name("testsuite") {
             below(child, &path, context, points);
         } else if child.has_tag_name("testcase") {
-            points.push(case(child, path, context));
+            points.extend(case(child, &path, context));
         }
     }
 }
 
-fn case(node: Node<'_, '_>, path: Vec<String>, context: &Context) -> Point {
+fn case(node: Node<'_, '_>, path: &[String], context: &Context) -> Option<Point> {
     let child = |tag: &str| node.children().find(|child| child.has_tag_name(tag));
+    let (last, outer) = path.split_last()?;
     let mut point = Point {
-        path,
+        path: Path::of(outer, last),
         ..Point::default()
     };
     if let Some(skipped) = child("skipped") {
         point.kept = true;
         point.filtered = skipped.attribute("message").is_some_and(filtered);
-        return point;
+        return Some(point);
     }
     let file = node.attribute("file").map(|file| context.relative(file));
     let is_file = file
         .as_deref()
-        .is_some_and(|file| context.relative(&point.path[0]) == file);
+        .is_some_and(|file| context.relative(&path[0]) == file);
     point.at = file.map(|file| Location {
         file,
         line: is_file.then_some(1),
         column: is_file.then_some(1),
     });
     let Some(failed) = child("failure") else {
-        return point;
+        return Some(point);
     };
     point.failed = true;
     point.word = failed.attribute("type").unwrap_or("").to_owned();
@@ -89,7 +91,7 @@ fn case(node: Node<'_, '_>, path: Vec<String>, context: &Context) -> Point {
     point.signal = number("signal")
         .filter(|signal| signal != "null")
         .map(|signal| signal.trim_matches('\'').to_owned());
-    point
+    Some(point)
 }
 
 /// Some versions escape names twice.
