@@ -7,22 +7,27 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::hash::RandomState;
 
-/// An entry's place in the table; the upper half of its hash spares most comparisons.
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    hash: u32,
-    /// One more than the entry's number; 0 where the slot is free.
-    entry: u32,
-}
+/// How many bits of a slot are the entry's number plus one; the others are some of its hash, and
+/// spare most comparisons. A small table is a fast one.
+const NUMBER: u32 = 24;
+/// More names than this are not taken; whoever keeps names sets a lower limit.
+const MOST: usize = (1 << NUMBER) - 2;
 
-const FREE: Slot = Slot { hash: 0, entry: 0 };
+/// A name's end in the text, its hash, and what belongs to it.
+#[derive(Clone)]
+struct Entry<T> {
+    end: usize,
+    hash: u32,
+    value: T,
+}
 
 /// Names with a value each, in the order in which they came.
 #[derive(Clone)]
 pub(crate) struct Names<T> {
     text: String,
-    entries: Vec<(usize, T)>,
-    slots: Vec<Slot>,
+    entries: Vec<Entry<T>>,
+    /// 0 where nothing is.
+    slots: Vec<u32>,
     seed: u64,
 }
 
@@ -59,20 +64,20 @@ impl<T> Names<T> {
     pub fn name(&self, at: usize) -> &str {
         let from = match at {
             0 => 0,
-            at => self.entries.get(at - 1).map_or(0, |entry| entry.0),
+            at => self.entries.get(at - 1).map_or(0, |entry| entry.end),
         };
-        let end = self.entries.get(at).map_or(from, |entry| entry.0);
+        let end = self.entries.get(at).map_or(from, |entry| entry.end);
         self.text.get(from..end).unwrap_or("")
     }
 
     /// The value of that number.
     pub fn at(&self, at: usize) -> Option<&T> {
-        self.entries.get(at).map(|entry| &entry.1)
+        self.entries.get(at).map(|entry| &entry.value)
     }
 
     /// The value of that number, to be changed.
     pub fn at_mut(&mut self, at: usize) -> Option<&mut T> {
-        self.entries.get_mut(at).map(|entry| &mut entry.1)
+        self.entries.get_mut(at).map(|entry| &mut entry.value)
     }
 
     /// The number of a name.
@@ -92,20 +97,22 @@ impl<T> Names<T> {
 
     /// The number of a name, and whether it is a new one: only then the value is taken.
     pub fn insert(&mut self, name: &str, value: T) -> (usize, bool) {
-        if self.entries.len() * 2 >= self.slots.len() {
+        if self.entries.len() * 4 >= self.slots.len() * 3 {
             self.grow();
         }
         let hash = self.hash(name);
         match self.probe(name, hash) {
             Ok(at) => (at, false),
+            Err(_) if self.entries.len() >= MOST => (MOST, false),
             Err(slot) => {
                 let at = self.entries.len();
                 self.text.push_str(name);
-                self.entries.push((self.text.len(), value));
-                self.slots[slot] = Slot {
+                self.entries.push(Entry {
+                    end: self.text.len(),
                     hash,
-                    entry: at as u32 + 1,
-                };
+                    value,
+                });
+                self.slots[slot] = slot_of(at, hash);
                 (at, true)
             }
         }
@@ -114,22 +121,22 @@ impl<T> Names<T> {
     /// All names with their values, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
         let mut from = 0;
-        self.entries.iter().map(move |(end, value)| {
-            let name = self.text.get(from..*end).unwrap_or("");
-            from = *end;
-            (name, value)
+        self.entries.iter().map(move |entry| {
+            let name = self.text.get(from..entry.end).unwrap_or("");
+            from = entry.end;
+            (name, &entry.value)
         })
     }
 
     fn grow(&mut self) {
         let length = (self.slots.len() * 2).max(64);
-        let old = std::mem::replace(&mut self.slots, vec![FREE; length]);
-        for slot in old.into_iter().filter(|slot| slot.entry > 0) {
-            let mut at = slot.hash as usize & (length - 1);
-            while self.slots[at].entry > 0 {
+        self.slots = vec![0; length];
+        for (number, entry) in self.entries.iter().enumerate() {
+            let mut at = entry.hash as usize & (length - 1);
+            while self.slots[at] > 0 {
                 at = (at + 1) & (length - 1);
             }
-            self.slots[at] = slot;
+            self.slots[at] = slot_of(number, entry.hash);
         }
     }
 
@@ -142,11 +149,11 @@ impl<T> Names<T> {
         let mut at = hash as usize & mask;
         loop {
             let slot = self.slots[at];
-            if slot.entry == 0 {
+            if slot == 0 {
                 return Err(at);
             }
-            let entry = slot.entry as usize - 1;
-            if slot.hash == hash && self.name(entry) == name {
+            let entry = (slot & ((1 << NUMBER) - 1)) as usize - 1;
+            if slot >> NUMBER == hash >> NUMBER && self.name(entry) == name {
                 return Ok(entry);
             }
             at = (at + 1) & mask;
@@ -172,6 +179,11 @@ impl<T> Names<T> {
         hash = fold(hash ^ u64::from_le_bytes(word), self.seed ^ ODD);
         (hash >> 32) as u32 ^ hash as u32
     }
+}
+
+/// The number of an entry, and the upper bits of its hash.
+fn slot_of(number: usize, hash: u32) -> u32 {
+    (number as u32 + 1) | (hash >> NUMBER << NUMBER)
 }
 
 #[cfg(test)]
