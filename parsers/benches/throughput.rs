@@ -4,6 +4,11 @@
 //! A log here is what most logs are: build output and what the program prints, the lines of
 //! tests that passed, and at the end the framework's own words about the failures of a real run
 //! (a recording). `cargo bench -p regreen-parsers`; the goals stand in `benches/figures`.
+//!
+//! The groups `results…` and `failing…` have nothing but result lines (`dense`): there no line can
+//! be passed over. `cargo bench -p regreen-parsers --bench throughput -- results`.
+
+mod dense;
 
 use criterion::BatchSize;
 use criterion::Criterion;
@@ -110,6 +115,34 @@ fn read(format: Format, log: &[u8]) -> u64 {
     live.finish(End::exit(Exit::code(1))).counts.failed
 }
 
+/// Result lines alone: plain, coloured, with the line ends of Windows, and with tests that fail,
+/// so many of a hundred.
+fn results(criterion: &mut Criterion) {
+    let groups = [
+        ("results", 0, false, false),
+        ("results-coloured", 0, true, false),
+        ("results-crlf", 0, false, true),
+        ("failing-5", 5, false, false),
+        ("failing-25", 25, false, false),
+        ("failing-25-coloured", 25, true, false),
+    ];
+    for (name, failing, colours, windows) in groups {
+        let mut group = criterion.benchmark_group(name);
+        group.sample_size(10);
+        for dense in dense::all() {
+            let mut log = dense.log(SIZE, failing, colours);
+            if windows {
+                log = log.replace('\n', "\r\n");
+            }
+            group.throughput(Throughput::Bytes(log.len() as u64));
+            group.bench_function(dense.name, |bencher| {
+                bencher.iter(|| black_box(read(dense.format, black_box(log.as_bytes()))));
+            });
+        }
+        group.finish();
+    }
+}
+
 fn text(criterion: &mut Criterion) {
     for colours in [false, true] {
         let name = if colours { "coloured" } else { "plain" };
@@ -165,5 +198,5 @@ fn events(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, text, events);
+criterion_group!(benches, text, results, events);
 criterion_main!(benches);

@@ -15,10 +15,11 @@ use crate::live::Live;
 use crate::live::Stream;
 use crate::report::Note;
 use crate::report::Report;
-use std::collections::BTreeMap;
 
 /// So much is looked at before it is decided; what comes after goes straight to the reader.
 const MOST: usize = 8 << 20;
+/// So much is handed over at once.
+const PIECE: usize = 64 << 10;
 /// Lines that open or close a run.
 const SURE: u64 = 100;
 /// Lines that show a result, in a form that is one framework's own.
@@ -88,7 +89,10 @@ impl AutoRun {
             let format = recognise(&kept);
             let mut live = Live::new(format, context);
             for (stream, bytes) in &kept {
-                live.feed(stream.stream(), bytes);
+                // Nobody asks for the events: piece by piece there are only few at a time.
+                for piece in bytes.chunks(PIECE) {
+                    live.feed(stream.stream(), piece);
+                }
             }
             (format, live)
         })
@@ -132,7 +136,7 @@ impl Adapter for AutoRun {
 
 /// The format that a log and its files speak for most.
 fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
-    let mut weights: BTreeMap<usize, u64> = BTreeMap::new();
+    let mut weights = [0_u64; Format::ALL.len()];
     let mut unfinished: Vec<(&Owned, Lines)> = Vec::new();
     let mut opening = None;
     for (stream, bytes) in kept {
@@ -140,8 +144,7 @@ fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
             if weight >= SURE / 2 {
                 opening.get_or_insert(format);
             }
-            let at = Format::ALL.iter().position(|known| *known == format);
-            *weights.entry(at.unwrap_or(0)).or_default() += weight;
+            weights[place(format)] += weight;
         };
         let start = bytes.trim_ascii_start();
         if start.starts_with(b"{") || start.starts_with(b"[") || start.starts_with(b"<") {
@@ -157,15 +160,16 @@ fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
             unfinished.push((stream, Lines::default()));
             unfinished.len() - 1
         });
-        unfinished[at]
-            .1
-            .each(bytes, |line| weigh(&line.shown(), &mut add));
+        unfinished[at].1.each(bytes, |line| {
+            if may_weigh(line.bytes) {
+                weigh(&line.shown(), &mut add);
+            }
+        });
     }
     for (_, mut lines) in unfinished {
         if let Some(line) = lines.finish() {
             weigh(&crate::text::clean(&line.shown()), &mut |format, weight| {
-                let at = Format::ALL.iter().position(|known| *known == format);
-                *weights.entry(at.unwrap_or(0)).or_default() += weight;
+                weights[place(format)] += weight;
             });
         }
     }
@@ -176,8 +180,65 @@ fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
     // Of equals the first in the list: the wrappers stand behind what they wrap.
     let best = weights
         .into_iter()
+        .enumerate()
+        .filter(|(_, weight)| *weight > 0)
         .max_by_key(|(at, weight)| (*weight, std::cmp::Reverse(*at)));
     best.map_or(Format::Generic, |(at, _)| Format::ALL[at])
+}
+
+/// Where a format stands in the list.
+fn place(format: Format) -> usize {
+    let at = Format::ALL.iter().position(|known| *known == format);
+    at.unwrap_or(0)
+}
+
+/// Whether a line may say anything, by its first visible bytes alone; whatever is not plain is
+/// looked at. Most lines of a log end here.
+fn may_weigh(line: &[u8]) -> bool {
+    let mut rest = line;
+    loop {
+        rest = match rest {
+            [b' ' | b'\t', after @ ..] => after,
+            [0x1b, b'[', after @ ..] => {
+                let Some(end) = after.iter().position(|byte| !matches!(byte, 0x20..=0x3f)) else {
+                    return true;
+                };
+                if !matches!(after[end], 0x40..=0x7e) {
+                    return true;
+                }
+                &after[end + 1..]
+            }
+            _ => break,
+        };
+    }
+    let maybe = match rest {
+        [] => false,
+        // A sequence or another control character stands where a letter should.
+        [0..=0x1f | 0x7f, ..] | [_, 0..=0x1f | 0x7f, ..] => true,
+        [b't', second, ..] => matches!(second, b'e' | b'/'),
+        [b'r', second, ..] => matches!(second, b'u' | b's'),
+        [b'e', second, ..] => *second == b'r',
+        [b'o', second, ..] => *second == b'k',
+        [b'n', second, ..] => *second == b'o',
+        [b'l', second, ..] => *second == b'o',
+        [b'?', second, ..] => *second == b' ',
+        [
+            b'C' | b'D' | b'N' | b'S' | b'T' | b'R' | b'P' | b'F' | b'B',
+            ..,
+        ] => true,
+        [
+            b'0'..=b'9' | b'{' | b'=' | b'-' | b'[' | b'#' | b'*' | b'<' | b'%',
+            ..,
+        ] => true,
+        [0xc2 | 0xe1 | 0xe3, ..] => true,
+        // The signs: of a circle, a check mark and a cross, rulings and branches.
+        [0xe2, 0x84 | 0x8e | 0x94, ..] => true,
+        [0xe2, 0x9c, third, ..] => matches!(third, 0x93 | 0x96 | 0x97),
+        [0xe2, 0x80 | 0x81, ..] => true,
+        _ => false,
+    };
+    // What stands behind a carriage return is shown in place of all before it.
+    maybe || memchr::memchr(b'\r', line).is_some()
 }
 
 /// A document that is a report as a whole.
@@ -279,7 +340,9 @@ fn records(line: &str, add: &mut impl FnMut(Format, u64)) {
 
 fn ruled(line: &str, add: &mut impl FnMut(Format, u64)) {
     let starts = |start: &str| line.starts_with(start);
-    if starts("<testsuite ") || starts("<testsuites ") {
+    if starts("=== RUN ") || starts("--- FAIL: ") || starts("--- PASS: ") {
+        add(Format::GoTest, RESULT);
+    } else if starts("<testsuite ") || starts("<testsuites ") {
         add(dialect(line), SURE);
     } else if starts("[\"start\",{\"total\":") {
         add(Format::Mocha, SURE);
@@ -287,8 +350,6 @@ fn ruled(line: &str, add: &mut impl FnMut(Format, u64)) {
         add(Format::Pytest, SURE);
     } else if starts("===") && (line.contains(" short test summary info ") || pytest_end(line)) {
         add(Format::Pytest, SURE / 2);
-    } else if starts("=== RUN ") || starts("--- FAIL: ") || starts("--- PASS: ") {
-        add(Format::GoTest, RESULT);
     } else if starts("[==========] ") {
         add(Format::Gtest, SURE / 2);
     } else if starts("[ RUN      ]") || starts("[  FAILED  ]") || starts("[       OK ]") {

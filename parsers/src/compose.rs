@@ -14,7 +14,7 @@ use crate::report::Source;
 use crate::text;
 
 /// More failures than this are counted, but not listed.
-const MOST_FAILURES: usize = 2000;
+pub(crate) const MOST_FAILURES: usize = 2000;
 /// More diagnostics than this are not listed.
 const MOST_DIAGNOSTICS: usize = 200;
 
@@ -61,6 +61,18 @@ impl Compose {
         }
         let number = self.failures.len();
         self.failures.push(slim(failure, number));
+    }
+
+    /// Whether no more failures are listed: what comes only counts, and need not be made.
+    pub fn is_full(&self) -> bool {
+        self.failures.len() >= MOST_FAILURES
+    }
+
+    /// Counts a failed test that is not listed ([`Compose::is_full`]), of an ordinary kind.
+    pub fn unlisted(&mut self) {
+        self.counts.failed += 1;
+        self.dropped += 1;
+        self.outcome(Outcome::Failed);
     }
 
     /// Adds a failure and counts it as one failed test.

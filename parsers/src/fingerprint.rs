@@ -1,6 +1,10 @@
 //! A failure's identity across runs: the same cause gives the same word.
 
 use crate::report::Failure;
+use std::fmt::Write;
+
+/// The length of a UUID.
+const UUID: usize = 36;
 
 /// The fingerprint of a failure: kind, code, file and message, without what changes from run
 /// to run (paths, numbers, addresses, durations) and without the test's own name, so that one
@@ -13,34 +17,42 @@ pub(crate) fn of(failure: &Failure) -> String {
         file
     };
     let code = failure.code.as_deref().unwrap_or("");
-    let text = format!(
-        "{:?}\n{code}\n{file}\n{}",
-        failure.kind,
-        stable(&failure.message)
-    );
+    let mut text = String::with_capacity(64 + file.len() + failure.message.len());
+    // Writing into a string cannot fail.
+    let _ = write!(text, "{:?}\n{code}\n{file}\n", failure.kind);
+    stable(&mut text, &failure.message);
     format!("{:016x}", fnv1a(text.as_bytes()))
 }
 
-/// The message without what changes from run to run: paths, temporary names, numbers with their
-/// units, addresses, hashes, identifiers, dates.
-fn stable(message: &str) -> String {
-    let mut words: Vec<String> = Vec::new();
+/// Adds the message without what changes from run to run: paths, temporary names, numbers with
+/// their units, addresses, hashes, identifiers, dates.
+fn stable(out: &mut String, message: &str) {
+    // Where each word begins.
+    let mut words: Vec<usize> = Vec::new();
+    let mut chars: Vec<char> = Vec::new();
     for word in message.split_whitespace() {
-        let word = without_numbers(without_path(word));
-        let counted = words.last().is_some_and(|last| last.ends_with('#'));
-        if counted && is_unit(&word) {
+        let before = out.len();
+        if !words.is_empty() {
+            out.push(' ');
+        }
+        let from = out.len();
+        without_numbers(out, without_path(word), &mut chars);
+        let last = words.last().map_or("", |last| &out[*last..before]);
+        let counted = last.ends_with('#');
+        if counted && is_unit(&out[from..]) {
+            out.truncate(before);
             continue;
         }
-        if counted || word.starts_with('#') {
-            date(&mut words, &word);
+        let mut from = from;
+        if out[from..].starts_with('#') {
+            from -= date(out, &mut words, before);
         }
-        words.push(match counted {
-            // One error, two errors.
-            true => word.strip_suffix('s').unwrap_or(&word).to_owned(),
-            false => word,
-        });
+        // One error, two errors.
+        if counted && out[from..].ends_with('s') {
+            out.pop();
+        }
+        words.push(from);
     }
-    words.join(" ")
 }
 
 /// A path's last part; nothing of it where that is a temporary name itself.
@@ -69,12 +81,17 @@ fn without_path(word: &str) -> &str {
 
 /// Every number, with its sign, fraction, exponent and unit, becomes `#`; so does a word in which
 /// digits and letters alternate, as those of addresses, hashes and random names do.
-fn without_numbers(word: &str) -> String {
-    let chars: Vec<char> = word.chars().collect();
-    let mut out = String::new();
+fn without_numbers(out: &mut String, word: &str, chars: &mut Vec<char>) {
+    if !word.bytes().any(|byte| byte.is_ascii_digit()) && word.len() < UUID {
+        // A sign without a number stays, and so does all else.
+        out.push_str(word);
+        return;
+    }
+    chars.clear();
+    chars.extend(word.chars());
     let mut at = 0;
     while at < chars.len() {
-        if let Some(end) = uuid(&chars, at) {
+        if let Some(end) = uuid(chars, at) {
             out.push('#');
             at = end;
             continue;
@@ -92,12 +109,11 @@ fn without_numbers(word: &str) -> String {
             continue;
         }
         let from = at;
-        while at < chars.len() && joins(&chars, from, at) {
+        while at < chars.len() && joins(chars, from, at) {
             at += 1;
         }
-        out.push_str(&token(&chars[from..at]));
+        token(out, &chars[from..at]);
     }
-    out
 }
 
 /// Whether a character belongs to the word that began at `from`: letters, digits, the point of a
@@ -119,26 +135,30 @@ fn joins(chars: &[char], from: usize, at: usize) -> bool {
     }
 }
 
-fn token(word: &[char]) -> String {
+fn token(out: &mut String, word: &[char]) {
     let is_number = |c: &char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-');
     if !word.iter().any(char::is_ascii_digit) {
-        return word.iter().collect();
+        out.extend(word);
+        return;
     }
     let first = word.iter().position(is_number).unwrap_or(0);
     let length = word[first..].iter().take_while(|c| is_number(c)).count();
     let (before, after) = (&word[..first], &word[first + length..]);
     let several = after.iter().any(char::is_ascii_digit);
     let hexadecimal = word.len() >= 7 && word.iter().all(char::is_ascii_hexdigit);
-    let unit: String = after.iter().collect();
+    let start = out.len();
+    out.extend(before);
+    out.push('#');
+    let unit = out.len();
+    out.extend(after);
     if several
         || hexadecimal
-        || (before.is_empty() && is_unit(&unit))
+        || (before.is_empty() && is_unit(&out[unit..]))
         || word.starts_with(&['0', 'x'])
     {
-        return "#".to_owned();
+        out.truncate(start);
+        out.push('#');
     }
-    let before: String = before.iter().collect();
-    format!("{before}#{unit}")
 }
 
 /// Durations: what took 900 ms may take 1.2 seconds the next time.
@@ -164,35 +184,39 @@ fn is_unit(word: &str) -> bool {
     UNITS.contains(&word.trim_end_matches(['.', ',', ';', ')', ':']))
 }
 
-/// `Thu Nov 26`: the names of a date beside its numbers change with them.
-fn date(words: &mut [String], word: &str) {
+/// `Thu Nov 26`: the names of a date beside its numbers change with them. The words end at
+/// `end`; says by how much they became shorter.
+fn date(out: &mut String, words: &mut [usize], end: usize) -> usize {
     const NAMES: [&str; 19] = [
         "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Jan", "Feb", "Mar", "Apr", "May", "Jun",
         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
-    if !word.starts_with('#') {
-        return;
-    }
-    for known in words.iter_mut().rev().take(2) {
-        if NAMES.contains(&known.trim_end_matches(',')) {
-            "#".clone_into(known);
-        } else {
+    let (mut to, mut shorter) = (end, 0);
+    for at in (0..words.len()).rev().take(2) {
+        let from = words[at];
+        if !NAMES.contains(&out[from..to].trim_end_matches(',')) {
             break;
         }
+        out.replace_range(from..to, "#");
+        let less = to - from - 1;
+        shorter += less;
+        words[at + 1..].iter_mut().for_each(|later| *later -= less);
+        // A blank stands between two words.
+        to = from.saturating_sub(1);
     }
+    shorter
 }
 
 /// The end of a UUID that begins here.
 fn uuid(chars: &[char], at: usize) -> Option<usize> {
-    const LENGTH: usize = 36;
-    let whole = chars.get(at..at + LENGTH)?;
+    let whole = chars.get(at..at + UUID)?;
     let fits = whole.iter().enumerate().all(|(at, c)| match at {
         8 | 13 | 18 | 23 => *c == '-',
         _ => c.is_ascii_hexdigit(),
     });
     let alone = |c: Option<&char>| !c.is_some_and(|c| c.is_alphanumeric());
     let before = at.checked_sub(1).and_then(|at| chars.get(at));
-    (fits && alone(before) && alone(chars.get(at + LENGTH))).then_some(at + LENGTH)
+    (fits && alone(before) && alone(chars.get(at + UUID))).then_some(at + UUID)
 }
 
 fn base_name(path: &str) -> &str {
@@ -209,6 +233,12 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stable(message: &str) -> String {
+        let mut out = String::new();
+        super::stable(&mut out, message);
+        out
+    }
 
     #[test]
     fn what_changes_from_run_to_run_does_not_count() {

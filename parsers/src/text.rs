@@ -12,10 +12,7 @@ pub(crate) const DETAILS: usize = 24 * 1024;
 /// Takes out control sequences, control characters and characters that reorder text; line
 /// ends and tabs stay. Carriage returns become line ends.
 pub fn clean(text: &str) -> String {
-    if text
-        .bytes()
-        .all(|byte| byte == b'\n' || byte == b'\t' || (0x20..0x7f).contains(&byte))
-    {
+    if text.split('\n').all(|line| is_harmless(line.as_bytes())) {
         return text.to_owned();
     }
     let harmless = |c: char| c == '\n' || c == '\t' || !(c.is_control() || reorders(c));
@@ -43,27 +40,20 @@ pub fn clean(text: &str) -> String {
 /// The bytes of one line as they are shown: what [`clean`] does, without a copy where nothing
 /// is to be done.
 pub(crate) fn shown(line: &[u8]) -> Cow<'_, str> {
-    if is_plain(line) {
-        return String::from_utf8_lossy(line);
-    }
-    if let Some(rest) = without_colours(line) {
-        return match is_plain(&rest) {
-            true => Cow::Owned(String::from_utf8_lossy(&rest).into_owned()),
-            false => Cow::Owned(last_part(&String::from_utf8_lossy(&rest))),
-        };
-    }
-    let text = match std::str::from_utf8(line) {
-        Ok(text)
-            if !text
-                .chars()
-                .any(|c| (c.is_control() && c != '\t') || reorders(c)) =>
-        {
+    if is_harmless(line) {
+        // Most lines end here.
+        if let Ok(text) = std::str::from_utf8(line) {
             return Cow::Borrowed(text);
         }
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(line),
-    };
-    Cow::Owned(last_part(&text))
+    } else if let Some(rest) = without_colours(line) {
+        let harmless = is_harmless(&rest);
+        return Cow::Owned(match String::from_utf8(rest) {
+            Ok(text) if harmless => text,
+            Ok(text) => last_part(&text),
+            Err(error) => last_part(&String::from_utf8_lossy(error.as_bytes())),
+        });
+    }
+    Cow::Owned(last_part(&String::from_utf8_lossy(line)))
 }
 
 /// Cleaned; a progress bar overwrites its own line.
@@ -72,13 +62,51 @@ fn last_part(text: &str) -> String {
     clean(last.unwrap_or(""))
 }
 
-/// Whether there is nothing but printable ASCII and tabs. A whole piece is looked at before it
-/// is decided, so that the processor can look at many bytes at once.
-fn is_plain(bytes: &[u8]) -> bool {
-    bytes.chunks(64).all(|piece| {
-        let special = |byte: &u8| (*byte < 0x20 && *byte != b'\t') | (*byte >= 0x7f);
-        !piece.iter().fold(false, |any, byte| any | special(byte))
-    })
+/// Whether there are no control characters but tabs, and none that reorder text, if it is text
+/// at all. Eight bytes are looked at together.
+fn is_harmless(bytes: &[u8]) -> bool {
+    let (mut control, mut beyond) = (0, 0);
+    let mut words = bytes.chunks_exact(8);
+    for word in &mut words {
+        let word = word.try_into().map_or(0, u64::from_le_bytes);
+        control |= maybe_control(word);
+        beyond |= word;
+    }
+    let (rest, mut last) = (words.remainder(), [b' '; 8]);
+    last[..rest.len()].copy_from_slice(rest);
+    let word = u64::from_le_bytes(last);
+    control |= maybe_control(word);
+    beyond |= word;
+    if control != 0 {
+        let is_control = |byte: &u8| matches!(byte, 0..=0x08 | 0x0a..=0x1f | 0x7f);
+        if bytes.iter().any(is_control) {
+            return false;
+        }
+    }
+    // Only characters that begin so can be control characters, or such as `reorders` knows.
+    beyond & HIGH == 0
+        || !memchr::memchr2_iter(0xc2, 0xe2, bytes).any(|at| is_harmful(&bytes[at..]))
+}
+
+/// The highest bit of each byte.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Not zero if one of the bytes may be a control character of ASCII: below a blank, or `DEL`.
+fn maybe_control(word: u64) -> u64 {
+    let below = word.wrapping_sub(HIGH >> 2) & !word;
+    let other = word ^ (HIGH - (HIGH >> 7));
+    let delete = other.wrapping_sub(HIGH >> 7) & !other;
+    (below | delete) & HIGH
+}
+
+/// Whether the text begins with a control character beyond ASCII, or with one that reorders.
+fn is_harmful(bytes: &[u8]) -> bool {
+    match bytes {
+        [0xc2, 0x80..=0x9f, ..] => true,
+        [0xe2, 0x80, 0x8e | 0x8f | 0xaa..=0xae, ..] => true,
+        [0xe2, 0x81, 0xa6..=0xa9, ..] => true,
+        _ => false,
+    }
 }
 
 /// The line without control sequences, where it has only those that colours are made of
@@ -228,6 +256,11 @@ impl Tail {
         }
     }
 
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// The last lines, cleaned.
     pub fn lines(&self, most: usize) -> Vec<String> {
         let from = self.bytes.len().saturating_sub(self.most);
@@ -303,6 +336,24 @@ mod tests {
             assert_eq!(xml(text), text);
         }
         assert_eq!(xml("\u{1b}[31"), "[31");
+    }
+
+    #[test]
+    fn a_harmful_character_is_seen_wherever_it_stands() {
+        for before in (0..20).map(|n| "x".repeat(n)) {
+            for bad in [
+                '\u{0}', '\u{1f}', '\u{7f}', '\u{85}', '\u{200f}', '\u{202a}', '\u{2069}',
+            ] {
+                let line = format!("{before}{bad}yz");
+                assert_eq!(shown(line.as_bytes()), format!("{before}yz"), "{line:?}");
+            }
+            for good in [
+                '\t', '~', '\u{a0}', '\u{2713}', '\u{2022}', '\u{206a}', '\u{d7}',
+            ] {
+                let line = format!("{before}{good}yz");
+                assert!(matches!(shown(line.as_bytes()), Cow::Borrowed(it) if it == line));
+            }
+        }
     }
 
     #[test]

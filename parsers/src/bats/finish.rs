@@ -15,6 +15,7 @@ use crate::report::Phase;
 use crate::report::Report;
 use crate::report::Source;
 use crate::text;
+use std::sync::Arc;
 
 impl BatsRun {
     /// The report of the whole run.
@@ -62,15 +63,15 @@ impl BatsRun {
     }
 
     fn tell(&mut self, compose: &mut Compose, end: &End, events: bool) {
-        let reader = match events {
+        let mut reader = match events {
             true => std::mem::take(&mut self.extended),
             false => std::mem::take(&mut self.text),
         };
-        let mut results = reader.results.clone();
+        let mut running = reader.running();
+        let mut results = std::mem::take(&mut reader.results);
         let base = base(&results);
-        for file in results.iter_mut().filter_map(|result| result.file.as_mut()) {
-            place(file, base.as_deref());
-        }
+        let files = results.iter_mut().filter_map(|result| result.file.as_mut());
+        place(files, base.as_deref());
         self.results(compose, &results);
         if reader.passed_over > 0 {
             let message = format!(
@@ -86,10 +87,8 @@ impl BatsRun {
         if !reader.told() {
             return;
         }
-        let mut running = reader.running();
-        for file in running.iter_mut().filter_map(|(_, file)| file.as_mut()) {
-            place(file, base.as_deref());
-        }
+        let files = running.iter_mut().filter_map(|(_, file)| file.as_mut());
+        place(files, base.as_deref());
         let killed = reader.killed.as_ref().or(self.text.killed.as_ref());
         if !running.is_empty() {
             self.died(compose, end, &running, killed.map(String::as_str));
@@ -142,6 +141,8 @@ impl BatsRun {
             match result.verdict {
                 Verdict::Passed => compose.counts.passed += 1,
                 Verdict::Skipped => compose.counts.skipped += 1,
+                // What stands around tests may be a file that cannot be loaded.
+                _ if compose.is_full() && !result.is_hook() => compose.unlisted(),
                 Verdict::Failed | Verdict::TimedOut => {
                     compose.failed(result.failure(&self.context));
                 }
@@ -154,7 +155,7 @@ impl BatsRun {
         &self,
         compose: &mut Compose,
         end: &End,
-        running: &[(String, Option<String>)],
+        running: &[(String, Option<Arc<str>>)],
         killed: Option<&str>,
     ) {
         compose.complete = false;
@@ -181,7 +182,7 @@ impl BatsRun {
             ));
         }
         for (name, file) in running.iter().take(100) {
-            let result = Outcome::new(None, name, Verdict::Failed, file.as_deref());
+            let result = Outcome::new(None, name, Verdict::Failed, file.clone());
             let mut failure = result.failure(&self.context);
             failure.kind = kind;
             failure.kind_sure = end.exit.is_some() || killed.is_some();
@@ -193,9 +194,8 @@ impl BatsRun {
     fn tell_xml(&self, compose: &mut Compose, read: Read, end: &End) {
         let mut results = read.results;
         let base = base(&results);
-        for file in results.iter_mut().filter_map(|result| result.file.as_mut()) {
-            place(file, base.as_deref());
-        }
+        let files = results.iter_mut().filter_map(|result| result.file.as_mut());
+        place(files, base.as_deref());
         self.results(compose, &results);
         if let Some(fault) = read.fault {
             compose.incomplete(Note::new("inconsistent_report", fault));
@@ -328,8 +328,18 @@ fn base(results: &[Outcome]) -> Option<String> {
     results.iter().find_map(of)
 }
 
-fn place(file: &mut String, base: Option<&str>) {
-    if let Some(base) = base.filter(|_| !file.starts_with('/')) {
-        file.insert_str(0, base);
+fn place<'a>(files: impl Iterator<Item = &'a mut Arc<str>>, base: Option<&str>) {
+    let Some(base) = base else {
+        return;
+    };
+    // Tests of one file come one after the other.
+    let mut last: Option<(Arc<str>, Arc<str>)> = None;
+    for file in files.filter(|file| !file.starts_with('/')) {
+        let placed = match &last {
+            Some((known, placed)) if Arc::ptr_eq(known, file) => placed.clone(),
+            _ => format!("{base}{file}").into(),
+        };
+        last = Some((file.clone(), placed.clone()));
+        *file = placed;
     }
 }

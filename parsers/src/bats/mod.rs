@@ -104,10 +104,18 @@ impl BatsRun {
         let ready = reader.results.len().saturating_sub(1);
         let from = self.told.min(ready);
         self.told = ready;
+        // Tests of one file come one after the other.
+        let mut last: Option<(&str, String)> = None;
         reader.results[from..ready]
             .iter()
             .map(|result| {
-                let target = result.file.as_ref().map(|file| self.context.relative(file));
+                let target = result.file.as_deref().map(|file| {
+                    if last.as_ref().is_none_or(|(known, _)| *known != file) {
+                        last = Some((file, self.context.relative(file)));
+                    }
+                    last.as_ref()
+                        .map_or_else(String::new, |(_, file)| file.clone())
+                });
                 let id = result.name.clone();
                 match result.verdict {
                     result::Verdict::Passed => TestEvent::Passed { target, id },

@@ -8,6 +8,7 @@ use crate::report::FailureKind;
 use crate::report::Location;
 use crate::report::Phase;
 use crate::text;
+use std::sync::Arc;
 
 /// More lines of one block are not kept.
 const MOST_LINES: usize = 2_000;
@@ -33,7 +34,7 @@ pub(crate) struct Outcome {
     pub name: String,
     pub verdict: Verdict,
     /// Its file, where that was told.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
     /// What bats said about it.
     pub block: Vec<String>,
     bytes: usize,
@@ -44,12 +45,12 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub fn new(number: Option<u32>, name: &str, verdict: Verdict, file: Option<&str>) -> Self {
+    pub fn new(number: Option<u32>, name: &str, verdict: Verdict, file: Option<Arc<str>>) -> Self {
         Outcome {
             number,
             name: text::cut(name, 16 * 1024),
             verdict,
-            file: file.map(str::to_owned),
+            file,
             block: Vec::new(),
             bytes: 0,
             millis: None,

@@ -12,6 +12,8 @@ use crate::context::Context;
 use crate::report::Location;
 use crate::text;
 use std::collections::BTreeMap;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// More results than this are only counted.
 const MOST_RESULTS: usize = 100_000;
@@ -47,9 +49,11 @@ pub(crate) struct Reader {
     /// How many results are not.
     pub passed_over: u64,
     /// Tests that have begun: number to name and file.
-    begun: BTreeMap<u32, (String, Option<String>)>,
+    begun: BTreeMap<u32, (String, Option<Arc<str>>)>,
+    /// Numbers of tests whose results came after their beginnings.
+    ended: HashSet<u32>,
     extended: bool,
-    suite: Option<String>,
+    suite: Option<Arc<str>>,
     /// The lines that follow belong to the last result.
     below: bool,
     /// Inside of a block of TAP 13.
@@ -83,6 +87,9 @@ impl Reader {
     /// Takes one line, with its control sequences.
     pub fn raw(&mut self, bytes: &[u8], shown: &str, context: &Context) {
         // The pretty style goes back to the first column and writes the line again.
+        if memchr::memchr(0x1b, bytes).is_none() {
+            return self.line(shown, context);
+        }
         let Ok(raw) = std::str::from_utf8(bytes) else {
             return self.line(shown, context);
         };
@@ -174,7 +181,7 @@ impl Reader {
                 .filter(|_| self.style.is_some())
             {
                 Some(file) => {
-                    self.suite = Some(format!("/{file}"));
+                    self.suite = Some(format!("/{file}").into());
                     self.below = false;
                     true
                 }
@@ -258,7 +265,11 @@ impl Reader {
         let Some(number) = number.parse::<u32>().ok().filter(|_| self.style.is_some()) else {
             return false;
         };
-        self.extended = true;
+        if !self.extended {
+            self.extended = true;
+            let tests = self.results.iter().filter(|result| !result.is_hook());
+            self.ended = tests.filter_map(|result| result.number).collect();
+        }
         self.below = false;
         let number = number.saturating_add(self.base);
         if self.begun.len() < MOST_RESULTS {
@@ -287,7 +298,7 @@ impl Reader {
         let (name, verdict) = verdict(ok, name);
         let (name, millis) = timing(name);
         let number = number.saturating_add(self.base);
-        let mut found = Outcome::new(Some(number), name, verdict, self.suite.as_deref());
+        let mut found = Outcome::new(Some(number), name, verdict, self.suite.clone());
         found.millis = millis;
         self.below = self.accept(found);
         true
@@ -305,8 +316,10 @@ impl Reader {
                 self.passed_over += 1;
                 return false;
             }
-            self.results
-                .retain(|known| known.number != Some(number) || known.is_hook());
+            if !self.ended.insert(number) {
+                self.results
+                    .retain(|known| known.number != Some(number) || known.is_hook());
+            }
             let mut found = found;
             found.file = file;
             self.results.push(found);
@@ -399,7 +412,7 @@ impl Reader {
             return true;
         }
         if line.ends_with(".bats") && !line.starts_with(' ') && !line.contains(": ") {
-            self.suite = Some(line.to_owned());
+            self.suite = Some(line.into());
             self.below = false;
             return true;
         }
@@ -434,7 +447,7 @@ impl Reader {
         if let Some(number) = running {
             self.begun.remove(&number);
         }
-        let mut found = Outcome::new(None, name, verdict, self.suite.as_deref());
+        let mut found = Outcome::new(None, name, verdict, self.suite.clone());
         found.millis = millis;
         self.below = true;
         if self.results.len() < MOST_RESULTS {
@@ -459,11 +472,13 @@ impl Reader {
     }
 
     /// Tests that have begun and have no result.
-    pub fn running(&self) -> Vec<(String, Option<String>)> {
-        let open = self.begun.iter().filter(|(number, _)| {
-            let ended = |result: &Outcome| result.number == Some(**number) && !result.is_hook();
-            !self.results.iter().any(ended)
-        });
+    pub fn running(&self) -> Vec<(String, Option<Arc<str>>)> {
+        if self.begun.is_empty() {
+            return Vec::new();
+        }
+        let tests = self.results.iter().filter(|result| !result.is_hook());
+        let ended: HashSet<u32> = tests.filter_map(|result| result.number).collect();
+        let open = self.begun.iter().filter(|(n, _)| !ended.contains(n));
         open.map(|(_, test)| test.clone()).collect()
     }
 
@@ -494,6 +509,9 @@ impl Reader {
 /// The name of a result without its directive, and what it came to.
 fn verdict(ok: bool, name: &str) -> (&str, Verdict) {
     let plain = |ok: bool| if ok { Verdict::Passed } else { Verdict::Failed };
+    if memchr::memchr(b'#', name.as_bytes()).is_none() {
+        return (name, plain(ok));
+    }
     if ok {
         let skip = name.rfind(" # skip").filter(|at| {
             let rest = &name[at + 7..];
@@ -522,8 +540,11 @@ fn verdict(ok: bool, name: &str) -> (&str, Verdict) {
 
 /// `name in 12ms`, which `--timing` adds.
 fn timing(name: &str) -> (&str, Option<u64>) {
-    let found = name.rsplit_once(" in ").and_then(|(before, time)| {
-        let millis = time.strip_suffix("ms")?.parse().ok()?;
+    let Some(start) = name.strip_suffix("ms") else {
+        return (name, None);
+    };
+    let found = start.rsplit_once(" in ").and_then(|(before, time)| {
+        let millis = time.parse().ok()?;
         Some((before, Some(millis)))
     });
     found.unwrap_or((name, None))
@@ -618,7 +639,7 @@ mod tests {
         assert_eq!(names(&begun), [("a", Verdict::Passed)]);
         assert_eq!(
             begun.running(),
-            [("b".to_owned(), Some("/p/a.bats".to_owned()))]
+            [("b".to_owned(), Some("/p/a.bats".into()))]
         );
         let pretty = read(
             "a.bats\n ✗ ghost\n ✓ a\n ✗ b\n   (in test file a.bats, line 2)\n\n2 tests, 1 failure\n",
@@ -658,7 +679,7 @@ mod tests {
         );
         assert_eq!(
             reader.running(),
-            [("kills itself".to_owned(), Some("a.bats".to_owned()))]
+            [("kills itself".to_owned(), Some("a.bats".into()))]
         );
         assert!(reader.killed.is_some());
     }

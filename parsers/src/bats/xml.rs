@@ -104,7 +104,7 @@ impl Read {
             (false, false) => Verdict::Passed,
         };
         let file = case.attribute("classname").filter(|file| !file.is_empty());
-        let mut found = Outcome::new(None, hook.unwrap_or(name), verdict, file);
+        let mut found = Outcome::new(None, hook.unwrap_or(name), verdict, file.map(Into::into));
         text::clean(said).lines().for_each(|line| found.say(line));
         let seconds = case
             .attribute("time")

@@ -50,7 +50,11 @@ pub(crate) fn failures(
     let leaves = failed.difference(&parents).copied().collect();
     for at in once(section, leaves) {
         let race = race_of(section, at, &mut races);
-        let failure = failure::of_test(&section.tests[at], race, &package, places);
+        let test = &section.tests[at];
+        let failure = match places.many(&package, &test.name) {
+            true => failure::brief(test, &package),
+            false => failure::of_test(test, race, &package, places),
+        };
         resolved.failures.push(failure);
     }
     resolved.failures.extend(crashed);

@@ -2,10 +2,18 @@
 
 use memchr::memmem::Finder;
 use serde::Deserialize;
+use serde::Deserializer;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 static ACTION: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"Action\":"));
+
+/// Borrows where nothing is escaped, which serde does by itself only outside of an `Option`.
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    Ok(Option::<Text>::deserialize(from)?.map(|text| text.0))
+}
 
 /// An event.
 #[derive(Debug, Deserialize)]
@@ -14,25 +22,25 @@ pub(crate) struct Event<'a> {
     #[serde(rename = "Action", borrow)]
     pub action: Cow<'a, str>,
     /// The package's import path; `go tool test2json` alone does not know it.
-    #[serde(rename = "Package", borrow, default)]
+    #[serde(rename = "Package", borrow, default, deserialize_with = "text")]
     pub package: Option<Cow<'a, str>>,
     /// The test.
-    #[serde(rename = "Test", borrow, default)]
+    #[serde(rename = "Test", borrow, default, deserialize_with = "text")]
     pub test: Option<Cow<'a, str>>,
     /// Seconds.
     #[serde(rename = "Elapsed", default)]
     pub elapsed: Option<f64>,
     /// A piece of output, mostly a line.
-    #[serde(rename = "Output", borrow, default)]
+    #[serde(rename = "Output", borrow, default, deserialize_with = "text")]
     pub output: Option<Cow<'a, str>>,
     /// What kind of output (Go 1.26 and later).
-    #[serde(rename = "OutputType", borrow, default)]
+    #[serde(rename = "OutputType", borrow, default, deserialize_with = "text")]
     pub output_type: Option<Cow<'a, str>>,
     /// What was being built (Go 1.24 and later).
-    #[serde(rename = "ImportPath", borrow, default)]
+    #[serde(rename = "ImportPath", borrow, default, deserialize_with = "text")]
     pub import_path: Option<Cow<'a, str>>,
     /// What could not be built (Go 1.24 and later).
-    #[serde(rename = "FailedBuild", borrow, default)]
+    #[serde(rename = "FailedBuild", borrow, default, deserialize_with = "text")]
     pub failed_build: Option<Cow<'a, str>>,
 }
 

@@ -57,6 +57,16 @@ pub(crate) fn of_test(
     finish(failure, test, package, places)
 }
 
+/// The same where so many failed that it is only counted.
+pub(crate) fn brief(test: &Test, package: &str) -> Failure {
+    let message = "failed, as did too many others";
+    let mut failure = compose::failure(&test.name, FailureKind::Assertion, Phase::Call, message);
+    failure.kind_sure = false;
+    failure.target = Some(package.to_owned()).filter(|name| !name.is_empty());
+    failure.duration_ms = test.ms;
+    compose::seal(failure)
+}
+
 fn finish(mut failure: Failure, test: &Test, package: &str, places: &mut Places) -> Failure {
     failure.duration_ms = test.ms;
     about(&mut failure, package, places);

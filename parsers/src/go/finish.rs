@@ -23,7 +23,7 @@ use crate::report::Phase;
 use crate::report::Report;
 use crate::report::Source;
 use crate::text;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 /// Puts the report together.
 pub(crate) fn report(mut run: GoRun, end: &End) -> Report {
@@ -59,14 +59,11 @@ pub(crate) fn report(mut run: GoRun, end: &End) -> Report {
     for failure in real {
         compose.failure(failure);
     }
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     for resolved in &mut all {
         resolved.failures.retain(|failure| {
-            seen.insert((
-                failure.target.clone(),
-                failure.id.clone(),
-                format!("{:?}", failure.phase),
-            ))
+            let phase = std::mem::discriminant(&failure.phase);
+            seen.insert((failure.target.clone(), failure.id.clone(), phase))
         });
         add(&mut compose, resolved, end);
     }

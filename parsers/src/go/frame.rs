@@ -87,9 +87,10 @@ pub(crate) fn of(line: &str) -> Option<Frame<'_>> {
 }
 
 fn section(rest: &str) -> Option<Frame<'_>> {
-    let (word, name) = rest.split_once(' ')?;
+    let (word, name) = rest.split_at(memchr::memchr(b' ', rest.as_bytes())?);
     let name = name.trim_start();
-    let first = name.split(' ').next().unwrap_or("");
+    let end = memchr::memchr(b' ', name.as_bytes());
+    let first = &name[..end.unwrap_or(name.len())];
     if !is_test(first) {
         return None;
     }
@@ -104,25 +105,24 @@ fn section(rest: &str) -> Option<Frame<'_>> {
 }
 
 fn end(line: &str) -> Option<Frame<'_>> {
-    let bare = line.trim_start_matches(' ');
-    let indent = line.len() - bare.len();
-    let rest = bare.strip_prefix("--- ")?;
-    let (verdict, rest) = match rest.split_once(": ")? {
-        ("PASS" | "BENCH", rest) => (Verdict::Pass, rest),
-        ("FAIL", rest) => (Verdict::Fail, rest),
-        ("SKIP", rest) => (Verdict::Skip, rest),
-        _ => return None,
+    let indent = line.bytes().take_while(|byte| *byte == b' ').count();
+    let rest = line[indent..].strip_prefix("--- ")?;
+    let (verdict, rest) = match rest.as_bytes() {
+        [b'P', b'A', b'S', b'S', b':', b' ', ..] => (Verdict::Pass, &rest[6..]),
+        [b'F', b'A', b'I', b'L', b':', b' ', ..] => (Verdict::Fail, &rest[6..]),
+        [b'S', b'K', b'I', b'P', b':', b' ', ..] => (Verdict::Skip, &rest[6..]),
+        _ => (Verdict::Pass, rest.strip_prefix("BENCH: ")?),
     };
-    // Only benchmarks have no time.
-    let (name, ms) = match rest.rsplit_once(" (") {
-        Some((name, time)) => match seconds(time.strip_suffix("s)")?) {
-            Some(ms) => (name, Some(ms)),
-            None => return None,
-        },
+    // Only benchmarks have no time. A name has no blanks, so the first one ends it.
+    let (name, ms) = match memchr::memchr(b' ', rest.as_bytes()) {
+        Some(at) => {
+            let time = rest[at..].strip_prefix(" (")?.strip_suffix("s)")?;
+            (&rest[..at], Some(seconds(time)?))
+        }
         None if rest.starts_with("Benchmark") => (rest, None),
         None => return None,
     };
-    (indent.is_multiple_of(4) && is_test(name) && !name.contains(' ')).then_some(Frame::End {
+    (indent.is_multiple_of(4) && is_test(name)).then_some(Frame::End {
         indent,
         verdict,
         name,
@@ -179,19 +179,27 @@ fn timed(text: &str) -> Option<u64> {
 
 fn seconds(text: &str) -> Option<u64> {
     let (whole, part) = text.split_once('.')?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(part) || whole.len() > 9 || part.len() > 3 {
+    if whole.len() > 9 || part.len() > 3 {
         return None;
     }
-    let thousandths = format!("{part:0<3}");
-    Some(whole.parse::<u64>().ok()? * 1000 + thousandths.parse::<u64>().ok()?)
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let add = |sum: u64, digit: u8| sum * 10 + u64::from(digit - b'0');
+        digits.then(|| text.bytes().fold(0, add))
+    };
+    let scale = [100, 10, 1].get(part.len().checked_sub(1)?)?;
+    Some(number(whole)? * 1000 + number(part)? * scale)
 }
 
 /// Whether go would run a function of this name, or a part of it.
 pub(crate) fn is_test(name: &str) -> bool {
-    let rest = ["Test", "Example", "Fuzz", "Benchmark"]
-        .iter()
-        .find_map(|start| name.strip_prefix(start));
+    let rest = match name.as_bytes().first() {
+        Some(b'T') => name.strip_prefix("Test"),
+        Some(b'E') => name.strip_prefix("Example"),
+        Some(b'F') => name.strip_prefix("Fuzz"),
+        Some(b'B') => name.strip_prefix("Benchmark"),
+        _ => None,
+    };
     rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_lowercase()))
 }
 

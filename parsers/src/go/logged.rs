@@ -1,14 +1,11 @@
 //! What a test's output says: `t.Log` and `t.Error` lines with their places, and the rest.
 
+use memchr::memmem::Finder;
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// `    a_test.go:12: message`; the file is whole with `-fullpath`.
-static LOG: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^    ([^\s:][^:\n]*?\.(?:go|s|y|rl|qtpl)):(\d{1,7}): ?(.*)$")
-        .expect("a constant pattern")
-});
-/// The same behind what was printed without a line end.
+static FILE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(".go:"));
+/// A log line behind what was printed without a line end.
 static GLUED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^(.*\S.*)    ([\w.-]+\.go):(\d{1,7}): (.*)$").expect("a constant pattern")
 });
@@ -46,9 +43,9 @@ pub(crate) fn sort(lines: &[&str]) -> Logged {
             _ => (None, *line),
         };
         let more = line.strip_prefix("        ");
-        if let Some(found) = LOG.captures(line).filter(|_| mark != Some('\u{3}')) {
+        if let Some(found) = log_line(line).filter(|_| mark != Some('\u{3}')) {
             let error = typed.then_some(mark.is_some());
-            inside = push(&mut logged, &found, 1, error);
+            inside = push(&mut logged, found, error);
         } else if let (true, Some(text), Some(last)) = (inside, more, logged.entries.last_mut()) {
             last.text.push('\n');
             last.text.push_str(text);
@@ -59,9 +56,9 @@ pub(crate) fn sort(lines: &[&str]) -> Logged {
             } else {
                 logged.printed.push(line.to_owned());
             }
-        } else if let Some(found) = GLUED.captures(line) {
-            logged.printed.push(found[1].to_owned());
-            inside = push(&mut logged, &found, 2, None);
+        } else if let Some((before, found)) = glued(line) {
+            logged.printed.push(before.to_owned());
+            inside = push(&mut logged, found, None);
         } else {
             inside = false;
             logged.printed.push(line.to_owned());
@@ -73,22 +70,41 @@ pub(crate) fn sort(lines: &[&str]) -> Logged {
     logged
 }
 
-fn push(
-    logged: &mut Logged,
-    found: &regex::Captures<'_>,
-    first: usize,
-    error: Option<bool>,
-) -> bool {
-    let Ok(line) = found[first + 1].parse() else {
+fn push(logged: &mut Logged, found: (&str, &str, &str), error: Option<bool>) -> bool {
+    let (file, line, text) = found;
+    let Ok(line) = line.parse() else {
         return false;
     };
     logged.entries.push(Entry {
-        file: found[first].to_owned(),
+        file: file.to_owned(),
         line,
-        text: found[first + 2].to_owned(),
+        text: text.to_owned(),
         error,
     });
     true
+}
+
+/// File, line and message of `    a_test.go:12: message`; the file is whole with `-fullpath`.
+fn log_line(line: &str) -> Option<(&str, &str, &str)> {
+    let rest = line.strip_prefix("    ")?;
+    let (file, rest) = rest.split_at(memchr::memchr(b':', rest.as_bytes())?);
+    if file.starts_with(char::is_whitespace) {
+        return None;
+    }
+    let (name, kind) = file.rsplit_once('.')?;
+    let known = !name.is_empty() && matches!(kind, "go" | "s" | "y" | "rl" | "qtpl");
+    let (number, text) = rest[1..].split_once(':')?;
+    let digits = (1..=7).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    let text = text.strip_prefix(' ').unwrap_or(text);
+    (known && digits).then_some((file, number, text))
+}
+
+/// The same behind something that was printed without a line end.
+fn glued(line: &str) -> Option<(&str, (&str, &str, &str))> {
+    FILE.find(line.as_bytes())?;
+    let found = GLUED.captures(line)?;
+    let part = |at: usize| found.get(at).map(|part| part.as_str());
+    Some((part(1)?, (part(2)?, part(3)?, part(4)?)))
 }
 
 impl Entry {

@@ -56,6 +56,11 @@ impl Section {
         let name = event.test.as_deref().unwrap_or("");
         let at = self.index.get(name).copied();
         let typed = event.output_type.as_deref().unwrap_or("");
+        if self.partial.is_none()
+            && let Some(line) = text.strip_suffix('\n')
+        {
+            return self.whole(at, line.strip_suffix('\r').unwrap_or(line), typed);
+        }
         // A piece without a line end goes on in the next piece of the same test.
         let (mut line, typed) = match self.partial.take() {
             Some((of, start, first)) if of == at && (typed.is_empty() || start.len() >= PIECE) => {

@@ -1,8 +1,10 @@
 //! Where things are: which directory a package lies in, which file a name in a log line means,
 //! where a test is defined. Go prints import paths and bare file names.
 
+use crate::compose;
 use crate::context::Context;
 use crate::go::trace::Call;
+use crate::names::Names;
 use crate::report::Frame;
 use crate::report::Location;
 use crate::text;
@@ -61,6 +63,8 @@ pub(crate) struct Places {
     found: HashMap<String, Option<(String, String)>>,
     /// Where files lie that are not in the package's own directory.
     helpers: HashMap<(String, String), Option<String>>,
+    /// Tests of which a failure was made.
+    made: Names<()>,
 }
 
 impl Places {
@@ -74,7 +78,17 @@ impl Places {
             sources: HashMap::new(),
             found: HashMap::new(),
             helpers: HashMap::new(),
+            made: Names::default(),
         }
+    }
+
+    /// Whether more failures were made than a report lists, before that of this test.
+    pub fn many(&mut self, package: &str, test: &str) -> bool {
+        if self.made.len() >= compose::MOST_FAILURES {
+            return true;
+        }
+        self.made.insert(&format!("{package} {test}"), ());
+        false
     }
 
     fn modules(&mut self) -> &[Module] {

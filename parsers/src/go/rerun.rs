@@ -37,13 +37,11 @@ pub(crate) fn build(package: &str, places: &mut Places) -> Vec<String> {
 }
 
 fn argv(mut selection: Vec<String>, package: &str, places: &mut Places) -> Vec<String> {
-    let context = match places.module_dir(package) {
-        Some(dir) => Context {
-            dir,
-            ..places.context.clone()
-        },
-        None => places.context.clone(),
-    };
+    let other = places.module_dir(package).map(|dir| Context {
+        dir,
+        ..places.context.clone()
+    });
+    let context = other.as_ref().unwrap_or(&places.context);
     let argument = match package {
         "" => "./...".to_owned(),
         "command-line-arguments" => ".".to_owned(),

@@ -15,8 +15,8 @@ use crate::go::test::Claim;
 use crate::go::test::OUTPUT;
 use crate::go::test::Race;
 use crate::go::test::Test;
+use crate::names::Names;
 use memchr::memmem::Finder;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 static PANIC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("panic: "));
@@ -70,9 +70,11 @@ pub(crate) struct Section {
     pub faults: Vec<String>,
     /// A test was running when this line came that ends a package.
     pub pending: Option<Pending>,
-    pub(super) index: HashMap<String, usize>,
+    pub(super) index: Names<usize>,
     pub(super) current: Option<usize>,
     pub(super) block: Block,
+    /// Room for the next block.
+    spare: Vec<(usize, usize)>,
     pub(super) last_end: Option<usize>,
     pub(super) leaf: Option<usize>,
     /// The test that ended its parents although other subtests of theirs still ran.
@@ -127,9 +129,10 @@ impl Section {
             no_tests: false,
             faults: Vec::new(),
             pending: None,
-            index: HashMap::new(),
+            index: Names::default(),
             current: None,
             block: Block::None,
+            spare: Vec::new(),
             last_end: None,
             leaf: None,
             panicked: None,
@@ -231,7 +234,7 @@ impl Section {
                     ..
                 },
             )) = frame::glued(line)
-            && !self.index.contains_key(name)
+            && !self.index.contains(name)
             && !name.contains('/')
         {
             self.output(before);
@@ -255,7 +258,10 @@ impl Section {
             parent,
             ..Test::named(name)
         });
-        self.index.insert(name.to_owned(), at);
+        let (entry, new) = self.index.insert(name, at);
+        if let Some(known) = self.index.at_mut(entry).filter(|_| !new) {
+            *known = at;
+        }
         Some(at)
     }
 
@@ -270,8 +276,8 @@ impl Section {
     pub(super) fn parent(&self, name: &str) -> Option<usize> {
         let mut rest = name;
         while let Some((above, _)) = rest.rsplit_once('/') {
-            if let Some(at) = self.index.get(above) {
-                return Some(*at);
+            if let Some(at) = self.index.get(above).copied() {
+                return Some(at);
             }
             rest = above;
         }
@@ -310,7 +316,10 @@ impl Section {
         while let Some(at) = self.passed.pop() {
             self.tests[at].out = None;
         }
-        self.block = Block::None;
+        if let Block::Ends(mut stack) = std::mem::take(&mut self.block) {
+            stack.clear();
+            self.spare = stack;
+        }
         self.last_end = None;
         let Some(at) = self.add(name, self.tick) else {
             return;
@@ -362,9 +371,7 @@ impl Section {
 
     /// Whether nobody was said to begin whose end this would be.
     pub fn unknown(&self, name: &str) -> bool {
-        self.index
-            .get(name)
-            .is_none_or(|at| self.tests[*at].ran == 0)
+        self.find(name).is_none_or(|at| self.tests[at].ran == 0)
     }
 
     fn pause(&mut self, name: &str) {
@@ -424,7 +431,15 @@ impl Section {
         self.pending = None;
         match (&mut self.block, indent) {
             (Block::Ends(stack), 4..) => stack.push((at, indent)),
-            _ => self.block = Block::Ends(vec![(at, indent)]),
+            (Block::Ends(stack), _) => {
+                stack.clear();
+                stack.push((at, indent));
+            }
+            (Block::None, _) => {
+                let mut stack = std::mem::take(&mut self.spare);
+                stack.push((at, indent));
+                self.block = Block::Ends(stack);
+            }
         }
     }
 
@@ -537,6 +552,9 @@ impl Section {
 
     /// After a real crash nothing more is said: whatever it was, it was printed.
     pub(super) fn uncrash(&mut self) {
+        if self.crash.is_none() {
+            return;
+        }
         let Some(crash) = self.crash.take() else {
             return;
         };

@@ -151,7 +151,11 @@ impl Store {
     }
 
     fn package(&mut self, name: &str, action: &str) -> Option<usize> {
-        let known = self.index.get(name).copied();
+        let last = self.packages.last().is_some_and(|last| last.name == name);
+        let known = match last {
+            true => Some(self.packages.len() - 1),
+            false => self.index.get(name).copied(),
+        };
         if let Some(at) = known {
             let again = matches!(action, "start" | "run") && self.packages[at].ended.is_some();
             if !again {

@@ -69,6 +69,9 @@ impl Sum {
     }
 
     fn heading(&mut self, rest: &str) {
+        if !self.inside && !rest.starts_with('F') {
+            return;
+        }
         if rest == "Failed" {
             self.headed = true;
             self.done = None;

@@ -26,6 +26,7 @@ use crate::report::Report;
 use crate::report::Source;
 use crate::text as shown;
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 /// What every stream and file came to.
 struct Material {
@@ -72,6 +73,29 @@ impl JestRun {
             None => material.of_text(told, end),
         }
     }
+}
+
+/// The paths of the tests that blocks are about, by their titles in one; behind a zero those
+/// that failed, where the output was cut off and their blocks may be missing.
+fn names(group: &Group, cut: bool) -> BTreeMap<String, Vec<String>> {
+    let mut names = BTreeMap::new();
+    let titles: HashSet<&str> = group.blocks.iter().map(|b| b.title.as_str()).collect();
+    if titles.is_empty() && !cut {
+        return names;
+    }
+    let marks = group.tree.marks().enumerate();
+    for (at, mark) in marks.filter(|(_, mark)| *mark != ' ') {
+        let path = group.tree.path(at);
+        let title = path.join(" › ");
+        let owned = || path.iter().map(|title| (*title).to_owned()).collect();
+        if mark == '✕' && cut {
+            names.insert(format!("\u{0}{title}"), owned());
+        }
+        if titles.contains(title.as_str()) {
+            names.insert(title, owned());
+        }
+    }
+    names
 }
 
 /// What the text tells.
@@ -178,13 +202,7 @@ impl Material {
 
     fn group(&self, failures: &mut Vec<Failure>, group: &Group, cut: bool, apart: bool) {
         let file = self.context.relative(&group.file);
-        let mut names = BTreeMap::new();
-        for (mark, path) in group.tree.iter().filter(|(mark, _)| *mark != ' ') {
-            names.insert(path.join(" › "), path.clone());
-            if *mark == '✕' && cut {
-                names.insert(format!("\u{0}{}", path.join(" › ")), path.clone());
-            }
-        }
+        let names = names(group, cut);
         let ran = !group.tree.is_empty() || group.blocks.iter().any(Block::is_test);
         for block in &group.blocks {
             if block.title == "Console" {
@@ -326,10 +344,10 @@ impl Material {
                 }
             }
             None => {
-                let marks = reader.run.groups.iter().flat_map(|group| &group.tree);
-                for (mark, _) in marks {
-                    compose.counts.passed += u64::from(*mark == '✓' || *mark == '√');
-                    compose.counts.skipped += u64::from(*mark == '○' || *mark == '✎');
+                let groups = reader.run.groups.iter();
+                for mark in groups.flat_map(|group| group.tree.marks()) {
+                    compose.counts.passed += u64::from(mark == '✓' || mark == '√');
+                    compose.counts.skipped += u64::from(mark == '○' || mark == '✎');
                 }
                 for failure in told.failures {
                     compose.failed(failure);

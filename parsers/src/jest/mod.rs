@@ -12,6 +12,7 @@ mod finish;
 mod request;
 mod scan;
 mod text;
+mod tree;
 
 pub(crate) use dialect::refine;
 pub(crate) use request::request;

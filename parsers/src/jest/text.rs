@@ -5,6 +5,7 @@
 //! test prints comes before the result of its file: of several summaries the last one counts,
 //! and of more failing files than it counts the last ones.
 
+use crate::jest::tree::Tree;
 use crate::lines::Seen;
 use crate::text;
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ pub(crate) struct Group {
     /// Its blocks.
     pub blocks: Vec<Block>,
     /// The tests of the tree that `--verbose` prints: mark and titles.
-    pub tree: Vec<(char, Vec<String>)>,
+    pub tree: Tree,
 }
 
 /// The numbers of a line of the summary.
@@ -285,15 +286,11 @@ impl Reader {
         let Some(group) = self.run.groups.last_mut() else {
             return;
         };
-        if group.tree.len() >= MOST || depth == 0 {
+        if depth == 0 {
             return;
         }
-        let mark = bare.chars().next().filter(|mark| "✓✕○✎√×".contains(*mark));
-        let mut path = group
-            .tree
-            .last()
-            .map_or(Vec::new(), |(_, path)| path.clone());
-        path.truncate(depth - 1);
+        let first = bare.chars().next();
+        let mark = first.filter(|mark| matches!(mark, '✓' | '✕' | '○' | '✎' | '√' | '×'));
         match mark {
             Some(mark) => {
                 let name = bare[mark.len_utf8()..].trim_start();
@@ -302,15 +299,11 @@ impl Reader {
                     Some(name) if mark == '✎' => name,
                     _ => name,
                 };
-                path.push(without_time(name).to_owned());
                 let mark = if mark == '×' { '✕' } else { mark };
-                group.tree.push((mark, path));
+                group.tree.push(mark, depth, without_time(name));
             }
-            None => {
-                path.push(bare.to_owned());
-                // The title of a suite: what follows is below it.
-                group.tree.push((' ', path));
-            }
+            // The title of a suite: what follows is below it.
+            None => group.tree.push(' ', depth, bare),
         }
     }
 
@@ -368,7 +361,7 @@ impl Run {
                     known.blocks.push(block.clone());
                 }
             }
-            known.tree.extend(group.tree.iter().cloned());
+            known.tree.extend(&group.tree);
         }
         let said = self.suites.map(|suites| suites.failed as usize);
         if said.is_some_and(|said| order.len() > said) {
@@ -469,6 +462,9 @@ fn numbers(rest: &str) -> Option<Numbers> {
 /// A name without ` (5 ms)`.
 fn without_time(name: &str) -> &str {
     let name = name.trim_end();
+    if !name.ends_with("s)") {
+        return name;
+    }
     match name.rfind(" (") {
         Some(at) if name.ends_with(" ms)") || name.ends_with(" s)") => {
             let inner = &name[at + 2..name.len() - 1];
@@ -535,11 +531,10 @@ mod tests {
             "FAIL ./a.test.js\n  outer\n    inner\n      ✕ x (5 ms)\n    ✓ y\n  ○ skipped z\n\n  ● outer › inner › x\n\n    boom\n\nTest Suites: 1 failed, 1 total\nTests:       1 failed, 1 skipped, 1 passed, 3 total\n",
         );
         let group = &reader.runs[0].groups[0];
-        let tests: Vec<String> = group
-            .tree
-            .iter()
-            .filter(|(mark, _)| *mark != ' ')
-            .map(|(mark, path)| format!("{mark} {}", path.join("/")))
+        let marks = group.tree.marks().enumerate();
+        let tests: Vec<String> = marks
+            .filter(|(_, mark)| *mark != ' ')
+            .map(|(at, mark)| format!("{mark} {}", group.tree.path(at).join("/")))
             .collect();
         assert_eq!(tests, ["✕ outer/inner/x", "✓ outer/y", "○ z"]);
         assert_eq!(group.blocks[0].body.trim(), "boom");

@@ -9,6 +9,7 @@ use crate::lines::Seen;
 use crate::mocha::block;
 use crate::text;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// The most that is kept of one failure's block.
 const MOST_BLOCK: usize = 64 * 1024;
@@ -439,8 +440,12 @@ pub(crate) fn titles(run: &Run, number: usize) -> Option<&[String]> {
 
 /// The blocks of a run, each with what the tree says of its titles.
 pub(crate) fn items(run: &Run) -> impl Iterator<Item = block::Block> + '_ {
-    run.items.iter().enumerate().map(|(number, item)| {
-        let leaf = titles(run, number).and_then(|path| path.last());
+    let mut paths: HashMap<u64, &[String]> = HashMap::new();
+    for mark in &run.marks {
+        paths.entry(mark.number).or_insert(&mark.path);
+    }
+    run.items.iter().enumerate().map(move |(number, item)| {
+        let leaf = paths.get(&(number as u64 + 1)).and_then(|path| path.last());
         block::read(item, leaf.map(String::as_str))
     })
 }

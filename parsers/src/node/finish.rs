@@ -5,6 +5,7 @@ use crate::compose::Compose;
 use crate::context::Context;
 use crate::live::End;
 use crate::node::NodeRun;
+use crate::node::path::Path;
 use crate::node::point;
 use crate::node::point::Found;
 use crate::node::point::Point;
@@ -21,6 +22,7 @@ use crate::report::Report;
 use crate::report::Source;
 use crate::text;
 use crate::text::Tail;
+use std::collections::HashSet;
 
 /// What was read, and how far it goes.
 struct Read {
@@ -101,7 +103,7 @@ fn of_scan(scan: Scan, context: &Context, end: &End) -> Option<Read> {
         let listed = bad == 0 || found.spec.began();
         let mut points = found.spec.points(true);
         points.extend((0..passed.min(100_000)).map(|_| Point {
-            path: vec![String::new()],
+            path: Path::of(&[], ""),
             ..Point::default()
         }));
         return Some(Read {
@@ -180,7 +182,7 @@ fn add(compose: &mut Compose, found: Found) {
     compose.counts.passed += found.passed;
     compose.counts.skipped += found.skipped;
     compose.filtered += found.filtered;
-    let mut seen: Vec<(String, Option<String>, Option<u32>)> = Vec::new();
+    let mut seen: HashSet<(String, Option<String>, Option<u32>)> = HashSet::new();
     for failure in found.failures {
         let line = failure
             .test_location
@@ -188,10 +190,9 @@ fn add(compose: &mut Compose, found: Found) {
             .or(failure.location.as_ref())
             .and_then(|at| at.line);
         let key = (failure.id.clone(), failure.target.clone(), line);
-        if seen.len() < 5000 && line.is_some() && seen.contains(&key) {
+        if line.is_some() && !seen.insert(key) {
             continue;
         }
-        seen.push(key);
         compose.failed(failure);
     }
 }

@@ -10,6 +10,7 @@
 mod dialect;
 mod error;
 mod finish;
+mod path;
 mod point;
 mod request;
 mod rerun;

@@ -7,18 +7,22 @@ use crate::js::stack;
 use crate::js::thrown;
 use crate::js::thrown::Thrown;
 use crate::node::dialect;
+use crate::node::path::Path;
 use crate::node::rerun;
 use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Location;
 use crate::report::Phase;
 use crate::text;
+use std::ops::Deref;
+use std::ops::DerefMut;
+use std::sync::LazyLock;
 
 /// A test or suite that is over.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Point {
     /// Its titles, outermost first.
-    pub path: Vec<String>,
+    pub path: Path,
     /// It failed.
     pub failed: bool,
     /// It was skipped, or is to be done: neither a pass nor a failure.
@@ -27,6 +31,13 @@ pub(crate) struct Point {
     pub filtered: bool,
     /// It is known to be a suite.
     pub suite: bool,
+    /// What else is told: little, where it passed.
+    pub told: Option<Box<Told>>,
+}
+
+/// What is told of some points.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
     /// Where it is defined.
     pub at: Option<Location>,
     /// Node's word for the failure, where it is told.
@@ -47,6 +58,23 @@ pub(crate) struct Point {
     pub ms: Option<u64>,
 }
 
+/// Of most points nothing is told.
+static NOTHING: LazyLock<Told> = LazyLock::new(Told::default);
+
+impl Deref for Point {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        self.told.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl DerefMut for Point {
+    fn deref_mut(&mut self) -> &mut Told {
+        self.told.get_or_insert_default()
+    }
+}
+
 /// What the points come to.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -60,6 +88,9 @@ pub(crate) struct Found {
     pub filtered: u64,
 }
 
+/// Behind so many failures a further one is not listed, even if some of them are told twice.
+const MANY: usize = 2 * compose::MOST_FAILURES;
+
 /// What node says of a test that its parent did not wait for.
 const CANCELLED: &str = "test did not finish before its parent and was cancelled";
 /// And of one that can never be over.
@@ -68,12 +99,12 @@ const PENDING: &str = "Promise resolution is still pending but the event loop ha
 impl Point {
     /// Whether a whole file stands for itself.
     fn is_file(&self) -> bool {
-        let (Some(at), [name]) = (&self.at, self.path.as_slice()) else {
+        let (Some(at), Some(name)) = (&self.at, self.path.only()) else {
             return false;
         };
         at.line == Some(1)
             && at.column == Some(1)
-            && (at.file == *name
+            && (at.file == name
                 || name.ends_with(&format!("/{}", at.file))
                 || at.file.ends_with(&format!("/{name}")))
     }
@@ -108,7 +139,7 @@ pub(crate) fn settle(points: &[Point], context: &Context) -> Found {
     let mut below: Vec<(u64, bool)> = Vec::new();
     let mut cancelled: Vec<&Point> = Vec::new();
     for point in points {
-        let depth = point.path.len();
+        let depth = point.path.depth();
         let (inner, inner_failed) = below.get(depth).copied().unwrap_or_default();
         below.truncate(depth);
         below.resize(depth, (0, false));
@@ -119,9 +150,9 @@ pub(crate) fn settle(points: &[Point], context: &Context) -> Found {
             && !point.kept
             && word != "subtestsFailed"
             && !(word.is_empty() && inner_failed && point.thrown.message.is_empty());
-        let mine = |one: &&Point| one.path.len() > depth && one.path.starts_with(&point.path);
-        let victims: Vec<&Point> = cancelled.iter().copied().filter(|one| mine(one)).collect();
-        cancelled.retain(|one| !mine(one));
+        let mine = |one: &&Point| one.path.is_below(&point.path);
+        let (victims, others): (Vec<_>, Vec<_>) = cancelled.into_iter().partition(mine);
+        cancelled = others;
         // Hooks of a suite: who was cancelled by one that comes before did not run.
         let after = inner > 0 && victims.is_empty();
         for victim in victims {
@@ -139,6 +170,10 @@ pub(crate) fn settle(points: &[Point], context: &Context) -> Found {
         } else if word == "cancelledByParent" && depth > 1 {
             cancelled.push(point);
         } else if own || (inner == 0 && word != "subtestsFailed") || point.is_file() {
+            if found.failures.len() >= MANY && !point.is_file() && point.at.is_some() {
+                found.failures.push(brief(point));
+                continue;
+            }
             let mut failure = failure(point, context);
             if after && failure.kind == FailureKind::SetupError {
                 (failure.kind, failure.phase) = (FailureKind::TeardownError, Phase::Teardown);
@@ -158,6 +193,18 @@ pub(crate) fn settle(points: &[Point], context: &Context) -> Found {
     found
 }
 
+/// The failure of one point where so many came before that it is only counted.
+fn brief(point: &Point) -> Failure {
+    let message = "failed, as did too many others";
+    let id = point.path.titles().join(" > ");
+    let mut failure = compose::failure(id, FailureKind::Panic, Phase::Call, message);
+    failure.kind_sure = false;
+    failure.target = point.at.as_ref().map(|at| at.file.clone());
+    failure.test_location.clone_from(&point.at);
+    failure.location.clone_from(&point.at);
+    compose::seal(failure)
+}
+
 /// The failure of one point.
 pub(crate) fn failure(point: &Point, context: &Context) -> Failure {
     if point.is_file() {
@@ -169,7 +216,8 @@ pub(crate) fn failure(point: &Point, context: &Context) -> Failure {
         _ => Phase::Call,
     };
     let (kind, sure) = kind(point, &word, phase);
-    let mut failure = compose::failure(point.path.join(" > "), kind, phase, message(&point.thrown));
+    let titles = point.path.titles();
+    let mut failure = compose::failure(titles.join(" > "), kind, phase, message(&point.thrown));
     failure.kind_sure = sure;
     thrown::place(&mut failure, &point.thrown.stack, context);
     failure.test_location = point.at.clone();
@@ -195,7 +243,7 @@ pub(crate) fn failure(point: &Point, context: &Context) -> Failure {
     failure.details = text::block(&point.details, text::DETAILS);
     failure.duration_ms = point.ms;
     let target = failure.target.clone().unwrap_or_default();
-    let names = rerun::names(&point.path, &point.thrown.stack);
+    let names = rerun::names(&titles, &point.thrown.stack);
     failure.rerun = rerun::argv(context, &target, &names);
     compose::seal(failure)
 }

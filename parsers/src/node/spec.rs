@@ -6,6 +6,7 @@
 
 use crate::context::Context;
 use crate::node::error;
+use crate::node::path::Path;
 use crate::node::point;
 use crate::node::point::Point;
 use crate::node::tap::Said;
@@ -27,16 +28,36 @@ const DEEPEST: usize = 60;
 /// A line of the tree, or an entry of the list.
 #[derive(Debug, Clone, Default)]
 struct Mark {
-    path: Vec<String>,
+    path: Path,
     sign: char,
     timed: bool,
+    /// It closes a group of others.
+    group: bool,
+    more: Option<Box<More>>,
+}
+
+/// What few marks have.
+#[derive(Debug, Clone, Default)]
+struct More {
     directive: Option<String>,
     at: Option<Location>,
     block: String,
-    /// It closes a group of others.
-    group: bool,
     /// What stood before it, for a file that failed as a whole.
     before: String,
+}
+
+impl Mark {
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    fn block(&self) -> &str {
+        self.more.as_ref().map_or("", |more| &more.block)
+    }
+
+    fn directive(&self) -> Option<&str> {
+        self.more.as_ref()?.directive.as_deref()
+    }
 }
 
 /// One end: numbers and list.
@@ -99,8 +120,8 @@ impl Spec {
             self.dots.1 += bad;
             return;
         }
-        let body = line.trim_start_matches(' ');
-        let indent = line.len() - body.len();
+        let indent = line.bytes().take_while(|byte| *byte == b' ').count();
+        let body = &line[indent..];
         // Inside of an error, what is indented as much as it belongs to it; so does a line of a
         // tree whose branch never began.
         let deep = self.block.is_some_and(|margin| indent >= margin);
@@ -108,26 +129,27 @@ impl Spec {
             self.other(line, indent);
             return;
         }
-        if let Some(said) = line.strip_prefix("ℹ ") {
-            self.block = None;
-            self.number(said);
-            return;
-        }
-        if line == "✖ failing tests:" || line == "Failed tests:" {
-            self.part = Part::List;
-            self.block = None;
-            self.run.list.clear();
-            return;
-        }
-        let sign = SIGNS
-            .iter()
-            .find_map(|(sign, kind)| Some((*kind, body.strip_prefix(*sign)?)));
-        if let Some((sign, rest)) = sign
-            && indent.is_multiple_of(2)
-            && indent / 2 < DEEPEST
-        {
-            self.mark(indent / 2, sign, rest);
-            return;
+        if body.as_bytes().first().is_some_and(|byte| *byte >= 0x80) {
+            if let Some(said) = line.strip_prefix("ℹ ") {
+                self.block = None;
+                self.number(said);
+                return;
+            }
+            if line == "✖ failing tests:" {
+                return self.list();
+            }
+            let sign = SIGNS
+                .iter()
+                .find_map(|(sign, kind)| Some((*kind, body.strip_prefix(*sign)?)));
+            if let Some((sign, rest)) = sign
+                && indent.is_multiple_of(2)
+                && indent / 2 < DEEPEST
+            {
+                self.mark(indent / 2, sign, rest);
+                return;
+            }
+        } else if line == "Failed tests:" {
+            return self.list();
         }
         if self.part == Part::List
             && let Some(at) = line.strip_prefix("test at ")
@@ -138,6 +160,12 @@ impl Spec {
             return;
         }
         self.other(line, indent);
+    }
+
+    fn list(&mut self) {
+        self.part = Part::List;
+        self.block = None;
+        self.run.list.clear();
     }
 
     fn number(&mut self, said: &str) {
@@ -174,7 +202,8 @@ impl Spec {
             let listed = depth == 0 && (sign == '-' || (sign == '~' && self.at.is_some()));
             if listed {
                 let at = self.at.take();
-                self.push(vec![name.to_owned()], sign, timed, directive, at, false, 2);
+                let path = Path::of(&[], name);
+                self.push(path, sign, timed, directive, at, false, 2);
                 return;
             }
             // The tree of another run begins.
@@ -192,8 +221,8 @@ impl Spec {
             self.block = None;
             return;
         }
-        let mut path: Vec<String> = self.headers.iter().take(depth).cloned().collect();
-        path.push(name.to_owned());
+        let outer = &self.headers[..depth.min(self.headers.len())];
+        let path = Path::of(outer, name);
         if closes {
             self.headers.truncate(depth);
         }
@@ -203,7 +232,7 @@ impl Spec {
     #[expect(clippy::too_many_arguments, reason = "the parts of one line")]
     fn push(
         &mut self,
-        path: Vec<String>,
+        path: Path,
         sign: char,
         timed: bool,
         directive: Option<&str>,
@@ -213,25 +242,31 @@ impl Spec {
     ) {
         let failing = sign == '-' || sign == '>';
         self.block = failing.then_some(margin);
-        let before = match failing && path.len() == 1 && self.part == Part::Tree {
+        let before = match failing && path.depth() == 1 && self.part == Part::Tree {
             true => self.before.lines(300).join("\n"),
             false => String::new(),
         };
-        self.before = Tail::default();
+        self.before.clear();
         let list = match self.part {
             Part::List => &mut self.run.list,
             Part::Tree => &mut self.run.marks,
         };
         if list.len() < MOST {
+            let told = directive.is_some() || at.is_some() || !before.is_empty();
+            let more = told.then(|| {
+                Box::new(More {
+                    directive: directive.map(str::to_owned),
+                    at,
+                    block: String::new(),
+                    before,
+                })
+            });
             list.push(Mark {
                 path,
                 sign,
                 timed,
-                directive: directive.map(str::to_owned),
-                at,
-                block: String::new(),
                 group,
-                before,
+                more,
             });
         }
     }
@@ -252,13 +287,13 @@ impl Spec {
             return;
         };
         if !blank && indent < margin {
-            if !mark.timed && mark.block.is_empty() && indent == 0 {
+            if !mark.timed && mark.block().is_empty() && indent == 0 {
                 let (name, timed, directive) = title(line);
-                if timed && let Some(last) = mark.path.last_mut() {
-                    last.push('\n');
-                    last.push_str(name);
+                if timed {
+                    mark.path.more("\n");
+                    mark.path.more(name);
                     mark.timed = true;
-                    mark.directive = directive.map(str::to_owned);
+                    mark.more().directive = directive.map(str::to_owned);
                     return;
                 }
             }
@@ -267,10 +302,11 @@ impl Spec {
             self.before.feed(b"\n");
             return;
         }
-        if mark.block.len() < MOST_BLOCK && self.kept < MOST_BLOCKS {
+        if mark.block().len() < MOST_BLOCK && self.kept < MOST_BLOCKS {
             let inner = if blank { "" } else { &line[margin..] };
-            mark.block.push_str(inner);
-            mark.block.push('\n');
+            let block = &mut mark.more().block;
+            block.push_str(inner);
+            block.push('\n');
             self.kept += inner.len() + 1;
         }
     }
@@ -341,23 +377,24 @@ fn of_run(run: Run) -> Vec<Point> {
     let mut list: VecDeque<Mark> = run.list.into();
     let mut points = Vec::new();
     let listed = !list.is_empty();
-    let failed_below = |points: &[Point], path: &[String]| {
+    let failed_below = |points: &[Point], path: &Path| {
         points
             .iter()
             .rev()
-            .take_while(|one: &&Point| one.path.len() > path.len())
+            .take_while(|one: &&Point| one.path.depth() > path.depth())
             .any(|one| one.failed && !one.kept)
     };
     // Nothing failed by node's own numbers: what looks like it was printed.
     let none = run.said.ended && run.said.bad() == 0 && !listed;
     for mark in run.marks {
-        if none && mark.sign == '-' && mark.directive.is_none() {
+        if none && mark.sign == '-' && mark.directive().is_none() {
             continue;
         }
         let entry = match mark.sign {
             '+' => None,
             _ => {
-                let same = |entry: &Mark| entry.path.last() == mark.path.last();
+                let last = mark.path.last();
+                let same = |entry: &Mark| entry.path.last() == last;
                 let at = list.iter().take(64).position(same);
                 at.and_then(|at| list.remove(at))
             }
@@ -368,55 +405,70 @@ fn of_run(run: Run) -> Vec<Point> {
             && mark.sign == '-'
             && !mark.group
             && run.said.ended
-            && mark.directive.is_none()
+            && mark.directive().is_none()
         {
             // The list knows every test that failed.
             continue;
         }
         points.push(of_mark(mark, entry, below));
     }
-    for entry in list.into_iter().filter(|entry| entry.directive.is_none()) {
+    for entry in list.into_iter().filter(|one| one.directive().is_none()) {
         points.push(of_mark(entry, None, false));
     }
     points
 }
 
 fn of_mark(mark: Mark, entry: Option<Mark>, below: bool) -> Point {
-    let (at, block) = match entry {
-        Some(entry) => (entry.at, Some(entry.block)),
-        None => (mark.at, None),
+    let mut point = Point {
+        path: mark.path,
+        ..Point::default()
     };
-    let own = block.is_some() || !mark.block.trim().is_empty();
-    let failed = mark.sign == '-' || (mark.sign == '>' && (below || own));
+    if mark.sign == '+' && mark.more.is_none() && entry.is_none() {
+        return point;
+    }
+    let told = mark.more.map(|more| *more).unwrap_or_default();
+    let (at, block) = match entry {
+        Some(entry) => {
+            let entry = entry.more.map(|more| *more).unwrap_or_default();
+            (entry.at, Some(entry.block))
+        }
+        None => (told.at, None),
+    };
+    let own = block.is_some() || !told.block.trim().is_empty();
     let block = block
         .filter(|block| !block.trim().is_empty())
-        .unwrap_or(mark.block);
+        .unwrap_or(told.block);
     let block = block.trim_matches('\n');
     let shown = error::read(block);
-    let why = mark.directive.as_deref();
-    Point {
-        path: mark.path,
-        failed,
-        kept: mark.sign == '~' || why.is_some(),
-        filtered: why.is_some_and(filtered),
-        suite: false,
-        at,
-        word: if failed && below && !own {
-            "subtestsFailed".to_owned()
-        } else {
-            String::new()
-        },
-        thrown: shown.thrown,
-        sides: shown.sides,
-        details: block.to_owned(),
-        errors: mark.before,
-        ..Point::default()
+    let why = told.directive.as_deref();
+    point.failed = mark.sign == '-' || (mark.sign == '>' && (below || own));
+    point.kept = mark.sign == '~' || why.is_some();
+    point.filtered = why.is_some_and(filtered);
+    point.at = at;
+    if point.failed && below && !own {
+        point.word = "subtestsFailed".to_owned();
+    }
+    point.thrown = shown.thrown;
+    point.sides = shown.sides;
+    point.details = block.to_owned();
+    point.errors = told.before;
+    point
+}
+
+/// Whether a text is a number; digits and points are known without reading it.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.split_once('.') {
+        Some((whole, part)) if digits(whole) && digits(part) => true,
+        None if digits(text) => true,
+        _ => text.parse::<f64>().is_ok(),
     }
 }
 
 /// Name, whether its time is there, and what follows: `name (1.5ms) # SKIP`.
 fn title(rest: &str) -> (&str, bool, Option<&str>) {
-    let (head, directive) = match rest.rfind("ms) # ") {
+    let noted = memchr::memchr(b'#', rest.as_bytes()).is_some();
+    let (head, directive) = match noted.then(|| rest.rfind("ms) # ")).flatten() {
         Some(at) => (&rest[..at + 3], Some(&rest[at + 6..])),
         None => (rest, None),
     };
@@ -424,7 +476,7 @@ fn title(rest: &str) -> (&str, bool, Option<&str>) {
         .strip_suffix("ms)")
         .and_then(|head| head.rsplit_once(" ("));
     if let Some((name, time)) = timed
-        && time.parse::<f64>().is_ok()
+        && is_number(time)
     {
         return (name, true, directive);
     }

@@ -4,6 +4,7 @@
 
 use crate::context::Context;
 use crate::js::thrown::Thrown;
+use crate::node::path::Path;
 use crate::node::point;
 use crate::node::point::Point;
 use crate::text;
@@ -25,6 +26,8 @@ pub(crate) struct Tap {
     numbers: Vec<u64>,
     /// Where the points of each depth that have no parent yet begin.
     running: Vec<String>,
+    /// The YAML of the open point.
+    yaml: String,
     comments: Tail,
     said: Said,
     /// What node wrote of tests whose rest came too late.
@@ -38,7 +41,11 @@ struct Open {
     point: Point,
     /// It has the number of the one before: one of the two was printed by a test.
     again: bool,
-    yaml: Option<String>,
+    yaml: bool,
+    /// Its length.
+    length: usize,
+    /// Its time is there.
+    timed: bool,
 }
 
 /// The last lines' numbers.
@@ -114,9 +121,18 @@ impl Tap {
             return false;
         }
         if let Some(name) = body.strip_prefix("# Subtest: ") {
-            self.running.truncate(depth);
-            if self.running.len() == depth {
-                self.running.push(unescaped(name));
+            match self.running.get_mut(depth) {
+                Some(last) if !name.contains('\\') => {
+                    last.clear();
+                    last.push_str(name);
+                    self.running.truncate(depth + 1);
+                }
+                _ => {
+                    self.running.truncate(depth);
+                    if self.running.len() == depth {
+                        self.running.push(unescaped(name));
+                    }
+                }
             }
             return true;
         }
@@ -156,7 +172,10 @@ impl Tap {
             return false;
         }
         let point = Point {
-            path: vec![unescaped(name)],
+            path: match name.contains('\\') {
+                true => Path::of(&[], &unescaped(name)),
+                false => Path::of(&[], name),
+            },
             failed,
             kept: directive.is_some(),
             filtered: directive.is_some_and(filtered),
@@ -166,7 +185,9 @@ impl Tap {
             depth,
             point,
             again: number == last && !file,
-            yaml: None,
+            yaml: false,
+            length: 0,
+            timed: false,
         });
         true
     }
@@ -180,16 +201,29 @@ impl Tap {
         let inner = line
             .get(margin..)
             .filter(|_| line[..margin.min(line.len())].trim().is_empty());
-        match (&mut open.yaml, inner) {
-            (None, Some("---")) => open.yaml = Some(String::new()),
-            (Some(_), Some("...")) => self.close(context),
-            (Some(yaml), Some(inner)) => {
-                if yaml.len() < MOST_BLOCK {
-                    yaml.push_str(inner);
-                    yaml.push('\n');
+        match (open.yaml, inner) {
+            (false, Some("---")) => {
+                open.yaml = true;
+                self.yaml.clear();
+            }
+            (true, Some("...")) => self.close(context),
+            (true, Some(inner)) => {
+                if open.length < MOST_BLOCK {
+                    open.timed |= inner.starts_with("duration_ms: ");
+                    let suite = open.length > 0 && inner.starts_with("type: 'suite'");
+                    open.point.suite |= suite && !open.point.failed;
+                    open.length += inner.len() + 1;
+                    // Of what passed nothing else is told.
+                    if open.point.failed {
+                        self.yaml.push_str(inner);
+                        self.yaml.push('\n');
+                    }
                 }
             }
-            (Some(yaml), None) if line.trim().is_empty() => yaml.push('\n'),
+            (true, None) if line.trim().is_empty() => {
+                open.length += 1;
+                self.yaml.push('\n');
+            }
             _ => {
                 self.open = None;
                 return false;
@@ -203,42 +237,33 @@ impl Tap {
             return;
         };
         let (depth, mut point) = (open.depth, open.point);
-        let yaml = open.yaml.unwrap_or_default();
-        if !yaml.starts_with("duration_ms: ") && !yaml.contains("\nduration_ms: ") {
+        if !open.timed {
             return;
         }
-        match point.failed {
-            true => explain(&mut point, &yaml, context),
-            // Of what passed nothing else is told.
-            false => point.suite = yaml.contains("\ntype: 'suite'"),
+        if point.failed {
+            explain(&mut point, &self.yaml, context);
         }
         if open.again && !self.replace(depth, &point) {
             return;
         }
         self.numbers.truncate(depth + 1);
         self.numbers[depth] += u64::from(!open.again);
-        let name = point.path[0].clone();
         // What is deeper and has no parent yet is this point's.
         let children = self
             .points
             .iter_mut()
             .rev()
             .take_while(|(at, _)| *at > depth);
-        for (_, child) in children {
-            child.path.insert(0, name.clone());
-        }
-        for (at, child) in self.points.iter_mut().rev() {
-            if *at <= depth {
-                break;
-            }
+        let outer = [point.path.last().to_owned()];
+        for (at, child) in children {
+            child.path.put_before(&outer);
             *at = depth;
-            debug_assert!(!child.path.is_empty());
         }
         if point.failed && depth == 0 {
             point.errors = self.comments.lines(300).join("\n");
         }
         if depth == 0 {
-            self.comments = Tail::default();
+            self.comments.clear();
         }
         if self.points.len() < MOST {
             self.points.push((depth, point));
@@ -253,7 +278,7 @@ impl Tap {
             return false;
         };
         if *at != depth
-            || before.path.len() > 1
+            || before.path.depth() > 1
             || (before.at.is_some() && point.at.is_none() && point.failed)
         {
             return false;
@@ -276,8 +301,7 @@ impl Tap {
     pub fn points(self) -> Vec<Point> {
         let running = self.running;
         let points = self.points.into_iter().map(|(depth, mut point)| {
-            let outer = running.iter().take(depth).cloned();
-            point.path.splice(0..0, outer);
+            point.path.put_before(&running[..depth.min(running.len())]);
             point
         });
         points.collect()
@@ -299,6 +323,9 @@ pub(crate) fn filtered(why: &str) -> bool {
 
 /// The name and what is behind an unescaped ` # `.
 fn directive(name: &str) -> (&str, Option<&str>) {
+    if memchr::memchr(b'#', name.as_bytes()).is_none() {
+        return (name, None);
+    }
     for word in [" # SKIP", " # TODO"] {
         if let Some(at) = name.rfind(word) {
             return (&name[..at], Some(&name[at + 3..]));

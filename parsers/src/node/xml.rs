@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::node::error;
+use crate::node::path::Path;
 use crate::node::point::Point;
 use crate::node::tap::filtered;
 use crate::node::tap::is_file;
@@ -44,25 +45,26 @@ fn below(node: Node<'_, '_>, path: &[String], context: &Context, points: &mut Ve
         if child.has_tag_name("testsuite") {
             below(child, &path, context, points);
         } else if child.has_tag_name("testcase") {
-            points.push(case(child, path, context));
+            points.extend(case(child, &path, context));
         }
     }
 }
 
-fn case(node: Node<'_, '_>, path: Vec<String>, context: &Context) -> Point {
+fn case(node: Node<'_, '_>, path: &[String], context: &Context) -> Option<Point> {
     let child = |tag: &str| node.children().find(|child| child.has_tag_name(tag));
+    let (last, outer) = path.split_last()?;
     let mut point = Point {
-        path,
+        path: Path::of(outer, last),
         ..Point::default()
     };
     if let Some(skipped) = child("skipped") {
         point.kept = true;
         point.filtered = skipped.attribute("message").is_some_and(filtered);
-        return point;
+        return Some(point);
     }
-    let name = &point.path[0];
+    let name = path.first()?;
     // A file as a whole has only its name.
-    let whole = point.path.len() == 1 && name.starts_with('/') && is_file(name);
+    let whole = path.len() == 1 && name.starts_with('/') && is_file(name);
     let file = node.attribute("file").or(whole.then_some(name.as_str()));
     let file = file.map(|file| context.relative(file));
     let is_file = file
@@ -74,7 +76,7 @@ fn case(node: Node<'_, '_>, path: Vec<String>, context: &Context) -> Point {
         column: is_file.then_some(1),
     });
     let Some(failed) = child("failure") else {
-        return point;
+        return Some(point);
     };
     point.failed = true;
     point.word = failed.attribute("type").unwrap_or("").to_owned();
@@ -100,7 +102,7 @@ fn case(node: Node<'_, '_>, path: Vec<String>, context: &Context) -> Point {
     point.signal = number("signal")
         .filter(|signal| signal != "null")
         .map(|signal| signal.trim_matches('\'').to_owned());
-    point
+    Some(point)
 }
 
 /// Some versions escape names twice.

@@ -19,6 +19,7 @@ use crate::tap;
 use crate::tap::Block;
 use crate::tap::Death;
 use crate::tap::Level;
+use crate::tap::Others;
 use crate::tap::Teller;
 use crate::tap::Told;
 use crate::text;
@@ -55,8 +56,9 @@ impl ProveRun {
         }
         let mut all_known = !files.is_empty();
         let mut counted = 0;
+        let others = Others::of(files.iter().map(|(file, _)| file.name.as_str()));
         for (file, levels) in &files {
-            let mut ran = self.file(&mut compose, file, levels, &files);
+            let mut ran = self.file(&mut compose, file, levels, &others);
             // Nothing runs after the file that gave up.
             let last = std::ptr::eq(file, &files[files.len() - 1].0);
             if last && ran.bail.is_none() {
@@ -168,16 +170,16 @@ impl ProveRun {
         compose: &mut Compose,
         file: &File,
         levels: &[Level],
-        all: &[(File, Vec<Level>)],
+        others: &Others<'_>,
     ) -> Ran {
         let name = self.context.relative(&file.name);
-        let rerun = self.rerun(&name);
         let mut ran = Ran::default();
         if levels.is_empty() {
-            self.without_tap(compose, file, &name, all, &mut ran);
+            self.without_tap(compose, file, &name, others, &mut ran);
             return ran;
         }
         ran.known = true;
+        let rerun = self.rerun(&name);
         for level in levels {
             let told = Teller {
                 compose,
@@ -203,7 +205,7 @@ impl ProveRun {
         compose: &mut Compose,
         file: &File,
         name: &str,
-        all: &[(File, Vec<Level>)],
+        others: &Others<'_>,
         ran: &mut Ran,
     ) {
         if file.verdict == Some(Verdict::Skipped) {
@@ -225,13 +227,12 @@ impl ProveRun {
             .any(|error| error.contains("out of sequence"));
         let mut numbers = summary.failed;
         numbers.retain(|number| planned.is_none_or(|plan| *number <= plan));
-        let others: Vec<&str> = all.iter().map(|(other, _)| other.name.as_str()).collect();
         let count = match (&file.summary, file.count) {
             (Some(_), _) => numbers.len(),
             (None, Some((failed, _))) => failed as usize,
             (None, None) => 0,
         };
-        let mut blocks = self.diagnostics.of_file(&file.name, &others, count);
+        let mut blocks = self.diagnostics.of_file(&file.name, others, count);
         // What is out of sequence may have been printed by anybody.
         blocks.retain(|block| {
             let at = block.at.as_ref();

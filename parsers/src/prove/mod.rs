@@ -109,11 +109,19 @@ impl Adapter for ProveRun {
                 self.tail.feed(bytes);
                 let (text, diagnostics) = (&mut self.text, &mut self.diagnostics);
                 let (context, dumped) = (&self.context, !self.dumps.is_empty());
+                // Tests of one file come one after the other.
+                let mut last: Option<(usize, String)> = None;
                 self.output.each(bytes, |seen| {
                     if let Some((at, step)) = text.take(seen, diagnostics)
                         && !dumped
                     {
-                        events.push(event(context.relative(&text.files[at].name), step));
+                        if last.as_ref().is_none_or(|(known, _)| *known != at) {
+                            last = Some((at, context.relative(&text.files[at].name)));
+                        }
+                        let file = last
+                            .as_ref()
+                            .map_or_else(String::new, |(_, file)| file.clone());
+                        events.push(event(file, step));
                     }
                 });
             }

@@ -7,7 +7,11 @@ use crate::prove::file::Verdict;
 use crate::tap::Diagnostics;
 use crate::tap::Reader;
 use crate::tap::Step;
-use std::collections::BTreeMap;
+use memchr::memmem::Finder;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+static DOTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" .."));
 
 /// More files than this are not followed.
 const MOST_FILES: usize = 20_000;
@@ -16,7 +20,7 @@ const MOST_FILES: usize = 20_000;
 #[derive(Debug, Default)]
 pub(crate) struct Text {
     pub files: Vec<File>,
-    index: BTreeMap<String, usize>,
+    index: HashMap<String, usize>,
     /// The file whose lines are read.
     current: Option<usize>,
     /// The summary at the end has begun; the file whose lines are read.
@@ -36,8 +40,9 @@ pub(crate) struct Text {
 impl Text {
     /// Whether a line may mean anything.
     fn wants(&self, line: &[u8]) -> bool {
-        let dots = || memchr::memmem::find(line, b" ..").is_some();
+        let dots = || DOTS.find(line).is_some();
         match line.first() {
+            Some(b'o') if is_result(line) => false,
             Some(
                 b'D' | b'F' | b'A' | b'N' | b'T' | b'R' | b'B' | b'C' | b'U' | b'o' | b's' | 0x1b,
             ) => true,
@@ -99,8 +104,7 @@ impl Text {
 
     fn in_summary(&mut self, current: Option<usize>, line: &str) -> bool {
         if let Some((name, found)) = Summary::head(line) {
-            let name = name.to_owned();
-            let at = self.file(&name);
+            let at = self.file(name);
             if let Some(file) = self.files.get_mut(at) {
                 file.summary = Some(found);
             }
@@ -143,8 +147,7 @@ impl Text {
         if open && odd && !rest.starts_with(|c: char| c.is_ascii_digit()) {
             return false;
         }
-        let name = name.to_owned();
-        let at = self.file(&name);
+        let at = self.file(name);
         let Some(file) = self.files.get_mut(at) else {
             return true;
         };
@@ -259,6 +262,13 @@ impl Text {
     }
 }
 
+/// Whether a line that begins with `o` can only be a test's result: it has nothing of what the
+/// harness puts behind the name of a file, or says about one.
+fn is_result(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    line.len() > 3 && line.last() != Some(&b's') && memchr::memchr2(b'.', b'(', line).is_none()
+}
+
 /// `ok`, `ok       12 ms`.
 fn is_ok(rest: &str) -> bool {
     let Some(time) = rest.strip_prefix("ok") else {
@@ -283,7 +293,7 @@ fn header(line: &str) -> Option<(&str, &str)> {
         }
         None => line,
     };
-    let (at, _) = line.match_indices(" ..").find(|(at, _)| {
+    let at = DOTS.find_iter(line.as_bytes()).find(|at| {
         let rest = line[at + 1..].trim_start_matches('.');
         rest.is_empty() || rest.starts_with(' ')
     })?;

@@ -28,6 +28,7 @@ pub(crate) use level::Level;
 pub(crate) use perl::Block;
 pub(crate) use perl::Death;
 pub(crate) use perl::Diagnostics;
+pub(crate) use perl::Others;
 pub(crate) use reader::Reader;
 pub(crate) use reader::Step;
 pub(crate) use report::SEPARATOR;
@@ -93,8 +94,8 @@ pub(crate) fn look(
     reader: &mut Reader,
     diagnostics: &mut Diagnostics,
 ) -> Option<Step> {
-    let (tap, said) = (reader.wants(seen.bytes), diagnostics.wants(seen.bytes));
-    if !tap && !said {
+    let tap = reader.wants(seen.bytes);
+    if !tap && !diagnostics.wants(seen.bytes) {
         diagnostics.pass(seen.bytes);
         return None;
     }
@@ -133,7 +134,9 @@ impl Adapter for TapRun {
                 };
                 let (lines, reader) = self.files.entry(name.to_owned()).or_default();
                 lines.each(bytes, |seen| {
-                    events.extend(look(seen, reader, &mut self.diagnostics).map(event));
+                    if let Some(step) = look(seen, reader, &mut self.diagnostics) {
+                        events.push(event(step));
+                    }
                 });
             }
             Stream::Stderr => {
@@ -149,7 +152,9 @@ impl Adapter for TapRun {
                 self.whole = bytes.last().map_or(self.whole, |last| *last == b'\n');
                 let (reader, diagnostics) = (&mut self.reader, &mut self.diagnostics);
                 self.output.each(bytes, |seen| {
-                    events.extend(look(seen, reader, diagnostics).map(event));
+                    if let Some(step) = look(seen, reader, diagnostics) {
+                        events.push(event(step));
+                    }
                 });
             }
         }

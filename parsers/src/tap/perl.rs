@@ -4,7 +4,9 @@
 //! streams were one. They are put together again by their names, in their order.
 
 use crate::text;
+use memchr::memmem::Finder;
 use regex::Regex;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// More blocks than this are not kept.
@@ -15,6 +17,8 @@ const MOST_LINES: usize = 400;
 const MOST_PROSE: usize = 1_000;
 /// More lines before the last word of a test file are not kept.
 const MOST_GROUP: usize = 60;
+
+static LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" line "));
 
 static EXITED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^Looks like your test (?:exited with|died before|died just after)\s*(\d+)?(?: just after (\d+)\.| before it could output anything\.)?")
@@ -66,6 +70,10 @@ pub(crate) struct Death {
 pub(crate) struct Diagnostics {
     open: Option<Block>,
     blocks: Vec<Block>,
+    /// The blocks of each name that may be free, once all have come.
+    named: Option<HashMap<String, Vec<usize>>>,
+    /// All blocks before this one have a test's report.
+    free: usize,
     group: Vec<String>,
     /// The last line was blank.
     blank: bool,
@@ -85,9 +93,7 @@ impl Diagnostics {
     /// Whether a line may mean anything here.
     pub fn wants(&self, line: &[u8]) -> bool {
         let start = line.iter().find(|byte| **byte != b' ');
-        start == Some(&b'#')
-            || self.open.is_some()
-            || memchr::memmem::find(line, b" line ").is_some()
+        start == Some(&b'#') || self.open.is_some() || LINE.find(line).is_some()
     }
 
     /// Remembers a line that is not wanted, until the next: it may turn out to be the last word
@@ -171,13 +177,16 @@ impl Diagnostics {
 
     /// Something that is no part of an explanation came between.
     pub fn cut(&mut self) {
-        self.close();
+        if self.open.is_some() {
+            self.close();
+        }
         (self.blank, self.torn) = (false, false);
         self.previous.clear();
+        if self.group.is_empty() {
+            return;
+        }
         let group = std::mem::take(&mut self.group);
-        let said = (!group.is_empty())
-            .then(|| death(&group))
-            .filter(|death| death.at.is_some());
+        let said = Some(death(&group)).filter(|death| death.at.is_some());
         if let Some(said) = said
             && self.prose.len() < MOST_PROSE
         {
@@ -229,6 +238,8 @@ impl Diagnostics {
     pub fn finish(&mut self) {
         self.close();
         self.blocks.retain(|block| !block.todo);
+        self.named = None;
+        self.free = 0;
     }
 
     /// The prose that nothing followed.
@@ -239,35 +250,55 @@ impl Diagnostics {
     /// The block of a failing test: the first of its name that is nobody's; one of this file
     /// before the others.
     pub fn take(&mut self, name: &str, file: Option<&str>) -> Option<Block> {
-        let free = |block: &Block| !block.used && block.name == name;
+        let named = self.named.get_or_insert_with(|| {
+            let mut named: HashMap<String, Vec<usize>> = HashMap::new();
+            // The first of a name is the last in its list.
+            for (at, block) in self.blocks.iter().enumerate().rev() {
+                named.entry(block.name.clone()).or_default().push(at);
+            }
+            named
+        });
+        let known = named.get_mut(name)?;
+        while known.last().is_some_and(|at| self.blocks[*at].used) {
+            known.pop();
+        }
         let of_file = |block: &Block| match (file, &block.at) {
             (Some(file), Some((at, _))) => same_file(at, file),
             _ => true,
         };
-        let own = self.blocks.iter().position(|b| free(b) && of_file(b));
-        let any = || self.blocks.iter().position(free);
-        let at = own.or_else(any)?;
-        self.blocks[at].used = true;
-        Some(self.blocks[at].clone())
+        let mut free = known.iter().rev().filter(|at| !self.blocks[**at].used);
+        let own = free.find(|at| of_file(&self.blocks[**at]));
+        let at = *own.or(known.last())?;
+        let used = Block {
+            used: true,
+            ..Block::default()
+        };
+        Some(std::mem::replace(&mut self.blocks[at], used))
     }
 
     /// The free blocks of a file, at most `count`: those that name it, and those between them
     /// and after them that name no other test file (assertions in helpers do not).
-    pub fn of_file(&mut self, file: &str, others: &[&str], count: usize) -> Vec<Block> {
+    pub fn of_file(&mut self, file: &str, others: &Others<'_>, count: usize) -> Vec<Block> {
         let names = |block: &Block, file: &str| {
             let at = block.at.as_ref();
             at.is_some_and(|(at, _)| same_file(at, file))
         };
         let foreign = |block: &Block| {
-            let mut others = others.iter().filter(|other| **other != file);
-            others.any(|other| names(block, other))
+            let at = block.at.as_ref();
+            at.is_some_and(|(at, _)| others.any(at, file))
         };
+        if count == 0 {
+            return Vec::new();
+        }
+        let used = self.blocks[self.free..].iter().take_while(|b| b.used);
+        self.free += used.count();
         let own =
             |block: &Block| names(block, file) || block.children.iter().any(|b| names(b, file));
-        let spaced = self.blocks.iter().any(|block| block.spaced && own(block));
-        let mut begun = !self.blocks.iter().any(|block| !block.used && own(block));
+        let blocks = &mut self.blocks[self.free..];
+        let spaced = blocks.iter().any(|block| block.spaced && own(block));
+        let mut begun = !blocks.iter().any(|block| !block.used && own(block));
         let mut found = Vec::new();
-        for block in &mut self.blocks {
+        for block in blocks {
             if found.len() >= count {
                 break;
             }
@@ -316,6 +347,34 @@ impl Diagnostics {
         let at = first.or_else(|| self.deaths.iter().position(fits))?;
         self.deaths[at].used = true;
         Some(self.deaths[at].clone())
+    }
+}
+
+/// The test files of a run, to be asked whether a place is in one of them.
+#[derive(Debug, Default)]
+pub(crate) struct Others<'a>(HashMap<&'a str, Vec<&'a str>>);
+
+impl<'a> Others<'a> {
+    /// These files.
+    pub fn of(files: impl Iterator<Item = &'a str>) -> Self {
+        let mut known: HashMap<&str, Vec<&str>> = HashMap::new();
+        for file in files {
+            let same = known.entry(file.trim_start_matches("./")).or_default();
+            if !same.contains(&file) {
+                same.push(file);
+            }
+        }
+        Others(known)
+    }
+
+    /// Whether a place is in any of them but one.
+    fn any(&self, at: &str, but: &str) -> bool {
+        let at = at.trim_start_matches("./");
+        let parts = at.match_indices('/').map(|(end, _)| &at[end + 1..]);
+        std::iter::once(at)
+            .chain(parts)
+            .filter_map(|part| self.0.get(part))
+            .any(|same| same.iter().any(|file| *file != but))
     }
 }
 

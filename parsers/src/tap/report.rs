@@ -121,6 +121,12 @@ impl Teller<'_> {
         let Some(detail) = case.detail.as_deref() else {
             return;
         };
+        // Only a block of YAML may tell of more than a failed test.
+        if self.compose.is_full() && mismatch.is_none() && detail.yaml.is_empty() {
+            self.told.failed += 1;
+            self.compose.unlisted();
+            return;
+        }
         let id = path.join(SEPARATOR);
         let mut failure = failure::of(&id, detail, block.as_ref(), self.context);
         if let Some(why) = mismatch {

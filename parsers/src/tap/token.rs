@@ -127,6 +127,9 @@ fn test(line: &str) -> Option<Test<'_>> {
         millis: None,
         opens,
     };
+    if memchr::memchr(b'#', rest.as_bytes()).is_none() {
+        return Some(found);
+    }
     // The first `#` that is not escaped and is followed by a word that is known.
     for (at, _) in rest.match_indices('#') {
         let escaped = rest[..at].bytes().rev().take_while(|b| *b == b'\\').count() % 2 == 1;
@@ -186,7 +189,7 @@ fn time(words: &str) -> Option<u64> {
 
 /// A description without its escapes.
 pub(crate) fn unescaped(name: &str) -> String {
-    if !name.contains('\\') {
+    if memchr::memchr(b'\\', name.as_bytes()).is_none() {
         return name.to_owned();
     }
     let mut out = String::with_capacity(name.len());

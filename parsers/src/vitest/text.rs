@@ -388,7 +388,8 @@ impl Reader {
     fn is_summary(&mut self, line: &str) -> bool {
         let bare = line.trim_start();
         let indent = line.len() - bare.len();
-        if !(1..=7).contains(&indent) || self.plain || self.inside("numbers") {
+        let ours = bare.starts_with(['T', 'E', 'D']);
+        if !(1..=7).contains(&indent) || !ours || self.plain || self.inside("numbers") {
             return false;
         }
         if indent == 1
@@ -435,7 +436,10 @@ impl Reader {
         let rest = bare[mark.len_utf8()..].trim_start();
         match mark {
             '❯' | '✓' | '×' | '✗' | '↓'
-                if indent == 1 && rest.contains(" (") && rest.contains(" test") =>
+                if indent == 1
+                    && memchr::memchr(b'(', rest.as_bytes()).is_some()
+                    && rest.contains(" (")
+                    && rest.contains(" test") =>
             {
                 self.goes_on = true;
                 self.file = rest.split(" (").next().unwrap_or("").to_owned();
