@@ -12,9 +12,10 @@ use crate::report::Phase;
 use crate::report::Report;
 use crate::report::Source;
 use crate::text;
+use std::sync::LazyLock;
 
 /// More failures than this are counted, but not listed.
-const MOST_FAILURES: usize = 2000;
+pub(crate) const MOST_FAILURES: usize = 2000;
 /// More diagnostics than this are not listed.
 const MOST_DIAGNOSTICS: usize = 200;
 
@@ -61,6 +62,18 @@ impl Compose {
         }
         let number = self.failures.len();
         self.failures.push(slim(failure, number));
+    }
+
+    /// Whether no more failures are listed: what comes only counts, and need not be made.
+    pub fn is_full(&self) -> bool {
+        self.failures.len() >= MOST_FAILURES
+    }
+
+    /// Counts a failed test that is not listed ([`Compose::is_full`]), of an ordinary kind.
+    pub fn unlisted(&mut self) {
+        self.counts.failed += 1;
+        self.dropped += 1;
+        self.outcome(Outcome::Failed);
     }
 
     /// Adds a failure and counts it as one failed test.
@@ -230,6 +243,21 @@ pub(crate) fn failure(
         rerun: Vec::new(),
         notes: Vec::new(),
     }
+}
+
+/// What an event says of a failed test when so many have failed that the report lists no more:
+/// its name, and that it failed.
+pub(crate) fn unlisted(id: &str, target: Option<String>) -> Failure {
+    static USUAL: LazyLock<Failure> = LazyLock::new(|| {
+        let words = "failed as many others did; only the first ones are explained";
+        let mut usual = seal(failure("", FailureKind::Panic, Phase::Call, words));
+        usual.kind_sure = false;
+        usual
+    });
+    let mut failure = USUAL.clone();
+    id.clone_into(&mut failure.id);
+    failure.target = target;
+    failure
 }
 
 /// Gives a failure that is otherwise ready its fingerprint.

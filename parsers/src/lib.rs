@@ -30,6 +30,7 @@ mod lines;
 mod live;
 mod minitest;
 mod mocha;
+mod names;
 pub mod nextest;
 mod node;
 mod phpunit;

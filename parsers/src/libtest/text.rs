@@ -6,11 +6,14 @@
 
 use crate::libtest::loose::Loose;
 use crate::libtest::panic;
+use crate::names::Names;
 use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 /// The most that is kept of one test's output.
 const MOST_OUTPUT: usize = 256 * 1024;
+/// A name that is longer is looked at twice.
+const MOST_NAME: usize = 4 * 1024;
 /// More result lines than this are not kept.
 const MOST_TESTS: usize = 500_000;
 
@@ -48,11 +51,13 @@ pub(crate) struct Section {
 
 /// Something that a line made known.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum Said<'a> {
     /// A section began with so many tests.
     Began(u64, Option<Box<Section>>),
     /// Results of tests.
     Results(Vec<(String, Word)>),
+    /// The result of a line that holds nothing else.
+    Result(&'a str, Word),
     /// A section is over.
     Ended(Box<Section>),
     /// A line within a section.
@@ -64,11 +69,12 @@ pub(crate) enum Said {
 #[derive(Debug, Default)]
 struct Open {
     announced: u64,
-    results: HashMap<String, Word>,
-    order: Vec<String>,
+    results: Names<Word>,
+    /// How many of them are `ok`, `FAILED`, `ignored`.
+    seen: [u64; 3],
     pending: Option<Pending>,
-    blocks: BTreeMap<String, String>,
-    block: Option<String>,
+    blocks: Names<String>,
+    block: Option<usize>,
     in_failures: bool,
     names: Option<Vec<String>>,
     candidate: Option<Tally>,
@@ -106,7 +112,13 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Takes one line, already free of control sequences.
-    pub fn line(&mut self, line: &str) -> Said {
+    pub fn line<'a>(&mut self, line: &'a str) -> Said<'a> {
+        if let Some((name, word)) = self.result_of(line.as_bytes()) {
+            return match self.take(name, word) {
+                true => Said::Result(name, word),
+                false => Said::Inside,
+            };
+        }
         let Some(open) = &mut self.open else {
             return match announced(line) {
                 Some(count) => {
@@ -142,6 +154,25 @@ impl Reader {
             true => Said::Inside,
             false => Said::Results(found),
         }
+    }
+
+    /// A line that is nothing but a result, where results are expected: most lines by far.
+    pub fn result_of<'a>(&self, line: &'a [u8]) -> Option<(&'a str, Word)> {
+        let open = self.open.as_ref()?;
+        match open.in_failures || open.pending.is_some() {
+            true => None,
+            false => bare_result(line),
+        }
+    }
+
+    /// Takes such a result; whether it is one that counts.
+    pub fn take(&mut self, name: &str, word: Word) -> bool {
+        let Some(open) = &mut self.open else {
+            return false;
+        };
+        let counts = open.result(name, word);
+        open.loose.mark();
+        counts
     }
 
     fn begin(&mut self, announced: u64) {
@@ -200,8 +231,8 @@ impl Open {
         let missing = (self.results.len() as u64) < self.announced;
         let new = || {
             let (name, after) = line.strip_prefix("test ")?.split_once(" ... ")?;
-            let known = self.results.contains_key(&bare(name));
-            (word_of(after).is_some() && !known).then_some(())
+            let known = || self.results.contains(bare(name));
+            (word_of(after).is_some() && !known()).then_some(())
         };
         let on = missing && !self.terse && self.blocks.is_empty() && new().is_some();
         if on {
@@ -225,10 +256,10 @@ impl Open {
             found.extend(self.settle_pending());
             let (name, after) = (bare(name), after.trim_start());
             match word_of(after) {
-                Some(word) => found.extend(self.result(name, word)),
+                Some(word) => self.result_into(name, word, found),
                 None => {
                     self.pending = Some(Pending {
-                        name,
+                        name: name.to_owned(),
                         output: String::new(),
                         word: None,
                     });
@@ -240,7 +271,9 @@ impl Open {
             self.print(line);
         } else if let Some((name, dots)) = terse(line) {
             self.terse |= self.results.is_empty() || name.is_some() || dots;
-            found.extend(name.and_then(|name| self.result(bare(name), Word::Failed)));
+            if let Some(name) = name {
+                self.result_into(bare(name), Word::Failed, found);
+            }
         } else {
             self.glued(line, found);
             self.loose.push(line);
@@ -274,7 +307,8 @@ impl Open {
             let output = output.strip_suffix("FAILED").unwrap_or(output).to_owned();
             self.printed.insert(pending.name.clone(), output);
         }
-        self.result(pending.name, word)
+        let counts = self.result(&pending.name, word);
+        counts.then_some((pending.name, word))
     }
 
     /// A result behind something that another test printed without a line end.
@@ -285,27 +319,39 @@ impl Open {
         if let Some(word) = word_of(word)
             && let Some((_, name)) = before.rsplit_once("test ")
             && !name.contains(' ')
-            && !self.results.contains_key(name)
+            && !self.results.contains(name)
             && (self.results.len() as u64) < self.announced
         {
-            found.extend(self.result(name.to_owned(), word));
+            self.result_into(name, word, found);
         }
     }
 
-    fn result(&mut self, name: String, word: Word) -> Option<(String, Word)> {
-        if let Some(before) = self.results.get(&name) {
-            self.doubled = true;
-            if *before == Word::Failed || word != Word::Failed {
-                return None;
-            }
-        } else if self.results.len() >= MOST_TESTS {
-            self.doubled = true;
-            return None;
-        } else {
-            self.order.push(name.clone());
+    fn result_into(&mut self, name: &str, word: Word, found: &mut Vec<(String, Word)>) {
+        if self.result(name, word) {
+            found.push((name.to_owned(), word));
         }
-        self.results.insert(name.clone(), word);
-        Some((name, word))
+    }
+
+    /// Notes a result. Of two of one test the worse one counts.
+    fn result(&mut self, name: &str, word: Word) -> bool {
+        if self.results.len() >= MOST_TESTS && !self.results.contains(name) {
+            self.doubled = true;
+            return false;
+        }
+        let (at, new) = self.results.insert(name, word);
+        self.seen[word as usize] += 1;
+        if !new && let Some(before) = self.results.at_mut(at) {
+            self.doubled = true;
+            let worse = *before != Word::Failed && word == Word::Failed;
+            let dropped = if worse {
+                std::mem::replace(before, word)
+            } else {
+                word
+            };
+            self.seen[dropped as usize] -= 1;
+            return worse;
+        }
+        true
     }
 
     fn failure_line(&mut self, line: &str) {
@@ -314,13 +360,14 @@ impl Open {
                 .or_else(|| rest.strip_suffix(" ----"))
         });
         if let Some(name) = heading.map(bare)
-            && (self.results.get(&name) == Some(&Word::Failed)
-                || (self.terse && !self.results.contains_key(&name)))
+            && match self.results.get(name) {
+                Some(word) => *word == Word::Failed,
+                None => self.terse,
+            }
             && self.blocks.len() < MOST_TESTS
-            && !self.blocks.contains_key(&name)
+            && let (block, true) = self.blocks.insert(name, String::new())
         {
-            self.blocks.insert(name.clone(), String::new());
-            self.block = Some(name);
+            self.block = Some(block);
             self.names = None;
             return;
         }
@@ -328,15 +375,12 @@ impl Open {
             self.names = Some(Vec::new());
         } else if let Some(names) = &mut self.names {
             match line.strip_prefix("    ") {
-                Some(name) if names.len() < MOST_TESTS => names.push(bare(name)),
+                Some(name) if names.len() < MOST_TESTS => names.push(bare(name).to_owned()),
                 _ if line.is_empty() => {}
                 _ => self.names = None,
             }
         }
-        if let Some(block) = self
-            .block
-            .as_ref()
-            .and_then(|name| self.blocks.get_mut(name))
+        if let Some(block) = self.block.and_then(|block| self.blocks.at_mut(block))
             && block.len() < MOST_OUTPUT
         {
             block.push_str(line);
@@ -357,26 +401,34 @@ impl Open {
     }
 
     fn agrees(&self, tally: &Tally) -> bool {
-        let mut named = tally.names.clone();
-        let mut failed = self.with(Word::Failed);
-        named.sort();
-        failed.sort();
-        tally.ok == failed.is_empty()
+        tally.ok == (self.seen[Word::Failed as usize] == 0)
             && (tally.passed, tally.failed, tally.ignored) == self.seen()
             && self.announced == self.results.len() as u64
-            && named == failed
+            && self.failed_are(&tally.names)
             && !self.doubled
+    }
+
+    /// Whether these are the failed tests, each once.
+    fn failed_are(&self, names: &[String]) -> bool {
+        let mut named = vec![false; self.results.len()];
+        let mut once = |name: &String| {
+            self.results.find(name).is_some_and(|at| {
+                let again = std::mem::replace(&mut named[at], true);
+                !again && self.results.at(at) == Some(&Word::Failed)
+            })
+        };
+        names.len() as u64 == self.seen[Word::Failed as usize] && names.iter().all(&mut once)
     }
 
     /// Whether the last line accounts for every announced test and every named failure was
     /// seen: result lines beyond that were printed by something else, and are dropped.
     fn explains(&self, tally: &Tally) -> bool {
         let seen = self.seen();
-        let failed = self.with(Word::Failed);
+        let failed = |name: &String| self.results.get(name) == Some(&Word::Failed);
         tally.passed + tally.failed + tally.ignored == self.announced
             && tally.names.len() as u64 == tally.failed
             && tally.ok == (tally.failed == 0)
-            && tally.names.iter().all(|name| failed.contains(name))
+            && tally.names.iter().all(failed)
             && !self.doubled
             && (seen.0 >= tally.passed && seen.1 >= tally.failed && seen.2 >= tally.ignored)
     }
@@ -389,7 +441,7 @@ impl Open {
             Some(word) => *word == Word::Failed,
             None => {
                 self.terse
-                    || self.blocks.contains_key(name)
+                    || self.blocks.contains(name)
                     || self.printed.contains_key(name)
                     || self.loose.names(name)
             }
@@ -408,18 +460,21 @@ impl Open {
         let own = |panic: &panic::Panic| panic.thread == name || panic.thread == "main";
         let others = panics
             .iter()
-            .any(|panic| self.results.contains_key(&panic.thread));
+            .any(|panic| self.results.contains(&panic.thread));
         !panics.is_empty() && others && !panics.iter().any(own)
     }
 
-    fn with(&self, word: Word) -> Vec<String> {
-        let has = |name: &&String| self.results.get(*name) == Some(&word);
-        self.order.iter().filter(has).cloned().collect()
+    fn failed(&self) -> Vec<String> {
+        let failed = self
+            .results
+            .iter()
+            .filter(|(_, word)| **word == Word::Failed);
+        failed.map(|(name, _)| name.to_owned()).collect()
     }
 
     fn seen(&self) -> (u64, u64, u64) {
-        let count = |word| self.results.values().filter(|w| **w == word).count() as u64;
-        (count(Word::Ok), count(Word::Failed), count(Word::Ignored))
+        let [passed, failed, ignored] = self.seen;
+        (passed, failed, ignored)
     }
 
     fn close(mut self) -> Section {
@@ -427,7 +482,7 @@ impl Open {
         let mut faults = Vec::new();
         let mut counts = self.seen();
         let mut filtered = 0;
-        let mut failed = self.with(Word::Failed);
+        let mut failed = self.failed();
         match self.candidate.take() {
             Some(tally) => {
                 filtered = tally.filtered;
@@ -435,8 +490,9 @@ impl Open {
                     if self.explains(&tally) {
                         // Result lines beyond it were printed.
                     } else if self.trusts(&tally) {
+                        let mut known: BTreeSet<String> = failed.iter().cloned().collect();
                         for name in &tally.names {
-                            if !failed.contains(name) {
+                            if known.insert(name.clone()) {
                                 failed.push(name.clone());
                             }
                         }
@@ -444,7 +500,8 @@ impl Open {
                         faults.push("the result lines disagree with the last line".to_owned());
                     }
                     counts = (tally.passed, tally.failed, tally.ignored);
-                    failed.retain(|name| tally.names.contains(name));
+                    let named: BTreeSet<&String> = tally.names.iter().collect();
+                    failed.retain(|name| named.contains(name));
                 }
             }
             None => faults.push("the last line is missing".to_owned()),
@@ -458,26 +515,26 @@ impl Open {
         let silent = |name: &&String| {
             let printed = self.printed.get(*name);
             let own = printed.is_some_and(|text| !self.foreign(text, name));
-            !blocks.contains_key(*name) && !own && !self.loose.speaks(name)
+            !blocks.contains(name) && !own && !self.loose.speaks(name)
         };
         // A test that fails without a panic has returned an error.
-        let silent: Vec<String> = failed.iter().filter(silent).cloned().collect();
+        let silent: BTreeSet<String> = failed.iter().filter(silent).cloned().collect();
         let mut errors = self.loose.errors(silent.len()).into_iter();
         let failed = failed
             .into_iter()
             .map(|name| {
                 let printed = self.printed.remove(&name);
                 let printed = printed.filter(|text| !self.foreign(text, &name));
-                let output = match (blocks.remove(&name), printed) {
+                let output = match (block_of(&mut blocks, &name), printed) {
                     (Some(block), None) => {
-                        let block = without_names(&block, &self.order);
+                        let block = without_names(block, &self.results);
                         match block.contains(" panicked at ") {
                             true => block,
                             false => self.loose.of(&name) + &block,
                         }
                     }
                     (Some(block), Some(printed)) => {
-                        format!("{printed}\n{}", without_names(&block, &self.order))
+                        format!("{printed}\n{}", without_names(block, &self.results))
                     }
                     (None, Some(printed)) => printed,
                     (None, None) if silent.contains(&name) => errors.next().unwrap_or_default(),
@@ -515,23 +572,46 @@ fn terse(line: &str) -> Option<(Option<&str>, bool)> {
     (all && counted).then_some((None, true))
 }
 
+/// What stands in a test's block, which is then empty.
+fn block_of(blocks: &mut Names<String>, name: &str) -> Option<String> {
+    let at = blocks.find(name)?;
+    blocks.at_mut(at).map(std::mem::take)
+}
+
 /// The last block runs into the list of names: cuts the list off.
-fn without_names(block: &str, known: &[String]) -> String {
-    let Some(at) = block.rfind("\nfailures:\n") else {
-        return block.to_owned();
+fn without_names(mut block: String, known: &Names<Word>) -> String {
+    const LIST: &str = "\nfailures:\n";
+    let Some(at) = memchr::memmem::rfind(block.as_bytes(), LIST.as_bytes()) else {
+        return block;
     };
-    let listed = block[at + "\nfailures:\n".len()..]
+    let mut listed = block[at + LIST.len()..]
         .lines()
-        .filter(|line| !line.is_empty())
-        .all(|line| {
-            line.strip_prefix("    ")
-                .is_some_and(|name| known.iter().any(|k| *k == bare(name)))
-        });
-    if listed {
-        block[..at].to_owned()
-    } else {
-        block.to_owned()
+        .filter(|line| !line.is_empty());
+    if listed.all(|line| {
+        line.strip_prefix("    ")
+            .is_some_and(|name| known.contains(bare(name)))
+    }) {
+        block.truncate(at);
     }
+    block
+}
+
+/// `test NAME ... ok` where the name holds no space and the line nothing else.
+fn bare_result(line: &[u8]) -> Option<(&str, Word)> {
+    let rest = line.strip_prefix(b"test ")?;
+    let (name, word) = match rest.last()? {
+        b'k' => (rest.strip_suffix(b" ... ok")?, Word::Ok),
+        b'D' => (rest.strip_suffix(b" ... FAILED")?, Word::Failed),
+        b'd' => (rest.strip_suffix(b" ... ignored")?, Word::Ignored),
+        _ => return None,
+    };
+    let plain = name
+        .iter()
+        .fold(true, |plain, byte| plain & byte.is_ascii_graphic());
+    if !plain || name.is_empty() || name.len() > MOST_NAME {
+        return None;
+    }
+    Some((std::str::from_utf8(name).ok()?, word))
 }
 
 fn word_of(word: &str) -> Option<Word> {
@@ -548,13 +628,12 @@ fn word_of(word: &str) -> Option<Word> {
 }
 
 /// A test's name without what the list of results adds to it.
-fn bare(name: &str) -> String {
+fn bare(name: &str) -> &str {
     let name = name.trim_end();
     [" - should panic", " - compile fail", " - compile"]
         .into_iter()
         .find_map(|suffix| name.strip_suffix(suffix))
         .unwrap_or(name)
-        .to_owned()
 }
 
 fn announced(line: &str) -> Option<u64> {
