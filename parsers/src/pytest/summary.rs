@@ -121,6 +121,14 @@ fn by_names(session: &Session, last: Option<Last>, place: &Place) -> Found {
             used.extend(one.block(titled, &used));
             continue;
         }
+        // Behind those that a report lists it only counts that a test failed.
+        if found.failures.len() >= compose::MOST_FAILURES && one.is_ordinary(titled) {
+            let failure = compose::unlisted(&id, None);
+            tests.take(named, &id, &failure);
+            found.failures.push(failure);
+            failed_too.insert(id);
+            continue;
+        }
         let failure = one.failure(titled, &mut used, &failed_too, place);
         tests.take(named, &id, &failure);
         found.failures.push(failure);
@@ -260,6 +268,13 @@ impl Wanted<'_> {
             part => format!("{} {part}", self.id),
         };
         compose::seal(failure)
+    }
+
+    /// Whether it can only be that the test itself failed: no part of it, no fixture, no crash.
+    fn is_ordinary(&self, titled: &Titled<'_>) -> bool {
+        let file = self.id.split("::").next().unwrap_or(self.id);
+        let named = !self.named.error && !self.named.subtest && self.id.contains("::");
+        named && !titled.by_title.contains_key(file)
     }
 
     /// The first block that is not taken and has the name; in the right file, if it says so.
