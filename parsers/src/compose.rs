@@ -12,6 +12,7 @@ use crate::report::Phase;
 use crate::report::Report;
 use crate::report::Source;
 use crate::text;
+use std::sync::LazyLock;
 
 /// More failures than this are counted, but not listed.
 pub(crate) const MOST_FAILURES: usize = 2000;
@@ -242,6 +243,21 @@ pub(crate) fn failure(
         rerun: Vec::new(),
         notes: Vec::new(),
     }
+}
+
+/// What an event says of a failed test when so many have failed that the report lists no more:
+/// its name, and that it failed.
+pub(crate) fn unlisted(id: &str, target: Option<String>) -> Failure {
+    static USUAL: LazyLock<Failure> = LazyLock::new(|| {
+        let words = "failed as many others did; only the first ones are explained";
+        let mut usual = seal(failure("", FailureKind::Panic, Phase::Call, words));
+        usual.kind_sure = false;
+        usual
+    });
+    let mut failure = USUAL.clone();
+    id.clone_into(&mut failure.id);
+    failure.target = target;
+    failure
 }
 
 /// Gives a failure that is otherwise ready its fingerprint.

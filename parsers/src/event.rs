@@ -33,7 +33,8 @@ pub enum TestEvent {
         /// The test's id.
         id: String,
     },
-    /// Something failed.
+    /// Something failed. Of text with more failed tests than a report lists, only who failed and
+    /// that is told of the further ones.
     Failed(Box<Failure>),
     /// The counts as they stand now.
     Counts(Counts),

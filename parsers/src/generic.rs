@@ -66,6 +66,16 @@ fn may_name(line: &[u8]) -> bool {
     placed && (level() || coded())
 }
 
+/// Whether a line has the word that makes it a warning, where no control sequence tears it apart.
+fn warns(line: &[u8]) -> bool {
+    const WORD: &[u8] = b"warning";
+    memchr::memchr(0x1b, line).is_some()
+        || memchr::memchr2_iter(WORD[0], WORD[0].to_ascii_uppercase(), line).any(|at| {
+            let word = line.get(at..at + WORD.len());
+            word.is_some_and(|word| word.eq_ignore_ascii_case(WORD))
+        })
+}
+
 /// A run of any command that is being read.
 #[derive(Debug)]
 pub struct GenericRun {
@@ -106,6 +116,11 @@ impl GenericRun {
     }
 
     fn look(&mut self, seen: Seen<'_>) {
+        // What is not kept need not be read.
+        let full = self.failures.len() >= MOST;
+        if full && (self.warnings.len() >= MOST || !warns(seen.bytes)) {
+            return;
+        }
         if seen.bytes.len() <= LONGEST && may_name(seen.bytes) {
             self.line(&seen.shown());
         }

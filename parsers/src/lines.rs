@@ -85,6 +85,13 @@ impl<'a> Seen<'a> {
         rest.strip_prefix(b"\r").unwrap_or(rest)
     }
 
+    /// The line as it is if it may hold a record, else as it is shown.
+    pub fn record_or_shown(&self) -> Cow<'a, str> {
+        let whole = memchr::memmem::find(self.bytes, b"\"type\"").is_some();
+        let most = if whole { self.bytes.len() } else { SHOWN };
+        String::from_utf8_lossy(&self.bytes[..self.bytes.len().min(most)])
+    }
+
     /// The line on its own.
     pub fn to_line(self) -> Line {
         Line {

@@ -264,7 +264,7 @@ pub struct Live {
 }
 
 /// So much of a log is looked through for times at once.
-const PIECE: usize = 1 << 20;
+const LOOKED_THROUGH: usize = 1 << 20;
 
 impl Live {
     /// Begins to read a run in `format`.
@@ -287,7 +287,7 @@ impl Live {
                 events.extend(self.adapter.feed(stream, rest));
                 break;
             }
-            let (piece, after) = rest.split_at(rest.len().min(PIECE));
+            let (piece, after) = rest.split_at(rest.len().min(LOOKED_THROUGH));
             events.extend(self.adapter.feed(stream, &self.stamps.take(piece)));
             rest = after;
         }
@@ -380,10 +380,19 @@ pub(crate) fn tool(format: Format, argv: &[String]) -> Vec<String> {
     }
 }
 
+/// So much of a log is read at a time.
+const PIECE: usize = 64 * 1024;
+
 /// Reads everything that a finished run left behind.
 pub fn parse(input: &Input<'_>) -> Report {
     let mut live = Live::new(input.format, input.context.clone());
-    live.feed(Stream::Log, input.log);
+    // Nobody looks at the events: they are forgotten piece by piece.
+    for piece in input.log.chunks(PIECE) {
+        live.feed(Stream::Log, piece);
+    }
+    if input.log.is_empty() {
+        live.feed(Stream::Log, input.log);
+    }
     for file in &input.files {
         live.feed(Stream::File(file.name), file.bytes);
     }

@@ -128,6 +128,18 @@ impl<T> Names<T> {
         })
     }
 
+    /// Drops all that are not to be kept; the others get new numbers.
+    pub fn retain(&mut self, keep: impl Fn(&str, &T) -> bool)
+    where
+        T: Clone,
+    {
+        let mut kept = Names::default();
+        for (name, value) in self.iter().filter(|(name, value)| keep(name, value)) {
+            kept.insert(name, value.clone());
+        }
+        *self = kept;
+    }
+
     fn grow(&mut self) {
         let length = (self.slots.len() * 2).max(64);
         self.slots = vec![0; length];

@@ -164,6 +164,10 @@ impl Binary {
         compose.counts.skipped += ignored;
         compose.filtered += self.stream.end().map_or(0, |end| end.filtered);
         for failed in std::mem::take(&mut self.failed) {
+            if compose.is_full() {
+                compose.unlisted();
+                continue;
+            }
             compose.failed(of(&failed, who));
         }
         let regular = self.stream.end().is_some()
@@ -209,7 +213,7 @@ impl Binary {
     /// No suite's end, or a signal: the tests that were running are named.
     fn settle_broken(&mut self, compose: &mut Compose, end: &End, who: &Identity<'_>) {
         let exit = end.exit.unwrap_or_default();
-        let running = self.stream.running().to_vec();
+        let running = self.stream.running();
         let left = self.stream.not_begun();
         if left > 0 {
             let message = format!("{left} tests of `{}` did not run", who.label);

@@ -197,6 +197,11 @@ impl CargoRun {
         let unnamed = failed.saturating_sub(section.failed.len() as u64);
         compose.counts.failed += unnamed;
         for (name, output) in &section.failed {
+            // No failure of a test's own output decides more than that tests failed.
+            if compose.is_full() {
+                compose.unlisted();
+                continue;
+            }
             let owner = current.clone().or_else(|| self.current_for(name));
             compose.failed(self.text_failure(owner.as_ref(), name, output));
         }
@@ -295,6 +300,10 @@ impl CargoRun {
         compose.counts.skipped += ignored;
         compose.filtered += inline.stream.end().map_or(0, |end| end.filtered);
         for failed in &inline.failed {
+            if compose.is_full() {
+                compose.unlisted();
+                continue;
+            }
             compose.failed(binary::of(failed, &who));
         }
         let faults = inline.stream.contradictions(None);
@@ -318,7 +327,7 @@ impl CargoRun {
         } else {
             (FailureKind::Crash, "the stream ended")
         };
-        for name in running {
+        for name in &running {
             let message = format!("{how} while this test was running");
             let mut failure = compose::failure(name, kind, Phase::Call, message);
             failure.kind_sure = running.len() == 1;

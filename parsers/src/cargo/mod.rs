@@ -58,6 +58,7 @@ use crate::cargo::messages::Said as Compiler;
 use crate::cargo::package::Package;
 use crate::cargo::targets::Target;
 use crate::cargo::targets::Targets;
+use crate::compose;
 use crate::context::Context;
 use crate::event::TestEvent;
 use crate::libtest::json;
@@ -78,6 +79,7 @@ use crate::report::Report;
 use crate::text;
 use crate::text::Tail;
 use cargo_metadata::Message;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// More compiler errors than this are not kept.
@@ -107,9 +109,13 @@ pub struct CargoRun {
     order: Vec<String>,
     reader: harness::Reader,
     current: Option<Current>,
+    /// What its tests' target is called, while nothing changes that.
+    label: Option<Option<String>>,
     sections: Vec<(Option<Current>, Section)>,
     inline: Vec<Inline>,
     doc_headers: usize,
+    /// How many failures of the text have been told.
+    told: usize,
     died: Vec<Died>,
     planned: u64,
     counts: Counts,
@@ -136,6 +142,8 @@ struct Died {
 #[derive(Debug)]
 struct Inline {
     current: Option<Current>,
+    /// What its target is called, while nothing changes that.
+    label: Option<String>,
     stream: json::Stream,
     failed: Vec<json::Failed>,
 }
@@ -160,9 +168,11 @@ impl CargoRun {
             order: Vec::new(),
             reader: harness::Reader::default(),
             current: None,
+            label: None,
             sections: Vec::new(),
             inline: Vec::new(),
             doc_headers: 0,
+            told: 0,
             died: Vec::new(),
             planned: 0,
             counts: Counts::default(),
@@ -224,7 +234,7 @@ impl CargoRun {
                 }
                 let steps = binary.events(bytes);
                 let target = self.target_of(stem);
-                self.tell(steps, &target, events);
+                self.tell(steps, &target, None, events);
             }
         }
     }
@@ -250,21 +260,26 @@ impl CargoRun {
         target
     }
 
-    /// Turns steps of a stream into events.
-    fn tell(&mut self, steps: Vec<Step>, target: &Target, events: &mut Vec<TestEvent>) {
-        if steps.is_empty() {
+    /// Turns steps of a stream into events; `label` is what the target is called, where that is
+    /// known already.
+    fn tell(
+        &mut self,
+        steps: impl IntoIterator<Item = Step>,
+        target: &Target,
+        label: Option<&str>,
+        events: &mut Vec<TestEvent>,
+    ) {
+        let mut steps = steps.into_iter().peekable();
+        if steps.peek().is_none() {
             return;
         }
-        let label = self.targets.label(target);
-        let package = Targets::package(target, &self.context);
-        let who = Identity {
-            target,
-            label: &label,
-            package: &package,
+        let label = match label {
+            Some(label) => Cow::Borrowed(label),
+            None => Cow::Owned(self.targets.label(target)),
         };
         let before = self.counts;
         for step in steps {
-            let target = Some(label.clone());
+            let of = || Some(label.clone().into_owned());
             match step {
                 Step::Announced(count) => {
                     self.planned = self.planned.saturating_add(count);
@@ -272,18 +287,29 @@ impl CargoRun {
                         total: self.planned,
                     });
                 }
-                Step::Started(id) => events.push(TestEvent::Started { target, id }),
+                Step::Started(id) => events.push(TestEvent::Started { target: of(), id }),
                 Step::Passed(id) => {
                     self.counts.passed += 1;
-                    events.push(TestEvent::Passed { target, id });
+                    events.push(TestEvent::Passed { target: of(), id });
                 }
                 Step::Ignored(id) => {
                     self.counts.skipped += 1;
-                    events.push(TestEvent::Skipped { target, id });
+                    events.push(TestEvent::Skipped { target: of(), id });
                 }
                 Step::Failed(failed) => {
                     self.counts.failed += 1;
-                    events.push(TestEvent::Failed(Box::new(binary::of(&failed, &who))));
+                    let failure = if self.counts.failed > compose::MOST_FAILURES as u64 {
+                        compose::unlisted(&failed.name, of())
+                    } else {
+                        let package = Targets::package(target, &self.context);
+                        let who = Identity {
+                            target,
+                            label: &label,
+                            package: &package,
+                        };
+                        binary::of(&failed, &who)
+                    };
+                    events.push(TestEvent::Failed(Box::new(failure)));
                 }
             }
         }
@@ -298,6 +324,16 @@ impl CargoRun {
     }
 
     fn log_line(&mut self, seen: Seen<'_>, events: &mut Vec<TestEvent>) {
+        if self.inline.is_empty()
+            && let Some((id, word)) = self.reader.result_of(seen.bytes)
+        {
+            let before = self.counts;
+            if self.reader.take(id, word) {
+                self.result(id, word, events);
+            }
+            self.say_counts(before, events);
+            return;
+        }
         if seen.bytes.starts_with(b"{\"reason\":") && !self.reader.in_failures() {
             let read = serde_json::from_slice::<Message>(seen.bytes);
             if let Ok(message) = read {
@@ -307,7 +343,7 @@ impl CargoRun {
         }
         // A JSON stream begins with its first record; everything after that may be one.
         if (!self.inline.is_empty() || seen.bytes.starts_with(b"{"))
-            && self.inline_line(&seen.to_line().record_or_shown(), events)
+            && self.inline_line(&seen.record_or_shown(), events)
         {
             return;
         }
@@ -343,9 +379,10 @@ impl CargoRun {
             }
             Said::Results(found) => {
                 for (id, word) in found {
-                    self.result(id, word, events);
+                    self.result(&id, word, events);
                 }
             }
+            Said::Result(id, word) => self.result(id, word, events),
             Said::Ended(section) => self.section(*section, events),
             Said::Inside => {}
             Said::Outside => {
@@ -361,25 +398,30 @@ impl CargoRun {
         self.say_counts(before, events);
     }
 
-    fn result(&mut self, id: String, word: Word, events: &mut Vec<TestEvent>) {
+    fn result(&mut self, id: &str, word: Word, events: &mut Vec<TestEvent>) {
+        // The reason of a failure is known when the section ends.
+        if word == Word::Failed {
+            self.counts.failed += 1;
+            return;
+        }
         let target = match &self.current {
             Some(current) => {
-                let label = self.targets.label(&current.target);
-                (!label.is_empty()).then_some(label)
+                let targets = &self.targets;
+                let label = self.label.get_or_insert_with(|| {
+                    let label = targets.label(&current.target);
+                    (!label.is_empty()).then_some(label)
+                });
+                label.clone()
             }
-            None => self.current_label(&id),
+            None => self.current_label(id),
         };
-        match word {
-            Word::Ok => {
-                self.counts.passed += 1;
-                events.push(TestEvent::Passed { target, id });
-            }
-            Word::Ignored => {
-                self.counts.skipped += 1;
-                events.push(TestEvent::Skipped { target, id });
-            }
-            // The reason is known when the section ends.
-            Word::Failed => self.counts.failed += 1,
+        let id = id.to_owned();
+        if word == Word::Ok {
+            self.counts.passed += 1;
+            events.push(TestEvent::Passed { target, id });
+        } else {
+            self.counts.skipped += 1;
+            events.push(TestEvent::Skipped { target, id });
         }
     }
 
@@ -406,7 +448,13 @@ impl CargoRun {
     fn section(&mut self, section: Section, events: &mut Vec<TestEvent>) {
         for (name, output) in &section.failed {
             let current = self.current_for(name);
-            let failure = self.text_failure(current.as_ref(), name, output);
+            self.told += 1;
+            let failure = if self.told > compose::MOST_FAILURES {
+                let target = current.map(|current| self.targets.label(&current.target));
+                compose::unlisted(name, target.filter(|label| !label.is_empty()))
+            } else {
+                self.text_failure(current.as_ref(), name, output)
+            };
             events.push(TestEvent::Failed(Box::new(failure)));
         }
         if self.sections.len() < MOST_BINARIES {
@@ -437,16 +485,16 @@ impl CargoRun {
     /// A JSON stream of a test binary in the log itself.
     fn inline_line(&mut self, raw: &str, events: &mut Vec<TestEvent>) -> bool {
         let begins =
-            raw.starts_with('{') && raw.contains("\"suite\"") && raw.contains("\"started\"");
+            || raw.starts_with('{') && raw.contains("\"suite\"") && raw.contains("\"started\"");
         let open = self
             .inline
             .last()
             .is_some_and(|inline| inline.stream.end().is_none());
         let single = self.framework == "libtest" && !self.inline.is_empty();
-        if !open && !single && (!begins || self.reader.is_open()) {
+        if !open && !single && (self.reader.is_open() || !begins()) {
             return false;
         }
-        if open && !begins && self.header(&text::clean(raw)) {
+        if open && !raw.starts_with('{') && self.header(&text::clean(raw)) {
             return true;
         }
         if !open && !single {
@@ -455,33 +503,40 @@ impl CargoRun {
             }
             self.inline.push(Inline {
                 current: self.current.clone(),
+                label: None,
                 stream: json::Stream::default(),
                 failed: Vec::new(),
             });
         }
-        let Some(inline) = self.inline.last_mut() else {
+        let Some(mut inline) = self.inline.pop() else {
             return false;
         };
         let step = inline.stream.line(raw);
         if let Some(Step::Failed(failed)) = &step {
             inline.failed.push(failed.clone());
         }
-        let target = inline
-            .current
-            .as_ref()
-            .map(|current| current.target.clone());
-        self.tell(
-            step.into_iter().collect(),
-            &target.unwrap_or_default(),
-            events,
-        );
+        if step.is_some() {
+            let unknown = Target::default();
+            let target = inline.current.as_ref().map_or(&unknown, |it| &it.target);
+            let label = inline.label.take();
+            let label = label.unwrap_or_else(|| self.targets.label(target));
+            self.tell(step, target, Some(&label), events);
+            inline.label = Some(label);
+        }
+        self.inline.push(inline);
         true
     }
 
     fn message(&mut self, message: Message, events: &mut Vec<TestEvent>) {
         self.messages = true;
         match message {
-            Message::CompilerArtifact(artifact) => self.targets.artifact(&artifact),
+            Message::CompilerArtifact(artifact) => {
+                self.targets.artifact(&artifact);
+                self.label = None;
+                for inline in &mut self.inline {
+                    inline.label = None;
+                }
+            }
             Message::BuildFinished(finished) => {
                 self.built = Some(finished.success);
                 self.build_ended = true;
@@ -629,6 +684,7 @@ impl CargoRun {
             .extend(section.map(|section| (self.current.clone(), section)));
         self.built.get_or_insert(true);
         self.current = Some(current);
+        self.label = None;
         true
     }
 }

@@ -218,15 +218,18 @@ impl Session {
     }
 
     fn ended(&mut self, ended: &line::Ended<'_>, events: &mut Vec<TestEvent>) -> bool {
-        let known = self.tests.get(&ended.number).map(|test| test.name.clone());
-        let Some((name, status, ms)) = line::outcome(ended.rest, known.as_deref()) else {
+        let known = self.tests.get(&ended.number);
+        let known = known.map(|test| test.name.as_str());
+        let Some((name, status, ms)) = line::outcome(ended.rest, known) else {
             return false;
         };
-        let name = name.to_owned();
-        if !self.follows(ended, known.as_ref() == Some(&name)) {
+        let same = known == Some(name);
+        let new = known.is_none();
+        let name = (!same).then(|| name.to_owned());
+        if !self.follows(ended, same) {
             return false;
         }
-        if self.tests.len() >= MOST_TESTS && known.is_none() {
+        if self.tests.len() >= MOST_TESTS && new {
             return true;
         }
         self.not_the_end();
@@ -245,13 +248,15 @@ impl Session {
             }
         }
         let test = self.tests.entry(ended.number).or_default();
-        test.name = name;
+        if let Some(name) = name {
+            test.name = name;
+        }
         test.index = ended.index.map(|(at, _)| at).or(test.index);
         test.retried |= test.status.as_ref().is_some_and(Status::is_failure);
-        let (target, id) = (None, test.name.clone());
+        let (target, id) = (None, || test.name.clone());
         match &status {
-            Status::Passed => events.push(TestEvent::Passed { target, id }),
-            Status::Skipped => events.push(TestEvent::Skipped { target, id }),
+            Status::Passed => events.push(TestEvent::Passed { target, id: id() }),
+            Status::Skipped => events.push(TestEvent::Skipped { target, id: id() }),
             _ => {
                 // With `-V` the output came before, each line with its number.
                 self.current = Some(ended.number).filter(|_| !self.verbose);
@@ -366,8 +371,7 @@ impl Session {
         }
         let tests = &self.tests;
         let name_of = |number: u64| tests.get(&number).map(|test| test.name.as_str());
-        let owned = shown.to_owned();
-        let Some((number, name, words)) = find(&owned, name_of) else {
+        let Some((number, name, words)) = find(shown, name_of) else {
             return false;
         };
         if self.list == List::Failed {

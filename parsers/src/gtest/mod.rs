@@ -28,6 +28,7 @@ pub(crate) use ask::rerun;
 pub(crate) use ask::tool;
 
 use crate::cc;
+use crate::compose;
 use crate::context::Context;
 use crate::event::TestEvent;
 use crate::gtest::document::Document;
@@ -66,6 +67,8 @@ struct GtestRun {
     files: BTreeMap<String, Document>,
     tail: Tail,
     error_tail: Tail,
+    /// How many failures have been told.
+    told: usize,
     /// The bytes came live, so the files were asked for.
     live: bool,
     /// A log was given, perhaps an empty one: report files may be all there is.
@@ -123,6 +126,7 @@ impl GtestRun {
             files: BTreeMap::new(),
             tail: Tail::of(64 * 1024),
             error_tail: Tail::of(64 * 1024),
+            told: 0,
             live: false,
             pasted: false,
         }
@@ -154,13 +158,18 @@ impl GtestRun {
 
     fn events(&mut self) -> Vec<TestEvent> {
         let context = &self.context;
+        let told = &mut self.told;
         let news = self.reader.news().into_iter();
         let events = news.map(|news| match news {
             News::Planned(total) => TestEvent::Planned { total },
             News::Started(id) => TestEvent::Started { target: None, id },
             News::Passed(id) => TestEvent::Passed { target: None, id },
             News::Skipped(id) => TestEvent::Skipped { target: None, id },
+            News::Failed(case) if *told >= compose::MOST_FAILURES => {
+                TestEvent::Failed(Box::new(compose::unlisted(&case.id, None)))
+            }
             News::Failed(case) => {
+                *told += 1;
                 let mut places = Places::default();
                 places.learn(&case.blocks);
                 let mut failure = failure::of_case(&case, &places, context);

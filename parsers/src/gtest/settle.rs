@@ -142,6 +142,7 @@ impl Settle<'_> {
     fn programs(&self, compose: &mut Compose, programs: &[Program]) {
         // An iteration fails the same tests again; they are told once.
         let mut told: BTreeSet<String> = BTreeSet::new();
+        let once = !programs.iter().any(|program| program.repeat);
         for (at, program) in programs.iter().enumerate() {
             if !program.repeat {
                 told.clear();
@@ -153,6 +154,13 @@ impl Settle<'_> {
                 compose.incomplete(compose::inconsistent(text::one_line(fault)));
             }
             for case in &program.failed {
+                // What is not listed need not be made, unless an iteration tells it again.
+                if once && compose.is_full() {
+                    if told.insert(format!("{:?} {}", Phase::Call, case.id)) {
+                        compose.unlisted();
+                    }
+                    continue;
+                }
                 let failure = failure::of_case(case, self.places, self.context());
                 self.add(compose, failure, program, &mut told);
             }

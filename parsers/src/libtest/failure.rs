@@ -284,6 +284,8 @@ fn doctest_place(mut failure: Failure, package: &Package) -> Failure {
 
 /// File and line of a doctest's id, `src/lib.rs - add (line 2)`.
 pub(crate) fn doctest(id: &str) -> Option<(&str, u32)> {
+    // Most ids are those of tests, and have no space.
+    memchr::memchr(b' ', id.as_bytes())?;
     let (file, rest) = id.split_once(" - ")?;
     let line = rest.rsplit_once("(line ")?.1.strip_suffix(')')?;
     Some((file, line.parse().ok()?))

@@ -5,8 +5,8 @@
 //! can write to the same standard output: noise is expected there, forged results are found by
 //! these rules.
 
+use crate::names::Names;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 /// More distinct tests than this are not followed (only a hostile stream has them).
@@ -89,8 +89,9 @@ pub(crate) struct SuiteEnd {
 /// One binary's stream.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
-    tests: BTreeMap<String, State>,
-    running: Vec<String>,
+    tests: Names<State>,
+    /// The numbers of those that have begun and not ended, oldest first.
+    running: Vec<usize>,
     announced: Option<u64>,
     end: Option<SuiteEnd>,
     faults: Vec<String>,
@@ -102,6 +103,15 @@ pub(crate) struct Stream {
 impl Stream {
     /// Takes one line. Several results can come of none (noise) or one.
     pub fn line(&mut self, line: &str) -> Option<Step> {
+        if self.announced.is_some()
+            && self.end.is_none()
+            && let Some((name, passed)) = plain(line)
+        {
+            return match passed {
+                true => self.ended(name, State::Passed).map(Step::Passed),
+                false => self.started(name),
+            };
+        }
         let Some((before, record)) = record(line) else {
             self.other(line);
             return None;
@@ -163,12 +173,12 @@ impl Stream {
             self.fault("a test came before the suite began".to_owned());
         }
         match record.event.as_str() {
-            "started" => self.started(name),
+            "started" => self.started(&name),
             "timeout" => None,
-            "ok" => self.ended(name, State::Passed).map(Step::Passed),
-            "ignored" => self.ended(name, State::Ignored).map(Step::Ignored),
+            "ok" => self.ended(&name, State::Passed).map(Step::Passed),
+            "ignored" => self.ended(&name, State::Ignored).map(Step::Ignored),
             "failed" => {
-                let name = self.ended(name, State::Failed)?;
+                let name = self.ended(&name, State::Failed)?;
                 let seconds = record.exec_time.filter(|s| s.is_finite() && *s >= 0.0);
                 let timed_out = record.reason.as_deref() == Some("time limit exceeded");
                 Some(Step::Failed(Failed {
@@ -181,7 +191,7 @@ impl Stream {
                 }))
             }
             // A benchmark's own result has no event word that is known here.
-            _ if record.kind == "bench" => self.ended(name, State::Passed).map(Step::Passed),
+            _ if record.kind == "bench" => self.ended(&name, State::Passed).map(Step::Passed),
             other => {
                 let fault = format!(
                     "unknown result `{}` of `{name}`",
@@ -205,23 +215,25 @@ impl Stream {
         output
     }
 
-    fn started(&mut self, name: String) -> Option<Step> {
-        if self.tests.contains_key(&name) {
-            self.fault(format!("`{name}` began twice"));
-            return None;
-        }
-        if self.tests.len() >= MOST_TESTS {
+    fn started(&mut self, name: &str) -> Option<Step> {
+        if self.tests.len() >= MOST_TESTS && !self.tests.contains(name) {
             self.fault("more tests than anybody has".to_owned());
             return None;
         }
-        self.tests.insert(name.clone(), State::Running);
-        self.running.push(name.clone());
-        Some(Step::Started(name))
+        let (at, new) = self.tests.insert(name, State::Running);
+        if !new {
+            self.fault(format!("`{name}` began twice"));
+            return None;
+        }
+        self.running.push(at);
+        Some(Step::Started(name.to_owned()))
     }
 
     /// Notes a test's end. A second end that says worse is believed, one that says better not.
-    fn ended(&mut self, name: String, state: State) -> Option<String> {
-        match self.tests.get(&name).copied() {
+    fn ended(&mut self, name: &str, state: State) -> Option<String> {
+        let found = self.tests.find(name);
+        let before = found.and_then(|at| self.tests.at(at)).copied();
+        match before {
             Some(State::Running) => {}
             Some(before) => {
                 self.fault(format!("`{name}` ended twice"));
@@ -236,9 +248,14 @@ impl Stream {
                 }
             }
         }
-        self.running.retain(|running| *running != name);
-        self.tests.insert(name.clone(), state);
-        Some(name)
+        let at = found.unwrap_or_else(|| self.tests.insert(name, state).0);
+        if let Some(place) = self.running.iter().position(|running| *running == at) {
+            self.running.remove(place);
+        }
+        if let Some(known) = self.tests.at_mut(at) {
+            *known = state;
+        }
+        Some(name.to_owned())
     }
 
     fn fault(&mut self, fault: String) {
@@ -248,8 +265,9 @@ impl Stream {
     }
 
     /// The tests that have begun and not ended, oldest first.
-    pub fn running(&self) -> &[String] {
-        &self.running
+    pub fn running(&self) -> Vec<String> {
+        let names = self.running.iter().map(|at| self.tests.name(*at));
+        names.map(str::to_owned).collect()
     }
 
     /// The suite's last word, if it came.
@@ -269,7 +287,7 @@ impl Stream {
 
     /// (passed, failed, ignored) as seen test by test.
     pub fn tally(&self) -> (u64, u64, u64) {
-        let count = |state| self.tests.values().filter(|s| **s == state).count() as u64;
+        let count = |state| self.tests.iter().filter(|(_, s)| **s == state).count() as u64;
         (
             count(State::Passed),
             count(State::Failed),
@@ -306,17 +324,58 @@ impl Stream {
                 self.tests.len()
             ));
         }
-        for name in self.running.iter().take(2) {
-            faults.push(format!("`{name}` never ended"));
+        for at in self.running.iter().take(2) {
+            faults.push(format!("`{}` never ended", self.tests.name(*at)));
         }
         if let Some(listed) = listed {
-            let unknown = self.tests.keys().find(|name| !listed.contains(*name));
+            let names = self.tests.iter().map(|(name, _)| name);
+            let unknown = names.filter(|name| !listed.contains(*name)).min();
             faults.extend(unknown.map(|name| format!("`{name}` is not among the listed tests")));
-            let missing = listed.iter().find(|name| !self.tests.contains_key(*name));
+            let missing = listed.iter().find(|name| !self.tests.contains(name));
             faults.extend(missing.map(|name| format!("`{name}` was listed and never ran")));
         }
         faults
     }
+}
+
+/// A record that only says that a test of a plain name began or passed, as the harness writes it:
+/// its name, and whether it passed.
+fn plain(line: &str) -> Option<(&str, bool)> {
+    let rest = line.strip_prefix("{ \"type\": \"test\", \"")?;
+    let began = "event\": \"started\", \"name\": \"";
+    let (name, after) = match rest.strip_prefix(began) {
+        Some(rest) => rest.split_once('"')?,
+        None => rest.strip_prefix("name\": \"")?.split_once('"')?,
+    };
+    let graphic = name
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if !graphic || name.len() > MOST_NAME {
+        return None;
+    }
+    if rest.starts_with('e') {
+        return (after == " }").then_some((name, false));
+    }
+    let after = after.strip_prefix(", \"event\": \"ok\"")?;
+    let time = after.strip_prefix(", \"exec_time\": ").map(|time| {
+        let end = time
+            .bytes()
+            .position(|byte| !byte.is_ascii_digit() && byte != b'.');
+        time.split_at(end.unwrap_or(time.len()))
+    });
+    let whole = match time {
+        // A number as JSON has it: digits, a point, digits.
+        Some((time, after)) => {
+            let number = time.split_once('.').is_some_and(|(whole, part)| {
+                let digits = |text: &str| !text.is_empty() && !text.contains('.');
+                let zero = whole.len() > 1 && whole.starts_with('0');
+                digits(whole) && digits(part) && !zero
+            });
+            number && after == " }"
+        }
+        None => after == " }",
+    };
+    whole.then_some((name, true))
 }
 
 /// The record that ends the line, and what stands before it (output without a line end).

@@ -1,5 +1,6 @@
 //! Finds in a failed test's output the panic or error that failed it.
 
+use memchr::memmem::Finder;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -24,10 +25,8 @@ pub(crate) struct Panic {
     pub closed: bool,
 }
 
-static HEADER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?m)^thread '(.*)'(?: \(\d+\))? panicked at (.*):(\d+):(\d+):$")
-        .expect("a constant pattern")
-});
+/// What stands in each header.
+static PANICKED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(" panicked at "));
 
 /// Before Rust 1.73 the message stood in the header, in single quotes.
 static OLD: LazyLock<Regex> = LazyLock::new(|| {
@@ -37,6 +36,9 @@ static OLD: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Every panic that was printed in `output`, in order.
 pub(crate) fn all(output: &str) -> Vec<Panic> {
+    if PANICKED.find(output.as_bytes()).is_none() {
+        return Vec::new();
+    }
     let mut panics = new_style(output);
     if panics.is_empty() {
         panics = old_style(output);
@@ -64,28 +66,86 @@ fn old_style(output: &str) -> Vec<Panic> {
         .collect()
 }
 
+/// `thread 'NAME' (17) panicked at FILE:LINE:COLUMN:`, and where the line stands.
+struct Header<'a> {
+    start: usize,
+    end: usize,
+    thread: &'a str,
+    file: &'a str,
+    line: u32,
+    column: u32,
+}
+
+impl<'a> Header<'a> {
+    fn of(line: &'a str, start: usize) -> Option<Self> {
+        let rest = line.strip_prefix("thread '")?.strip_suffix(':')?;
+        let (rest, column) = rest.rsplit_once(':')?;
+        let (rest, row) = rest.rsplit_once(':')?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(column) || !digits(row) {
+            return None;
+        }
+        // A thread's name may hold the words, too.
+        let mut ends = rest.rmatch_indices(" panicked at ");
+        let (thread, file) = ends.find_map(|(at, words)| {
+            let thread = named(&rest[..at])?;
+            Some((thread, &rest[at + words.len()..]))
+        })?;
+        Some(Header {
+            start,
+            end: start + line.len(),
+            thread,
+            file,
+            line: row.parse().ok()?,
+            column: column.parse().ok()?,
+        })
+    }
+
+    /// Each header that `output` holds, one a line.
+    fn all(output: &'a str) -> Vec<Self> {
+        let mut headers: Vec<Self> = Vec::new();
+        let mut done = 0;
+        for found in PANICKED.find_iter(output.as_bytes()) {
+            if found < done {
+                continue;
+            }
+            let start = memchr::memrchr(b'\n', &output.as_bytes()[..found]).map_or(0, |at| at + 1);
+            let rest = &output[start..];
+            let end = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
+            done = start + end;
+            headers.extend(Header::of(&rest[..end], start));
+        }
+        headers
+    }
+}
+
+/// The name before its closing quote; new versions add the thread's number.
+fn named(text: &str) -> Option<&str> {
+    if let Some(name) = text.strip_suffix('\'') {
+        return Some(name);
+    }
+    let (name, number) = text.strip_suffix(')')?.rsplit_once("' (")?;
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    numbered.then_some(name)
+}
+
 fn new_style(output: &str) -> Vec<Panic> {
-    let headers: Vec<_> = HEADER.captures_iter(output).collect();
-    let starts: Vec<usize> = headers
-        .iter()
-        .filter_map(|found| Some(found.get(0)?.start()))
-        .collect();
+    let headers = Header::all(output);
     headers
         .iter()
         .enumerate()
-        .filter_map(|(i, found)| {
-            let whole = found.get(0)?;
-            let limit = starts.get(i + 1).copied().unwrap_or(output.len());
-            let body = output.get(whole.end()..limit)?;
+        .filter_map(|(i, header)| {
+            let limit = headers.get(i + 1).map_or(output.len(), |next| next.start);
+            let body = output.get(header.end..limit)?;
             let body = body.strip_prefix('\n').unwrap_or(body);
             let (message, used, closed) = message(body);
             Some(Panic {
-                thread: found.get(1)?.as_str().to_owned(),
-                file: found.get(2)?.as_str().to_owned(),
-                line: found.get(3)?.as_str().parse().ok()?,
-                column: found.get(4)?.as_str().parse().ok()?,
+                thread: header.thread.to_owned(),
+                file: header.file.to_owned(),
+                line: header.line,
+                column: header.column,
                 message,
-                start: whole.start(),
+                start: header.start,
                 end: limit - body.len() + used,
                 closed,
             })

@@ -6,14 +6,17 @@
 
 use crate::libtest::loose::Loose;
 use crate::libtest::panic;
+use crate::names::Names;
 use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::collections::HashSet;
 
 /// The most that is kept of one test's output.
 const MOST_OUTPUT: usize = 256 * 1024;
 /// A run that a test prints has no more failures than this.
 const MOST_PRINTED: usize = 1000;
+/// A name that is longer is looked at twice.
+const MOST_NAME: usize = 4 * 1024;
 /// More result lines than this are not kept.
 const MOST_TESTS: usize = 500_000;
 
@@ -51,11 +54,13 @@ pub(crate) struct Section {
 
 /// Something that a line made known.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum Said<'a> {
     /// A section began with so many tests.
     Began(u64, Option<Box<Section>>),
     /// Results of tests.
     Results(Vec<(String, Word)>),
+    /// The result of a line that holds nothing else.
+    Result(&'a str, Word),
     /// A section is over.
     Ended(Box<Section>),
     /// A line within a section.
@@ -67,13 +72,13 @@ pub(crate) enum Said {
 #[derive(Debug, Default)]
 struct Open {
     announced: u64,
-    results: HashMap<String, Word>,
-    order: Vec<String>,
+    results: Names<Word>,
+    /// How many of them are `ok`, `FAILED`, `ignored`.
+    seen: [u64; 3],
     pending: Option<Pending>,
-    blocks: BTreeMap<String, String>,
-    /// The blocks' names in their order.
-    headings: Vec<String>,
-    block: Option<String>,
+    /// In the order of their headings.
+    blocks: Names<String>,
+    block: Option<usize>,
     in_failures: bool,
     names: Option<Vec<String>>,
     candidate: Option<Tally>,
@@ -118,7 +123,13 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Takes one line, already free of control sequences.
-    pub fn line(&mut self, line: &str) -> Said {
+    pub fn line<'a>(&mut self, line: &'a str) -> Said<'a> {
+        if let Some((name, word)) = self.result_of(line.as_bytes()) {
+            return match self.take(name, word) {
+                true => Said::Result(name, word),
+                false => Said::Inside,
+            };
+        }
         let Some(open) = &mut self.open else {
             return match announced(line) {
                 Some(count) => {
@@ -154,6 +165,25 @@ impl Reader {
             true => Said::Inside,
             false => Said::Results(found),
         }
+    }
+
+    /// A line that is nothing but a result, where results are expected: most lines by far.
+    pub fn result_of<'a>(&self, line: &'a [u8]) -> Option<(&'a str, Word)> {
+        let open = self.open.as_ref()?;
+        match open.in_failures || open.pending.is_some() {
+            true => None,
+            false => bare_result(line),
+        }
+    }
+
+    /// Takes such a result; whether it is one that counts.
+    pub fn take(&mut self, name: &str, word: Word) -> bool {
+        let Some(open) = &mut self.open else {
+            return false;
+        };
+        let counts = open.result(name, word);
+        open.loose.mark();
+        counts
     }
 
     fn begin(&mut self, announced: u64) {
@@ -220,7 +250,7 @@ impl Open {
             let (name, after) = line.strip_prefix("test ")?.split_once(" ... ")?;
             // Where nothing is captured the result stands below.
             let whole = word_of(after).is_some() || self.torn.is_some();
-            (whole && !self.results.contains_key(&bare(name))).then_some(())
+            (whole && !self.results.contains(bare(name))).then_some(())
         };
         if new().is_some() && self.printed_whole() {
             self.in_failures = false;
@@ -242,8 +272,8 @@ impl Open {
         let names = self.candidate.as_ref().map(|tally| &tally.names);
         let names = names.filter(|names| names.len() <= MOST_PRINTED);
         self.blocks
-            .keys()
-            .all(|name| names.is_some_and(|names| names.contains(name)))
+            .iter()
+            .all(|(name, _)| names.is_some_and(|names| names.iter().any(|known| known == name)))
     }
 
     /// Drops a run that a test printed. What stands in it is what tests printed.
@@ -258,17 +288,16 @@ impl Open {
                 self.printed
                     .insert(name.clone(), format!("{printed}\n{text}"));
             }
-            self.results.insert(name, word);
+            self.result(&name, word);
         }
-        self.blocks.clear();
-        self.headings.clear();
+        self.blocks = Names::default();
         self.block = None;
-        for name in self.candidate.take().into_iter().flat_map(|it| it.names) {
-            if self.results.get(&name) == Some(&Word::Failed) {
-                self.results.remove(&name);
-                self.order.retain(|known| *known != name);
-            }
-        }
+        let ghosts = self.candidate.take().into_iter().flat_map(|it| it.names);
+        let ghosts: HashSet<String> = ghosts.collect();
+        let before = self.results.len();
+        self.results
+            .retain(|name, word| *word != Word::Failed || !ghosts.contains(name));
+        self.seen[Word::Failed as usize] -= (before - self.results.len()) as u64;
     }
 
     /// Whether all results may be there.
@@ -286,12 +315,12 @@ impl Open {
             let (name, after) = (bare(name), after.trim_start());
             match word_of(after) {
                 Some(word) => {
-                    self.said_before(&name, word);
-                    found.extend(self.result(name, word));
+                    self.said_before(name, word);
+                    self.result_into(name, word, found);
                 }
                 None => {
                     self.pending = Some(Pending {
-                        name,
+                        name: name.to_owned(),
                         output: String::new(),
                         word: None,
                     });
@@ -303,7 +332,9 @@ impl Open {
             self.print(line);
         } else if let Some((name, dots)) = terse(line) {
             self.terse |= self.results.is_empty() || name.is_some() || dots;
-            found.extend(name.and_then(|name| self.result(bare(name), Word::Failed)));
+            if let Some(name) = name {
+                self.result_into(bare(name), Word::Failed, found);
+            }
         } else {
             if !self.glued(line, found) {
                 self.loose.push(line);
@@ -346,7 +377,8 @@ impl Open {
             self.printed.insert(pending.name.clone(), output);
         }
         self.unsure.insert(pending.name.clone());
-        self.result(pending.name, word)
+        let counts = self.result(&pending.name, word);
+        counts.then_some((pending.name, word))
     }
 
     /// A result behind something that another test printed without a line end. Says whether
@@ -358,36 +390,48 @@ impl Open {
         if let Some(word) = word_of(word)
             && let Some((said, name)) = before.rsplit_once("test ")
             && let name = bare(name)
-            && (!name.contains(' ') || is_example(&name))
-            && !self.results.contains_key(&name)
+            && (!name.contains(' ') || is_example(name))
+            && !self.results.contains(name)
             && (self.results.len() as u64) < self.announced
         {
-            let example = is_example(&name);
+            let example = is_example(name);
             if example {
                 self.loose.push(said);
-                self.said_before(&name, word);
+                self.said_before(name, word);
                 self.loose.mark();
             }
-            found.extend(self.result(name, word));
+            self.result_into(name, word, found);
             return example;
         }
         false
     }
 
-    fn result(&mut self, name: String, word: Word) -> Option<(String, Word)> {
-        if let Some(before) = self.results.get(&name) {
-            self.doubled = true;
-            if *before == Word::Failed || word != Word::Failed {
-                return None;
-            }
-        } else if self.results.len() >= MOST_TESTS {
-            self.doubled = true;
-            return None;
-        } else {
-            self.order.push(name.clone());
+    fn result_into(&mut self, name: &str, word: Word, found: &mut Vec<(String, Word)>) {
+        if self.result(name, word) {
+            found.push((name.to_owned(), word));
         }
-        self.results.insert(name.clone(), word);
-        Some((name, word))
+    }
+
+    /// Notes a result. Of two of one test the worse one counts.
+    fn result(&mut self, name: &str, word: Word) -> bool {
+        if self.results.len() >= MOST_TESTS && !self.results.contains(name) {
+            self.doubled = true;
+            return false;
+        }
+        let (at, new) = self.results.insert(name, word);
+        self.seen[word as usize] += 1;
+        if !new && let Some(before) = self.results.at_mut(at) {
+            self.doubled = true;
+            let worse = *before != Word::Failed && word == Word::Failed;
+            let dropped = if worse {
+                std::mem::replace(before, word)
+            } else {
+                word
+            };
+            self.seen[dropped as usize] -= 1;
+            return worse;
+        }
+        true
     }
 
     /// Whether the result of a test may be torn apart by what others print.
@@ -401,14 +445,14 @@ impl Open {
                 .or_else(|| rest.strip_suffix(" ----"))
         });
         if let Some(name) = heading.map(bare)
-            && (self.results.get(&name) == Some(&Word::Failed)
-                || (!self.results.contains_key(&name) && (self.terse || self.torn(&name))))
+            && match self.results.get(name) {
+                Some(word) => *word == Word::Failed,
+                None => self.terse || self.torn(name),
+            }
             && self.blocks.len() < MOST_TESTS
-            && !self.blocks.contains_key(&name)
+            && let (block, true) = self.blocks.insert(name, String::new())
         {
-            self.blocks.insert(name.clone(), String::new());
-            self.headings.push(name.clone());
-            self.block = Some(name);
+            self.block = Some(block);
             self.names = None;
             return;
         }
@@ -416,15 +460,12 @@ impl Open {
             self.names = Some(Vec::new());
         } else if let Some(names) = &mut self.names {
             match line.strip_prefix("    ") {
-                Some(name) if names.len() < MOST_TESTS => names.push(bare(name)),
+                Some(name) if names.len() < MOST_TESTS => names.push(bare(name).to_owned()),
                 _ if line.is_empty() => {}
                 _ => self.names = None,
             }
         }
-        if let Some(block) = self
-            .block
-            .as_ref()
-            .and_then(|name| self.blocks.get_mut(name))
+        if let Some(block) = self.block.and_then(|block| self.blocks.at_mut(block))
             && block.len() < MOST_OUTPUT
         {
             block.push_str(line);
@@ -445,26 +486,34 @@ impl Open {
     }
 
     fn agrees(&self, tally: &Tally) -> bool {
-        let mut named = tally.names.clone();
-        let mut failed = self.with(Word::Failed);
-        named.sort();
-        failed.sort();
-        tally.ok == failed.is_empty()
+        tally.ok == (self.seen[Word::Failed as usize] == 0)
             && (tally.passed, tally.failed, tally.ignored) == self.seen()
             && self.announced == self.results.len() as u64
-            && named == failed
+            && self.failed_are(&tally.names)
             && !self.doubled
+    }
+
+    /// Whether these are the failed tests, each once.
+    fn failed_are(&self, names: &[String]) -> bool {
+        let mut named = vec![false; self.results.len()];
+        let mut once = |name: &String| {
+            self.results.find(name).is_some_and(|at| {
+                let again = std::mem::replace(&mut named[at], true);
+                !again && self.results.at(at) == Some(&Word::Failed)
+            })
+        };
+        names.len() as u64 == self.seen[Word::Failed as usize] && names.iter().all(&mut once)
     }
 
     /// Whether the last line accounts for every announced test and every named failure was
     /// seen: result lines beyond that were printed by something else, and are dropped.
     fn explains(&self, tally: &Tally) -> bool {
         let seen = self.seen();
-        let failed = self.with(Word::Failed);
+        let failed = |name: &String| self.results.get(name) == Some(&Word::Failed);
         tally.passed + tally.failed + tally.ignored == self.announced
             && tally.names.len() as u64 == tally.failed
             && tally.ok == (tally.failed == 0)
-            && tally.names.iter().all(|name| failed.contains(name))
+            && tally.names.iter().all(failed)
             && !self.doubled
             && (seen.0 >= tally.passed && seen.1 >= tally.failed && seen.2 >= tally.ignored)
     }
@@ -477,7 +526,7 @@ impl Open {
             Some(word) => *word == Word::Failed || self.unsure.contains(name),
             None => {
                 self.terse
-                    || self.blocks.contains_key(name)
+                    || self.blocks.contains(name)
                     || self.printed.contains_key(name)
                     || self.loose.names(name)
             }
@@ -496,33 +545,34 @@ impl Open {
         let own = |panic: &panic::Panic| panic.thread == name || panic.thread == "main";
         let others = panics
             .iter()
-            .any(|panic| self.results.contains_key(&panic.thread));
+            .any(|panic| self.results.contains(&panic.thread));
         !panics.is_empty() && others && !panics.iter().any(own)
     }
 
-    fn with(&self, word: Word) -> Vec<String> {
-        let has = |name: &&String| self.results.get(*name) == Some(&word);
-        self.order.iter().filter(has).cloned().collect()
+    fn failed(&self) -> Vec<String> {
+        let failed = self
+            .results
+            .iter()
+            .filter(|(_, word)| **word == Word::Failed);
+        failed.map(|(name, _)| name.to_owned()).collect()
     }
 
     fn seen(&self) -> (u64, u64, u64) {
-        let count = |word| self.results.values().filter(|w| **w == word).count() as u64;
-        (count(Word::Ok), count(Word::Failed), count(Word::Ignored))
+        let [passed, failed, ignored] = self.seen;
+        (passed, failed, ignored)
     }
 
     /// With `--quiet` or torn results a heading may be one that a test printed: only the names at
     /// the end tell. Such a block is a part of the one above it.
     fn give_back(&mut self, names: &[String]) {
-        let names: HashSet<&String> = names.iter().collect();
-        if self.blocks.keys().all(|name| names.contains(name)) {
-            return;
-        }
-        let mut above: Option<String> = None;
-        for name in std::mem::take(&mut self.headings) {
-            if names.contains(&name) {
-                above = Some(name);
-            } else if let Some(text) = self.blocks.remove(&name)
-                && let Some(block) = above.as_ref().and_then(|above| self.blocks.get_mut(above))
+        let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let mut above: Option<usize> = None;
+        for at in 0..self.blocks.len() {
+            let name = self.blocks.name(at).to_owned();
+            if names.contains(name.as_str()) {
+                above = Some(at);
+            } else if let Some(text) = self.blocks.at_mut(at).map(std::mem::take)
+                && let Some(block) = above.and_then(|above| self.blocks.at_mut(above))
             {
                 block.push_str(&format!("---- {name} stdout ----\n{text}"));
             }
@@ -534,7 +584,7 @@ impl Open {
         let mut faults = Vec::new();
         let mut counts = self.seen();
         let mut filtered = 0;
-        let mut failed = self.with(Word::Failed);
+        let mut failed = self.failed();
         match self.candidate.take() {
             Some(tally) => {
                 self.give_back(&tally.names);
@@ -543,8 +593,9 @@ impl Open {
                     if self.explains(&tally) {
                         // Result lines beyond it were printed.
                     } else if self.trusts(&tally) {
+                        let mut known: BTreeSet<String> = failed.iter().cloned().collect();
                         for name in &tally.names {
-                            if !failed.contains(name) {
+                            if known.insert(name.clone()) {
                                 failed.push(name.clone());
                             }
                         }
@@ -552,7 +603,8 @@ impl Open {
                         faults.push("the result lines disagree with the last line".to_owned());
                     }
                     counts = (tally.passed, tally.failed, tally.ignored);
-                    failed.retain(|name| tally.names.contains(name));
+                    let named: BTreeSet<&String> = tally.names.iter().collect();
+                    failed.retain(|name| named.contains(name));
                 }
             }
             None => faults.push("the last line is missing".to_owned()),
@@ -566,26 +618,26 @@ impl Open {
         let silent = |name: &&String| {
             let printed = self.printed.get(*name);
             let own = printed.is_some_and(|text| !self.foreign(text, name));
-            !blocks.contains_key(*name) && !own && !self.loose.speaks(name)
+            !blocks.contains(name) && !own && !self.loose.speaks(name)
         };
         // A test that fails without a panic has returned an error.
-        let silent: Vec<String> = failed.iter().filter(silent).cloned().collect();
+        let silent: BTreeSet<String> = failed.iter().filter(silent).cloned().collect();
         let mut errors = self.loose.errors(silent.len()).into_iter();
         let failed = failed
             .into_iter()
             .map(|name| {
                 let printed = self.printed.remove(&name);
                 let printed = printed.filter(|text| !self.foreign(text, &name));
-                let output = match (blocks.remove(&name), printed) {
+                let output = match (block_of(&mut blocks, &name), printed) {
                     (Some(block), None) => {
-                        let block = without_names(&block, &self.order);
+                        let block = without_names(block, &self.results);
                         match block.contains(" panicked at ") {
                             true => block,
                             false => self.loose.of(&name) + &block,
                         }
                     }
                     (Some(block), Some(printed)) => {
-                        format!("{printed}\n{}", without_names(&block, &self.order))
+                        format!("{printed}\n{}", without_names(block, &self.results))
                     }
                     (None, Some(printed)) => printed,
                     (None, None) if silent.contains(&name) => errors.next().unwrap_or_default(),
@@ -623,23 +675,46 @@ fn terse(line: &str) -> Option<(Option<&str>, bool)> {
     (all && counted).then_some((None, true))
 }
 
+/// What stands in a test's block, which is then empty.
+fn block_of(blocks: &mut Names<String>, name: &str) -> Option<String> {
+    let at = blocks.find(name)?;
+    blocks.at_mut(at).map(std::mem::take)
+}
+
 /// The last block runs into the list of names: cuts the list off.
-fn without_names(block: &str, known: &[String]) -> String {
-    let Some(at) = block.rfind("\nfailures:\n") else {
-        return block.to_owned();
+fn without_names(mut block: String, known: &Names<Word>) -> String {
+    const LIST: &str = "\nfailures:\n";
+    let Some(at) = memchr::memmem::rfind(block.as_bytes(), LIST.as_bytes()) else {
+        return block;
     };
-    let listed = block[at + "\nfailures:\n".len()..]
+    let mut listed = block[at + LIST.len()..]
         .lines()
-        .filter(|line| !line.is_empty())
-        .all(|line| {
-            line.strip_prefix("    ")
-                .is_some_and(|name| known.iter().any(|k| *k == bare(name)))
-        });
-    if listed {
-        block[..at].to_owned()
-    } else {
-        block.to_owned()
+        .filter(|line| !line.is_empty());
+    if listed.all(|line| {
+        line.strip_prefix("    ")
+            .is_some_and(|name| known.contains(bare(name)))
+    }) {
+        block.truncate(at);
     }
+    block
+}
+
+/// `test NAME ... ok` where the name holds no space and the line nothing else.
+fn bare_result(line: &[u8]) -> Option<(&str, Word)> {
+    let rest = line.strip_prefix(b"test ")?;
+    let (name, word) = match rest.last()? {
+        b'k' => (rest.strip_suffix(b" ... ok")?, Word::Ok),
+        b'D' => (rest.strip_suffix(b" ... FAILED")?, Word::Failed),
+        b'd' => (rest.strip_suffix(b" ... ignored")?, Word::Ignored),
+        _ => return None,
+    };
+    let plain = name
+        .iter()
+        .fold(true, |plain, byte| plain & byte.is_ascii_graphic());
+    if !plain || name.is_empty() || name.len() > MOST_NAME {
+        return None;
+    }
+    Some((std::str::from_utf8(name).ok()?, word))
 }
 
 fn word_of(word: &str) -> Option<Word> {
@@ -668,13 +743,12 @@ fn is_example(name: &str) -> bool {
 }
 
 /// A test's name without what the list of results adds to it.
-fn bare(name: &str) -> String {
+fn bare(name: &str) -> &str {
     let name = name.trim_end();
     [" - should panic", " - compile fail", " - compile"]
         .into_iter()
         .find_map(|suffix| name.strip_suffix(suffix))
         .unwrap_or(name)
-        .to_owned()
 }
 
 fn announced(line: &str) -> Option<u64> {

@@ -429,15 +429,6 @@ fn failing(body: &str) -> Option<(u64, &str)> {
     digits.then_some((number.parse().ok()?, title))
 }
 
-/// The titles of a mark, for the block of the same number.
-pub(crate) fn titles(run: &Run, number: usize) -> Option<&[String]> {
-    let mark = run
-        .marks
-        .iter()
-        .find(|mark| mark.number == number as u64 + 1)?;
-    Some(&mark.path)
-}
-
 /// The blocks of a run, each with what the tree says of its titles.
 pub(crate) fn items(run: &Run) -> impl Iterator<Item = block::Block> + '_ {
     let mut paths: HashMap<u64, &[String]> = HashMap::new();

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::junit;
 use crate::libtest;
 use crate::live::End;
+use crate::nextest::MOST_FAILURES;
 use crate::nextest::NextestRun;
 use crate::nextest::State;
 use crate::nextest::split;
@@ -18,6 +19,16 @@ use crate::report::Outcome;
 use crate::report::Phase;
 use crate::report::Report;
 use crate::report::Source;
+
+/// Whether a test failed by a panic, and its process did nothing unusual.
+fn ordinary(shown: &Shown) -> bool {
+    let panicked = |text: &str| text.contains(" panicked at ");
+    let plain = |text: &str| !text.contains('(') || !text.contains("test failed with exit code");
+    shown.word == "FAIL"
+        && (panicked(&shown.errors) || panicked(&shown.output))
+        && plain(&shown.errors)
+        && plain(&shown.output)
+}
 
 impl NextestRun {
     /// The report of the whole run.
@@ -129,8 +140,19 @@ impl NextestRun {
         }
         if self.failed.is_empty() {
             let shown = self.reader.failed();
-            return shown.iter().map(|shown| self.shown(shown)).collect();
+            let shown = shown.into_iter().enumerate();
+            return shown
+                .map(|(number, mut shown)| {
+                    // Behind those that are listed only the kind is asked for.
+                    if number >= MOST_FAILURES && ordinary(&shown) {
+                        shown.output.clear();
+                        shown.errors.clear();
+                    }
+                    self.shown(shown)
+                })
+                .collect();
         }
+        self.reader.stop();
         let words = &self.reader.shown;
         let word_of = |failure: &Failure| {
             words
@@ -154,9 +176,8 @@ impl NextestRun {
         kept
     }
 
-    fn shown(&self, shown: &Shown) -> Failure {
+    fn shown(&self, mut shown: Shown) -> Failure {
         // nextest's own last word, in brackets.
-        let mut shown = shown.clone();
         let word = own_word(&mut shown.errors).or_else(|| own_word(&mut shown.output));
         let output = junit::joined(&shown.output, &shown.errors);
         let mut failure = failed(&shown.name, target(&shown.binary), &output, &self.context);

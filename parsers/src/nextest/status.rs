@@ -45,9 +45,11 @@ pub(crate) struct Shown {
 }
 
 /// Whose output is read.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Reading {
     key: Key,
+    /// Taken out of the map for so long: its output has many lines.
+    shown: Shown,
     /// It is not indented.
     raw: bool,
     errors: bool,
@@ -116,7 +118,7 @@ impl Reader {
         }
         if let Some(summary) = summary(line) {
             self.summary = Some(summary);
-            self.reading = None;
+            self.stop();
             self.started = None;
             self.finals.clear();
         } else if !self.status_line(line) && !self.heading(line) {
@@ -144,8 +146,15 @@ impl Reader {
         true
     }
 
+    /// The output that was read is whole.
+    pub fn stop(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            self.shown.insert(reading.key, reading.shown);
+        }
+    }
+
     fn status(&mut self, word: String, key: Key) {
-        self.reading = None;
+        self.stop();
         if word == "START" || word.ends_with(" START") {
             self.started = Some((key, String::new()));
             return;
@@ -174,10 +183,9 @@ impl Reader {
         if self.shown.len() >= MOST_TESTS {
             return;
         }
-        let (binary, name) = key.clone();
-        let shown = self.shown.entry(key.clone()).or_insert_with(|| Shown {
-            binary,
-            name,
+        let mut shown = self.shown.remove(&key).unwrap_or_else(|| Shown {
+            binary: key.0.clone(),
+            name: key.1.clone(),
             ..Shown::default()
         });
         shown.word = first.to_owned();
@@ -189,6 +197,7 @@ impl Reader {
         }
         self.reading = Some(Reading {
             key,
+            shown,
             raw: false,
             errors: false,
         });
@@ -209,7 +218,7 @@ impl Reader {
         }
         let rule = |c: char| c == '\u{2500}';
         if line.starts_with(rule) && line.chars().all(rule) {
-            self.reading = None;
+            self.stop();
             return true;
         }
         if !line.starts_with("--- ") && !line.starts_with(rule) {
@@ -221,9 +230,11 @@ impl Reader {
         let text = |i: usize| found.get(i).map_or("", |m| m.as_str()).trim().to_owned();
         let key = (text(2), text(3));
         // Of a test that passed nobody wants to know.
-        let known = self.shown.contains_key(&key);
-        self.reading = known.then(|| Reading {
+        self.stop();
+        let known = self.shown.remove(&key);
+        self.reading = known.map(|shown| Reading {
             key,
+            shown,
             raw: true,
             errors: text(1) == "STDERR",
         });
@@ -235,7 +246,7 @@ impl Reader {
             push(printed, line);
             return;
         }
-        let Some(reading) = &self.reading else {
+        let Some(reading) = &mut self.reading else {
             return;
         };
         let text = match (reading.raw, line.strip_prefix("    ")) {
@@ -244,21 +255,21 @@ impl Reader {
             (false, None) if line.is_empty() => "",
             (false, None) => return,
         };
-        if let Some(shown) = self.shown.get_mut(&reading.key) {
-            if std::mem::take(&mut shown.stale) {
-                shown.output.clear();
-                shown.errors.clear();
-            }
-            match reading.errors {
-                true => push(&mut shown.errors, text),
-                false => push(&mut shown.output, text),
-            }
+        let shown = &mut reading.shown;
+        if std::mem::take(&mut shown.stale) {
+            shown.output.clear();
+            shown.errors.clear();
+        }
+        match reading.errors {
+            true => push(&mut shown.errors, text),
+            false => push(&mut shown.output, text),
         }
     }
 
     /// Tests that did not pass: where nextest lists as many below its summary as it counts,
     /// those.
     pub fn failed(&mut self) -> Vec<Shown> {
+        self.stop();
         let counted = self.summary.map_or(0, |summary| summary.failed);
         if !self.finals.is_empty() && self.finals.len() as u64 == counted {
             self.shown.retain(|key, _| self.finals.contains(key));
@@ -276,6 +287,9 @@ fn push(text: &mut String, line: &str) {
 }
 
 fn summary(line: &str) -> Option<Summary> {
+    if !line.starts_with("     Summary [") {
+        return None;
+    }
     let found = SUMMARY.captures(line)?;
     let mut summary = Summary {
         run: found.get(1)?.as_str().parse().ok()?,
@@ -341,10 +355,10 @@ mod tests {
         reader.line("     SIGSEGV [   0.010s] ( 2/11) crashy tests::c_segfaults");
         reader.line("        PASS [   0.010s] ( 3/11) crashy tests::a");
         reader.line("     TIMEOUT [   1.010s] crashy::bin/x tests::b with space");
-        let words: Vec<&str> = reader
-            .shown
-            .values()
-            .map(|shown| shown.word.as_str())
+        let words: Vec<String> = reader
+            .failed()
+            .into_iter()
+            .map(|shown| shown.word)
             .collect();
         assert_eq!(words, ["SIGSEGV", "TIMEOUT"]);
     }

@@ -12,6 +12,7 @@ use crate::junit::rerun;
 use crate::junit::sources::Sources;
 use crate::junit::stack::At;
 use crate::junit::text::Told;
+use crate::names::Names;
 use crate::report::Failure;
 use std::collections::BTreeMap;
 
@@ -76,9 +77,11 @@ pub(crate) struct Reader {
     seen: bool,
     finished: bool,
     usage: Option<String>,
-    /// Names of the open nodes, with how many children each had.
-    path: Vec<(String, u64)>,
-    places: BTreeMap<String, u64>,
+    /// The names of the open nodes, joined by colons.
+    open: String,
+    /// Where in it each of them ends, and how many children it had.
+    path: Vec<(usize, u64)>,
+    places: Names<u64>,
     nodes: Vec<Node>,
     /// What `flat` tells: unique id and text.
     flat: Vec<(String, String)>,
@@ -223,8 +226,9 @@ impl Reader {
             self.state = State::Outside;
             (self.announced, self.ending, self.pending) = (0, false, None);
             self.entries.clear();
-            self.places.clear();
+            self.places = Names::default();
             self.path.clear();
+            self.open.clear();
             return;
         }
         if self.ending {
@@ -247,10 +251,10 @@ impl Reader {
             // An entry is a node of the tree, where there is one; others stand in a message.
             if source(line) || line.starts_with("    => ") {
                 // The first is never in a message: the tree was not understood.
-                if self.entries.is_empty() && !self.places.contains_key(&title) {
-                    self.places.clear();
+                if self.entries.is_empty() && !self.places.contains(&title) {
+                    self.places = Names::default();
                 }
-                let doubtful = !self.places.is_empty() && !self.places.contains_key(&title);
+                let doubtful = !self.places.is_empty() && !self.places.contains(&title);
                 if doubtful {
                     self.append(&format!("  {title}"));
                 }
@@ -353,17 +357,23 @@ impl Reader {
         if let Some((_, children)) = self.path.last_mut() {
             *children += 1;
         }
-        let place = self.path.last().map_or(0, |(_, children)| *children);
-        self.path.push((name.to_owned(), 0));
-        let names: Vec<&str> = self.path.iter().map(|(name, _)| name.as_str()).collect();
-        let title = names.join(":");
-        if self.places.len() < MOST_NODES && title.len() < 4096 {
-            self.places.insert(title.clone(), place);
+        let (end, place) = self.path.last().copied().unwrap_or((0, 0));
+        self.open.truncate(end);
+        if !self.path.is_empty() {
+            self.open.push(':');
+        }
+        self.open.push_str(name);
+        self.path.push((self.open.len(), 0));
+        if self.places.len() < MOST_NODES && self.open.len() < 4096 {
+            let (at, new) = self.places.insert(&self.open, place);
+            if !new && let Some(known) = self.places.at_mut(at) {
+                *known = place;
+            }
         }
         if mark.is_none() {
             self.settle_node();
             self.nodes.push(Node {
-                title,
+                title: self.open.clone(),
                 ..Node::default()
             });
         }
@@ -625,7 +635,7 @@ impl Reader {
 }
 
 /// A line of the tree of `--details=tree` or `verbose`, in either of its themes.
-fn is_tree(line: &str) -> bool {
+pub(crate) fn is_tree(line: &str) -> bool {
     let branches = [
         "\u{2502}",
         "\u{251c}\u{2500}",
@@ -699,36 +709,43 @@ fn index_of(name: &str) -> Option<u64> {
 
 /// How deep a node of the tree stands, and its name with what follows.
 fn node(line: &str) -> Option<(usize, &str)> {
-    for mark in ["├─ ", "└─ ", "+-- ", "'-- ", "`-- "] {
-        let Some(at) = line.find(mark) else {
-            continue;
-        };
-        let before = &line[..at];
-        if before.chars().all(|c| "│| ".contains(c)) {
-            let width = if mark.starts_with(['├', '└']) {
-                3
-            } else {
-                2
-            };
-            let depth = before.chars().count() / width;
-            return Some((depth.min(100), &line[at + mark.len()..]));
-        }
-    }
-    None
+    let before = line.bytes().take_while(|byte| *byte == b' ').count();
+    let rest = line[before..].trim_start_matches(['│', '|', ' ']);
+    let mark = ["├─ ", "└─ ", "+-- ", "'-- ", "`-- "]
+        .into_iter()
+        .find(|mark| rest.starts_with(mark))?;
+    let width = if mark.starts_with(['├', '└']) {
+        3
+    } else {
+        2
+    };
+    let columns = line[..line.len() - rest.len()].chars().count();
+    Some(((columns / width).min(100), &rest[mark.len()..]))
 }
 
 /// A name without the mark of `tree`, and the mark.
 fn marked(name: &str) -> (&str, Option<char>) {
-    for mark in [" ✘", " ✔", " ↷", " ■", " [X]", " [OK]", " [S]", " [A]"] {
-        let found = name.find(&format!("{mark} ")).or_else(|| {
-            let end = name.len().checked_sub(mark.len())?;
-            name.ends_with(mark).then_some(end)
-        });
-        if let Some(at) = found {
-            return (&name[..at], mark.chars().nth(1));
+    const MARKS: [&str; 8] = ["✘", "✔", "↷", "■", "[X]", "[OK]", "[S]", "[A]"];
+    // Of several the first in this list counts, and of one that within the name.
+    let mut best: Option<(usize, bool, usize)> = None;
+    for space in memchr::memchr_iter(b' ', name.as_bytes()) {
+        let rest = &name[space + 1..];
+        if !matches!(rest.as_bytes().first(), Some(0xe2 | b'[')) {
+            continue;
+        }
+        let Some(mark) = MARKS.iter().position(|mark| rest.starts_with(mark)) else {
+            continue;
+        };
+        let after = &rest[MARKS[mark].len()..];
+        if after.is_empty() || after.starts_with(' ') {
+            let found = (mark, after.is_empty(), space);
+            best = Some(best.map_or(found, |best| best.min(found)));
         }
     }
-    (name, None)
+    match best {
+        Some((mark, _, at)) => (&name[..at], MARKS[mark].chars().next()),
+        None => (name, None),
+    }
 }
 
 /// The entry's text as a trace is usually printed.

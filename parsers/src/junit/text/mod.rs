@@ -71,6 +71,12 @@ impl Reader {
         }
         let line = seen.shown();
         self.launcher.line(&line);
+        // The tree has a line for each test, and says nothing to the others.
+        let bytes = line.as_bytes();
+        let others = self.maven.wants(bytes) || self.gradle.wants(bytes) || self.core.wants(bytes);
+        if launcher::is_tree(&line) && !others && !self.javac.wants(bytes) {
+            return;
+        }
         self.maven.line(&line);
         self.gradle.line(&line);
         self.core.line(&line);
