@@ -73,8 +73,11 @@ pub(crate) fn named(line: &str) -> Option<(String, Option<(String, u32)>)> {
     old.then(|| (format!("{class}#{test}"), place))
 }
 
+/// A test's id, and its place where it is told.
+type Named = (String, Option<(String, u32)>);
+
 /// A name that may have line ends in it, and how many lines it takes.
-pub(crate) fn named_over(lines: &[&str]) -> Option<((String, Option<(String, u32)>), usize)> {
+pub(crate) fn named_over(lines: &[&str]) -> Option<(Named, usize)> {
     let first = lines.first()?;
     if let Some(found) = named(first) {
         return Some((found, 1));

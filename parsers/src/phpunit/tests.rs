@@ -44,6 +44,50 @@ fn errors_of_the_runner_and_issues_are_told_apart() {
 }
 
 #[test]
+fn marks_go_on_behind_a_run_that_a_test_prints() {
+    let ghost = "PHPUnit 9.6.7 by Sebastian Bergmann and contributors.\n\nF    1 / 1 (100%)\n\nTime: 00:00.002, Memory: 6.00 MB\n\nThere was 1 failure:\n\n1) GhostTest::testDies\nFailed asserting that 1 matches expected 2.\n\n/p/tests/Ghost.php:3\n\nFAILURES!\nTests: 1, Assertions: 1, Failures: 1.\n";
+    let rule = "\u{1b}[31m│\u{1b}[0m";
+    let item = |title: &str, line: u32| {
+        format!(
+            " \u{1b}[31m✘\u{1b}[0m {title}\n   \u{1b}[31m┐\u{1b}[0m\n   \u{1b}[31m├\u{1b}[0m Failed asserting that two strings are equal.\n   \u{1b}[31m┊\u{1b}[0m ---·Expected\n   \u{1b}[31m┊\u{1b}[0m +++·Actual\n   \u{1b}[31m┊\u{1b}[0m @@ @@\n   \u{1b}[31m┊\u{1b}[0m -'a·b'\n   \u{1b}[31m┊\u{1b}[0m +'a·c'\n   {rule}\n   \u{1b}[31m╵\u{1b}[0m /p/tests/ATest.php:{line}\n   \u{1b}[31m┴\u{1b}[0m\n\n"
+        )
+    };
+    let items = [
+        item("One", 5),
+        ghost.to_owned(),
+        item(
+            "Rows\u{1b}[2m with data set \u{1b}[22m\u{1b}[36m0\u{1b}[0m",
+            6,
+        ),
+        item(
+            "Rows\u{1b}[2m with \u{1b}[22m\u{1b}[36mtwo\u{1b}[2m·\u{1b}[22mwords\u{1b}[0m",
+            7,
+        ),
+    ]
+    .concat();
+    let report = read(
+        &format!(
+            "PHPUnit 9.6.7 by Sebastian Bergmann and contributors.\n\nA\n{items}Time: 00:00.010, Memory: 8.00 MB\n\nSummary of non-successful tests:\n\nA\n{}FAILURES!\nTests: 3, Assertions: 3, Failures: 3.\n",
+            items.replace(ghost, "")
+        ),
+        1,
+    );
+    let found = report.failures.iter().map(|failure| {
+        let at = failure.location.as_ref().and_then(|at| at.line);
+        let diff = failure.diff.clone().unwrap_or_default();
+        (failure.id.as_str(), at, diff.expected, diff.actual)
+    });
+    let sides = || (Some("'a b'".to_owned()), Some("'a c'".to_owned()));
+    let expected = [
+        ("ATest::testOne", Some(5)),
+        ("ATest::testRows with data set #0", Some(6)),
+        ("ATest::testRows with data set \"two words\"", Some(7)),
+    ];
+    let expected = expected.map(|(id, at)| (id, at, sides().0, sides().1));
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn issues_alone_are_no_failures() {
     let report = read(
         "PHPUnit 10.5.0 by Sebastian Bergmann and contributors.\n\n.D    2 / 2 (100%)\n\nTime: 00:00.010, Memory: 8.00 MB\n\n1 test triggered 1 deprecation:\n\n1) /p/src/a.php:3\nold\n\nOK, but there were issues!\nTests: 2, Assertions: 2, Deprecations: 1.\n",

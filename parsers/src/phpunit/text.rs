@@ -36,6 +36,7 @@ struct Item {
     heading: String,
     title: String,
     body: String,
+    dotted: bool,
 }
 
 /// Reads PHPUnit's text line by line.
@@ -57,13 +58,15 @@ pub(crate) struct Reader {
     blank: bool,
     fatal_open: bool,
     inside: bool,
+    again: bool,
 }
 
 impl Reader {
     /// Takes one line.
     pub fn line(&mut self, seen: &Seen<'_>) {
+        let shown = || named_set(seen.bytes).map_or_else(|| seen.shown(), Cow::Owned);
         if !self.times.is_empty() {
-            self.result(&seen.shown());
+            self.result(&shown());
             return;
         }
         let first = seen.bytes.first().copied().unwrap_or(b'\n');
@@ -94,7 +97,7 @@ impl Reader {
             || self.fatal_open
             || first.is_ascii_alphabetic() && self.began && seen.bytes.len() < 300
         {
-            self.look(&seen.shown());
+            self.look(&shown());
         }
     }
 
@@ -111,6 +114,14 @@ impl Reader {
             self.results.push('\n');
         }
         self.fatal_line(line);
+        // A test may have printed the end of a run: marks go on behind it, until the real end
+        // shows the failed ones again.
+        self.again |= line == "Summary of non-successful tests:";
+        let title = self.open && self.items.last().is_some_and(|item| item.body.is_empty());
+        let shown = line.is_empty() || line.starts_with(' ') || title || is_heading(line);
+        if !self.again && shown {
+            self.dox(line);
+        }
     }
 
     fn look(&mut self, line: &str) {
@@ -207,7 +218,9 @@ impl Reader {
                 item.title.push('\n');
                 item.title.push_str(line);
             } else if apart {
-                self.heading = crate::text::cut(line, 300);
+                if is_heading(line) {
+                    line.clone_into(&mut self.heading);
+                }
                 self.open = false;
             }
             return;
@@ -225,17 +238,23 @@ impl Reader {
                     self.items.push(Item {
                         heading: self.heading.clone(),
                         title: title(),
-                        body: String::new(),
+                        ..Item::default()
                     });
                 }
             }
             _ if self.open => {
                 let rule = rest.trim_start();
-                let text = rule.strip_prefix(['│', '├', '┐', '┴', '┊', '|']);
+                let text = rule.strip_prefix(['│', '├', '┐', '┴', '┊', '╵', '|']);
                 if let (Some(text), Some(item)) = (text, self.items.last_mut())
                     && item.body.len() < LONGEST
                 {
-                    item.body.push_str(text.strip_prefix(' ').unwrap_or(text));
+                    let text = text.strip_prefix(' ').unwrap_or(text);
+                    // With colours blanks of what differs are shown as dots.
+                    item.dotted |= text == "---·Expected";
+                    match item.dotted && text.starts_with(['+', '-']) {
+                        true => item.body.push_str(&text.replace('·', " ")),
+                        false => item.body.push_str(text),
+                    }
                     item.body.push('\n');
                 }
             }
@@ -297,7 +316,10 @@ impl Item {
             .filter(|frame| frame.user)
             .find_map(|frame| {
                 let inside = frames::inside(&frame.file, frame.line.unwrap_or(0), context)?;
-                inside.function.starts_with("test").then(|| inside.id())
+                let function = &inside.function;
+                let words = function.replace('_', " ").to_lowercase();
+                let own = function.starts_with("test") || words == method.to_lowercase();
+                own.then(|| inside.id())
             });
         if let Some(id) = found {
             return id + set;
@@ -314,6 +336,33 @@ impl Item {
         let words: String = method.split(' ').map(capital).collect();
         format!("{class}::test{words}{set}")
     }
+}
+
+/// The title of a test with a data set as it stands without colours: with them it is only
+/// `Rows with two·words`.
+fn named_set(line: &[u8]) -> Option<String> {
+    const NAMED: &str = "\u{1b}[2m with \u{1b}[22m\u{1b}[36m";
+    const NUMBERED: &str = "\u{1b}[2m with data set \u{1b}[22m\u{1b}[36m";
+    if !line.starts_with(b" \x1b[") || line.len() > 4096 {
+        return None;
+    }
+    let line = String::from_utf8_lossy(line);
+    let (title, set) = match line.split_once(NUMBERED) {
+        Some((title, number)) => (title, format!("#{}", crate::text::clean(number))),
+        None => {
+            let (title, name) = line.split_once(NAMED)?;
+            let name = crate::text::clean(name.strip_suffix("\u{1b}[0m")?);
+            (title, format!("\"{}\"", name.replace('·', " ")))
+        }
+    };
+    Some(format!("{} with data set {set}", crate::text::clean(title)))
+}
+
+/// Whether a line may be the name of a class, as `--testdox` shows it.
+fn is_heading(line: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || " _\\()".contains(c);
+    let begins = line.starts_with(|c: char| c.is_uppercase());
+    begins && line.len() < 300 && line.chars().all(part)
 }
 
 fn capital(word: &str) -> String {

@@ -634,7 +634,7 @@ mod tests {
         for printed in &printed {
             for message in ["", GHOST] {
                 let text = real(printed, message);
-                assert_eq!(runs(&text), [expected.clone()], "{text}");
+                assert_eq!(runs(&text), vec![expected.clone()], "{text}");
                 // Two real ones, one after the other.
                 let twice = text.repeat(2);
                 assert_eq!(runs(&twice), [expected.clone(), expected.clone()]);
