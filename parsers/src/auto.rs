@@ -13,6 +13,7 @@ use crate::live::End;
 use crate::live::Format;
 use crate::live::Live;
 use crate::live::Stream;
+use crate::mixed::Watch;
 use crate::report::Note;
 use crate::report::Report;
 use std::collections::BTreeMap;
@@ -42,7 +43,7 @@ pub(crate) struct AutoRun {
 
 /// A stream by a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Owned {
+pub(crate) enum Owned {
     Stdout,
     Stderr,
     Log,
@@ -50,7 +51,8 @@ enum Owned {
 }
 
 impl Owned {
-    fn of(stream: Stream<'_>) -> Self {
+    /// The same stream.
+    pub fn of(stream: Stream<'_>) -> Self {
         match stream {
             Stream::Stdout => Owned::Stdout,
             Stream::Stderr => Owned::Stderr,
@@ -59,7 +61,8 @@ impl Owned {
         }
     }
 
-    fn stream(&self) -> Stream<'_> {
+    /// The stream as an adapter is given it.
+    pub fn stream(&self) -> Stream<'_> {
         match self {
             Owned::Stdout => Stream::Stdout,
             Owned::Stderr => Stream::Stderr,
@@ -85,7 +88,11 @@ impl AutoRun {
         let kept = std::mem::take(&mut self.kept);
         let context = self.context.clone();
         self.decided.get_or_insert_with(|| {
-            let format = recognise(&kept);
+            let mut format = recognise(&kept);
+            // Several runs one after the other: the generic reader takes them apart.
+            if format != Format::Generic && several(&kept, format) {
+                format = Format::Generic;
+            }
             let mut live = Live::new(format, context);
             for (stream, bytes) in &kept {
                 live.feed(stream.stream(), bytes);
@@ -120,7 +127,8 @@ impl Adapter for AutoRun {
             return Live::new(Format::Generic, self.context).finish(end);
         };
         let mut report = live.finish(end);
-        if format == Format::Generic {
+        let known = report.run.framework != "generic" || !report.failures.is_empty();
+        if format == Format::Generic && !(known && report.complete) {
             let message = "no test framework was recognised in it";
             report.notes.push(
                 Note::new("format_unknown", message).remedy("name the format with `--format`"),
@@ -128,6 +136,23 @@ impl Adapter for AutoRun {
         }
         report
     }
+}
+
+/// Whether a log holds whole runs of several frameworks, one after the other, and none of what
+/// only an injected reporter writes.
+fn several(kept: &[(Owned, Vec<u8>)], best: Format) -> bool {
+    if kept.iter().any(|(name, _)| matches!(name, Owned::File(_))) {
+        return false;
+    }
+    let mut watch = Watch::default();
+    for (name, bytes) in kept {
+        watch.feed(name.stream(), bytes);
+    }
+    watch.end();
+    watch.runs().iter().any(|(_, runs)| {
+        let own = runs.iter().any(|run| run.format == best);
+        own && runs.iter().any(|run| run.format != best)
+    })
 }
 
 /// The format that a log and its files speak for most.
@@ -170,6 +195,17 @@ fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
         .into_iter()
         .max_by_key(|(at, weight)| (*weight, std::cmp::Reverse(*at)));
     best.map_or(Format::Generic, |(at, _)| Format::ALL[at])
+}
+
+/// The framework of a document that is its report as a whole.
+pub(crate) fn document(bytes: &[u8]) -> Option<Format> {
+    let start = bytes.trim_ascii_start();
+    if !matches!(start.first(), Some(b'{' | b'[' | b'<')) {
+        return None;
+    }
+    let mut found = None;
+    whole(start, &mut |format, _| found = Some(format));
+    found
 }
 
 /// A document that is a report as a whole.
