@@ -150,7 +150,12 @@ impl GenericRun {
 
     /// The frameworks that speak in what is kept, and where.
     fn plan(&self) -> Option<Plan> {
-        let runs = self.watch.runs();
+        let mut runs = self.watch.runs();
+        let mut all = runs.iter().flat_map(|(_, runs)| runs);
+        let first = all.next().map(|run| run.format);
+        if all.any(|run| Some(run.format) != first) {
+            believe(&mut runs, auto::recognise(&self.kept), Stretch::is_whole);
+        }
         let mut formats: Vec<Format> = Vec::new();
         let found = runs
             .iter()
@@ -171,7 +176,7 @@ impl GenericRun {
             return false;
         };
         self.readers = Some(self.hand(&plan));
-        self.between(&plan.runs);
+        self.between(&plan.runs, false);
         self.kept.clear();
         true
     }
@@ -188,12 +193,14 @@ impl GenericRun {
             .and_then(|exit| exit.code)
             .filter(|code| *code != 0);
         if let ([one], [format], Some(code)) = (&reports[..], &plan.formats[..], code)
-            && !matches!(one.outcome, Outcome::Passed | Outcome::NoTests)
+            && !one.complete
+            && one.outcome != Outcome::Interrupted
         {
             let code = self.meant(*format, code);
             reports = self.hand(&plan).finish(end, Some(code));
         }
-        self.between(&plan.runs);
+        let fine = reports.iter().all(|one| one.outcome == Outcome::Passed);
+        self.between(&plan.runs, fine);
         self.kept.clear();
         reports
     }
@@ -232,7 +239,7 @@ impl GenericRun {
     }
 
     /// Reads what lies before, between and behind the runs for compilers and linters.
-    fn between(&mut self, runs: &[(Owned, Vec<Stretch>)]) {
+    fn between(&mut self, runs: &[(Owned, Vec<Stretch>)], fine: bool) {
         let kept = std::mem::take(&mut self.kept);
         let mut places = self.gone.clone();
         for (name, bytes) in &kept {
@@ -247,12 +254,13 @@ impl GenericRun {
             }
             let mut at = from;
             for run in own {
-                let until = run.from.clamp(at, to);
-                self.lint(name, part(bytes, from, at, until));
+                if let Some(begin) = run.begin() {
+                    self.lint(name, part(bytes, from, at, begin.clamp(at, to)));
+                }
                 at = at.max(run.to.min(to));
             }
-            // Mocha tells its failures below its numbers.
-            if own.last().is_none_or(|run| run.format != Format::Mocha) {
+            // Behind a run that failed stands what its tests had still to print.
+            if own.is_empty() || fine {
                 self.lint(name, part(bytes, from, at, to));
             }
         }
@@ -284,6 +292,24 @@ impl GenericRun {
             reports,
             &end,
         )
+    }
+}
+
+/// Of several frameworks those are believed that begin and end, or whose command is told, beside
+/// the one for which most speaks: what a test prints may stand behind the end of its run.
+pub(crate) fn believe(
+    runs: &mut [(Owned, Vec<Stretch>)],
+    best: Format,
+    whole: impl Fn(&Stretch) -> bool,
+) {
+    let all = || runs.iter().flat_map(|(_, runs)| runs);
+    let Some(first) = all().next().map(|run| run.format) else {
+        return;
+    };
+    let known = all().any(|run| run.format == best);
+    let main = if known { best } else { first };
+    for (_, runs) in runs {
+        runs.retain(|run| run.format == main || whole(run) || run.is_called());
     }
 }
 

@@ -159,7 +159,10 @@ impl Finding {
         let id = id(location.as_ref(), self.code.as_deref());
         let mut failure =
             compose::failure(id, FailureKind::CompileError, Phase::Build, &self.message);
-        let syntax = self.message.contains("yntax") || self.message.starts_with("Parsing ");
+        let code = self.code.as_deref().unwrap_or("");
+        let syntax = ["invalid-syntax", "parse", "E999", "E0001"].contains(&code)
+            || self.message.contains("yntax")
+            || self.message.starts_with("Parsing ");
         failure.kind_sure = self.tool.compiles() || syntax;
         failure.details = text::block(&self.lines.join("\n"), text::DETAILS);
         failure.location = location;

@@ -141,7 +141,12 @@ impl Reader {
             return;
         }
         let idle = self.open.is_none() && self.shell.is_none() && self.above.is_none();
-        let placed = place::may_name(seen.bytes);
+        // What colours a place stands in the middle of it.
+        let coloured = memchr::memchr(0x1b, seen.bytes).is_some();
+        let placed = match coloured {
+            true => place::may_name(seen.shown().as_bytes()),
+            false => place::may_name(seen.bytes),
+        };
         if !(idle && self.file.is_none()) || placed || may_begin(seen.bytes) {
             let line = seen.shown();
             if self.own(&line, placed, context) {

@@ -92,7 +92,7 @@ pub(crate) fn github(line: &str) -> Option<Finding> {
         .replace("%0D", "")
         .replace("%25", "%");
     let finding = Finding::new(
-        Tool::Other,
+        Tool::Pylint,
         level,
         file,
         message.lines().next().unwrap_or(""),

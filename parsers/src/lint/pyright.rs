@@ -37,7 +37,9 @@ fn named(finding: &mut Finding, text: &str) {
 
 /// Whether a line goes on with the message.
 pub(crate) fn more(finding: &mut Finding, line: &str) -> bool {
-    let belongs = line.starts_with("    ");
+    // The blanks are those that do not break.
+    let blanks = line.chars().take_while(|c| c.is_whitespace()).count();
+    let belongs = blanks >= 3 && line.chars().count() > blanks;
     if belongs {
         finding.push(line);
         named(finding, line);

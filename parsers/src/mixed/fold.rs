@@ -20,12 +20,16 @@ pub(crate) struct Stretch {
     inside: u64,
     /// It has begun, and not ended yet.
     open: bool,
+    /// Where its command is told.
+    called: Option<u64>,
 }
 
 /// The stretches of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct Fold {
     stretches: Vec<Stretch>,
+    /// The last command that was told.
+    call: Option<(Format, u64)>,
 }
 
 impl Fold {
@@ -35,6 +39,11 @@ impl Fold {
             if let Some(both) = kin(last, format) {
                 // What another one's lines begin or end is no run of this one.
                 let role = if both == format { role } else { Role::Inside };
+                if both != last.format {
+                    last.called = last
+                        .called
+                        .or(self.call.filter(|call| call.0 == both).map(|call| call.1));
+                }
                 last.format = both;
                 last.step(role, to);
                 return;
@@ -53,10 +62,20 @@ impl Fold {
                 closed: false,
                 inside: 0,
                 open: false,
+                called: self
+                    .call
+                    .take()
+                    .filter(|call| call.0 == format)
+                    .map(|call| call.1),
             };
             stretch.step(role, to);
             self.stretches.push(stretch);
         }
+    }
+
+    /// Takes a line that says which framework is started.
+    pub fn call(&mut self, format: Format, at: u64) {
+        self.call = Some((format, at));
     }
 
     /// Whether anything was seen that is a framework's.
@@ -122,6 +141,23 @@ impl Stretch {
                 self.open = false;
             }
         }
+    }
+
+    /// Whether its command is told.
+    pub fn is_called(&self) -> bool {
+        self.called.is_some()
+    }
+
+    /// Whether it has both its ends.
+    pub fn is_whole(&self) -> bool {
+        self.opened && self.closed
+    }
+
+    /// Where what comes before it surely ends: some print nothing when they begin, and what
+    /// stands before their first line may be a test's.
+    pub fn begin(&self) -> Option<u64> {
+        let says = self.opened || matches!(self.format, Format::Jest | Format::GoTest);
+        self.called.or(says.then_some(self.from))
     }
 
     fn join(&mut self, next: &Stretch) {

@@ -24,15 +24,16 @@ static QUIET: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant pattern")
 });
 static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(?P<n>\d+) (?:(?P<mocha>passing(?: \(\d+(?:ms|s|m|h)\))?|failing|pending)|(?P<rspec>examples?, \d+ failures?(?:, \d+ pending)?(?:, \d+ errors? occurred outside of examples)?)|(?P<mini>(?:runs|tests), \d+ assertions, \d+ failures, \d+ errors, \d+ (?:skips|pendings).*)|(?P<bats>tests?, \d+ failures?(?:, \d+ skipped)?)|(?P<gradle>tests? completed, \d+ (?:failed|skipped).*))$")
+    Regex::new(r"^(?P<n>\d+) (?:(?P<mocha>passing(?: \(\d+(?:ms|s|m|h)\))?|failing|pending)|(?P<rspec>examples?, \d+ failures?(?:, \d+ pending)?(?:, \d+ errors? occurred outside of examples)?)|(?P<mini>(?:runs|tests), \d+ assertions, \d+ failures, \d+ errors, \d+ (?:skips|pendings).*)|(?P<bats>tests?, \d+ failures?(?:, \d+ (?:skipped|not run))*(?: in \d+ seconds?)?)|(?P<gradle>tests? completed, \d+ (?:failed|skipped).*))$")
         .expect("a constant pattern")
 });
 static RAN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^Ran \d+ tests? in \d+\.\d{3}s$").expect("a constant pattern"));
 
 /// bats overwrites its lines: `   adds1/3 ✓ adds`.
-static PRETTY: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^   .*\d+/\d+ (?:✓|✗|-) ").expect("a constant pattern"));
+static PRETTY: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^   .*\d+/\d+(?: in \d+ sec)? (?:✓|✗|-) ").expect("a constant pattern")
+});
 
 /// What a line, without control sequences, says of whom.
 pub(crate) fn mark(line: &str) -> Option<(Format, Role)> {
@@ -72,7 +73,7 @@ fn ruled(line: &str, text: &str) -> Option<(Format, Role)> {
     } else if starts("[  PASSED  ] ") {
         Some((Format::Gtest, Role::Inside))
     } else if starts("# Subtest: ") {
-        Some((Format::NodeTest, Role::Inside))
+        Some((Format::Tap, Role::Inside))
     } else if starts("# duration_ms ") {
         Some((Format::NodeTest, Role::Close))
     } else if starts("# Running:") && line.trim_end() == "# Running:" {

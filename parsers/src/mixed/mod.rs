@@ -4,6 +4,7 @@
 //! A framework is believed only by lines that are its own, the last one of a run above all. What
 //! one prints while another one's run goes on is printed by a test, and no run.
 
+mod call;
 mod fold;
 mod mark;
 
@@ -80,7 +81,16 @@ impl Watch {
 }
 
 fn look(seen: &crate::lines::Seen<'_>, from: u64, fold: &mut Fold) {
-    if seen.bytes.len() > LONGEST || !may_mark(seen.bytes) {
+    if seen.bytes.len() > LONGEST {
+        return;
+    }
+    if call::may_call(seen.bytes)
+        && let Some(format) = call::call(&seen.shown())
+    {
+        fold.call(format, from);
+        return;
+    }
+    if !may_mark(seen.bytes) {
         return;
     }
     if let Some(mark) = mark::mark(&seen.shown()) {
