@@ -157,15 +157,16 @@ impl GenericRun {
             believe(&mut runs, auto::recognise(&self.kept), Stretch::is_whole);
         }
         let mut formats: Vec<Format> = Vec::new();
-        let found = runs
-            .iter()
-            .flat_map(|(_, runs)| runs.iter().map(|run| run.format));
-        let files = self.kept.iter();
-        let files = files.filter_map(|(name, bytes)| document(name, bytes));
-        for format in found.chain(files) {
-            if !formats.contains(&format) {
-                formats.push(format);
+        for run in runs.iter().flat_map(|(_, runs)| runs) {
+            if !formats.contains(&run.format) {
+                formats.push(run.format);
             }
+        }
+        // A whole report says more than any text beside it, and the same.
+        let mut kept = self.kept.iter();
+        if kept.any(|(name, bytes)| document(name, bytes).is_some()) {
+            formats = vec![auto::recognise(&self.kept)];
+            formats.retain(|one| !matches!(one, Format::Generic | Format::Auto));
         }
         (!formats.is_empty()).then_some(Plan { formats, runs })
     }

@@ -153,3 +153,91 @@ Found 3 errors in the archive
     assert_eq!(ids(log), [] as [&str; 0]);
     assert!(read(log).doubtful.is_empty());
 }
+
+#[test]
+fn blocks_are_kept_whole_and_hints_with_them() {
+    let said = read(
+        "a.ts:3:5 - error TS2551: Property 'nmae' does not exist. Did you mean 'name'?
+
+3   return x.nmae;
+             ~~~~
+
+  b.ts:1:2
+    1 name: string
+    'name' is declared here.
+
+F401 [*] `os` imported but unused
+ --> pkg/a.py:1:8
+  |
+1 | import os
+  |        ^^
+  |
+help: Remove unused import: `os`
+
+/p/b.py
+  /p/b.py:7:12 - error: Type \"str\" is not assignable
+\u{a0}\u{a0}\u{a0}\u{a0}\"str\" is not assignable to \"int\" (reportReturnType)
+c.py:25: error: Signature incompatible  [override]
+c.py:25: note:      Superclass:
+d.py:3: note: Revealed type is \"int\"
+",
+    );
+    let shown: Vec<(&str, Option<&str>, usize)> = said
+        .failures
+        .iter()
+        .map(|one| {
+            let lines = one
+                .details
+                .as_deref()
+                .map_or(0, |text| text.lines().count());
+            (one.id.as_str(), one.suggestion.as_deref(), lines)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("a.ts:3:5 TS2551", Some("Did you mean 'name'?"), 8),
+            ("pkg/a.py:1:8 F401", Some("Remove unused import: `os`"), 7),
+            ("b.py:7:12 reportReturnType", None, 2),
+            ("c.py:25 override", None, 2),
+        ]
+    );
+}
+
+#[test]
+fn the_same_thing_is_told_once_and_a_number_that_agrees_makes_it_whole() {
+    let one = "a.ts(3,5): error TS2304: Cannot find name 'x'.\n";
+    let said = read(&format!("{one}{one}\nFound 1 error in a.ts:3\n\n"));
+    assert_eq!((said.failures.len(), said.whole), (1, true));
+    let said = read(&format!("{one}Found 2 errors in 1 file.\n"));
+    assert!(!said.whole);
+}
+
+#[test]
+fn documents_stand_between_other_lines() {
+    let text = "> eslint -f json
+[{\"filePath\":\"/p/a.js\",\"messages\":[{\"ruleId\":\"no-undef\",\"severity\":2,\"message\":\"'x' is not defined.\",\"line\":3,\"column\":5},{\"ruleId\":\"eqeqeq\",\"severity\":1,\"message\":\"b.c:1:1: error: y\",\"line\":4,\"column\":5}]}]
+[
+  {
+    \"code\": \"F401\",
+    \"filename\": \"/p/a.py\",
+    \"location\": { \"row\": 1, \"column\": 8 },
+    \"message\": \"`os` imported but unused\"
+  }
+]
+{\"file\": \"b.py\", \"line\": 7, \"column\": 11, \"message\": \"bad\", \"hint\": null, \"code\": \"misc\", \"severity\": \"error\"}
+{
+  \"unfinished\": [
+a.ts(3,5): error TS2304: Cannot find name 'x'.
+";
+    assert_eq!(
+        ids(text),
+        [
+            "a.js:3:5 no-undef | 'x' is not defined.",
+            "a.py:1:8 F401 | `os` imported but unused",
+            "b.py:7:12 misc | bad",
+            "a.ts:3:5 TS2304 | Cannot find name 'x'.",
+        ]
+    );
+    assert_eq!(read(text).warnings.len(), 1);
+}

@@ -9,7 +9,10 @@ use crate::lint::place::Placed;
 /// A message with its place.
 pub(crate) fn head(at: &Placed<'_>, line: &str) -> Option<Finding> {
     let (code, message) = said(at.rest)?;
-    let finding = Finding::new(Tool::Tsc, Level::Error, at.file, message);
+    let mut finding = Finding::new(Tool::Tsc, Level::Error, at.file, message);
+    if let Some(hint) = message.find("Did you mean") {
+        finding.suggest(&message[hint..]);
+    }
     Some(finding.at(Some(at.line), at.column).coded(code).with(line))
 }
 

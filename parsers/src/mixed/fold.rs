@@ -62,11 +62,7 @@ impl Fold {
                 closed: false,
                 inside: 0,
                 open: false,
-                called: self
-                    .call
-                    .take()
-                    .filter(|call| call.0 == format)
-                    .map(|call| call.1),
+                called: self.call.filter(|call| call.0 == format).map(|call| call.1),
             };
             stretch.step(role, to);
             self.stretches.push(stretch);
@@ -115,9 +111,9 @@ impl Fold {
             }
         }
         kept.retain(Stretch::is_run);
-        // Between runs of others only what says that it is TAP is TAP.
+        // Beside runs of others TAP is what their tests print, or they themselves.
         let others = kept.iter().any(|one| one.format != Format::Tap);
-        kept.retain(|one| one.format != Format::Tap || one.opened || !others);
+        kept.retain(|one| one.format != Format::Tap || !others);
         kept
     }
 
@@ -193,8 +189,8 @@ fn kin(last: &Stretch, next: Format) -> Option<Format> {
     let loose = !last.opened && !last.closed;
     match (last.format, next) {
         (a, b) if a == b => Some(a),
-        (Tap, NodeTest) if !last.closed => Some(NodeTest),
-        (NodeTest, Tap) if last.open || !last.closed => Some(NodeTest),
+        // node's TAP ends with its numbers.
+        (Tap, NodeTest) | (NodeTest, Tap) => Some(NodeTest),
         // A sign or a dot a test.
         (Mocha, Vitest | Bats | NodeTest | Jest) if loose => Some(next),
         (Vitest | Bats | NodeTest | Jest, Mocha) if !last.closed => Some(last.format),
