@@ -209,7 +209,7 @@ fn failed(
         compose.outcome(Outcome::Interrupted);
     }
     let by_itself = exit.signal.is_none() && !exit.timed_out && !exit.oom;
-    if !(by_itself && !found.is_empty()) {
+    if !by_itself || found.is_empty() {
         compose.failure(ended(context, tail, exit));
     }
     found

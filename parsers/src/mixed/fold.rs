@@ -185,19 +185,34 @@ impl Stretch {
 
 /// The one format of two that print the same lines, where both may be the same run.
 fn kin(last: &Stretch, next: Format) -> Option<Format> {
-    use Format::*;
     let loose = !last.opened && !last.closed;
     match (last.format, next) {
         (a, b) if a == b => Some(a),
         // node's TAP ends with its numbers.
-        (Tap, NodeTest) | (NodeTest, Tap) => Some(NodeTest),
+        (Format::Tap, Format::NodeTest) | (Format::NodeTest, Format::Tap) => Some(Format::NodeTest),
         // A sign or a dot a test.
-        (Mocha, Vitest | Bats | NodeTest | Jest) if loose => Some(next),
-        (Vitest | Bats | NodeTest | Jest, Mocha) if !last.closed => Some(last.format),
-        (Unittest, Pytest | Rspec | Minitest | Phpunit) if loose => Some(next),
-        (Pytest | Rspec | Minitest | Phpunit, Unittest) if !last.closed => Some(last.format),
+        (Format::Mocha, Format::Vitest | Format::Bats | Format::NodeTest | Format::Jest)
+            if loose =>
+        {
+            Some(next)
+        }
+        (Format::Vitest | Format::Bats | Format::NodeTest | Format::Jest, Format::Mocha)
+            if !last.closed =>
+        {
+            Some(last.format)
+        }
+        (Format::Unittest, Format::Pytest | Format::Rspec | Format::Minitest | Format::Phpunit)
+            if loose =>
+        {
+            Some(next)
+        }
+        (Format::Pytest | Format::Rspec | Format::Minitest | Format::Phpunit, Format::Unittest)
+            if !last.closed =>
+        {
+            Some(last.format)
+        }
         // `test a ... ok` is unittest's way, too, and a test of nextest is one of libtest.
-        (Nextest, Cargo) if last.open => Some(Nextest),
+        (Format::Nextest, Format::Cargo) if last.open => Some(Format::Nextest),
         _ => None,
     }
 }

@@ -68,9 +68,15 @@ fn ruled(line: &str, text: &str) -> Option<(Format, Role)> {
         Some((Format::Gtest, Role::Open))
     } else if starts("[==========] ") && line.contains(" ran.") {
         Some((Format::Gtest, Role::Close))
-    } else if starts("[ RUN      ] ") || starts("[  FAILED  ] ") || starts("[       OK ] ") {
-        Some((Format::Gtest, Role::Inside))
-    } else if starts("[  PASSED  ] ") {
+    } else if [
+        "[ RUN      ] ",
+        "[  FAILED  ] ",
+        "[       OK ] ",
+        "[  PASSED  ] ",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
+    {
         Some((Format::Gtest, Role::Inside))
     } else if starts("# Subtest: ") {
         Some((Format::Tap, Role::Inside))
@@ -134,10 +140,8 @@ fn numbered(line: &str, text: &str) -> Option<(Format, Role)> {
         return None;
     }
     let bare = text.trim_end();
-    if bare.ends_with('s') || bare.ends_with(')') {
-        if QUIET.is_match(bare) && line == text {
-            return Some((Format::Pytest, Role::Close));
-        }
+    if bare.ends_with(['s', ')']) && line == text && QUIET.is_match(bare) {
+        return Some((Format::Pytest, Role::Close));
     }
     let found = COUNTED.captures(bare)?;
     let has = |name: &str| found.name(name).is_some();
@@ -229,9 +233,7 @@ fn capital_t(line: &str, text: &str) -> Option<(Format, Role)> {
     let starts = |start: &str| line.starts_with(start);
     Some(if starts("TAP version 1") {
         (Format::Tap, Role::Open)
-    } else if starts("Test Suites: ") && line.contains(" total") {
-        (Format::Jest, Role::Close)
-    } else if starts("Tests:       ") && line.contains(" total") {
+    } else if (starts("Test Suites: ") || starts("Tests:       ")) && line.contains(" total") {
         (Format::Jest, Role::Close)
     } else if starts("Tests run: ") && line.contains(",  Failures: ") {
         (Format::Junit, Role::Close)
