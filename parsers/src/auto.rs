@@ -13,6 +13,7 @@ use crate::live::End;
 use crate::live::Format;
 use crate::live::Live;
 use crate::live::Stream;
+use crate::mixed::Watch;
 use crate::report::Note;
 use crate::report::Report;
 
@@ -43,7 +44,7 @@ pub(crate) struct AutoRun {
 
 /// A stream by a name of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Owned {
+pub(crate) enum Owned {
     Stdout,
     Stderr,
     Log,
@@ -51,7 +52,8 @@ enum Owned {
 }
 
 impl Owned {
-    fn of(stream: Stream<'_>) -> Self {
+    /// The same stream.
+    pub fn of(stream: Stream<'_>) -> Self {
         match stream {
             Stream::Stdout => Owned::Stdout,
             Stream::Stderr => Owned::Stderr,
@@ -60,7 +62,8 @@ impl Owned {
         }
     }
 
-    fn stream(&self) -> Stream<'_> {
+    /// The stream as an adapter is given it.
+    pub fn stream(&self) -> Stream<'_> {
         match self {
             Owned::Stdout => Stream::Stdout,
             Owned::Stderr => Stream::Stderr,
@@ -86,7 +89,11 @@ impl AutoRun {
         let kept = std::mem::take(&mut self.kept);
         let context = self.context.clone();
         self.decided.get_or_insert_with(|| {
-            let format = recognise(&kept);
+            let mut format = recognise(&kept);
+            // Several runs one after the other: the generic reader takes them apart.
+            if format != Format::Generic && several(&kept, format) {
+                format = Format::Generic;
+            }
             let mut live = Live::new(format, context);
             for (stream, bytes) in &kept {
                 // Nobody asks for the events: piece by piece there are only few at a time.
@@ -124,7 +131,8 @@ impl Adapter for AutoRun {
             return Live::new(Format::Generic, self.context).finish(end);
         };
         let mut report = live.finish(end);
-        if format == Format::Generic {
+        let known = report.run.framework != "generic" || !report.failures.is_empty();
+        if format == Format::Generic && !(known && report.complete) {
             let message = "no test framework was recognised in it";
             report.notes.push(
                 Note::new("format_unknown", message).remedy("name the format with `--format`"),
@@ -134,8 +142,28 @@ impl Adapter for AutoRun {
     }
 }
 
+/// Whether a log holds whole runs of several frameworks, one after the other, and none of what
+/// only an injected reporter writes.
+fn several(kept: &[(Owned, Vec<u8>)], best: Format) -> bool {
+    if kept.iter().any(|(name, _)| matches!(name, Owned::File(_))) {
+        return false;
+    }
+    let mut watch = Watch::default();
+    for (name, bytes) in kept {
+        watch.feed(name.stream(), bytes);
+    }
+    watch.end();
+    let mut runs = watch.runs();
+    // A test may print whole runs of others; the command of the others has to be told.
+    crate::generic::believe(&mut runs, best, |_| false);
+    runs.iter().any(|(_, runs)| {
+        let own = runs.iter().any(|run| run.format == best);
+        own && runs.iter().any(|run| run.format != best)
+    })
+}
+
 /// The format that a log and its files speak for most.
-fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
+pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
     let mut weights = [0_u64; Format::ALL.len()];
     let mut unfinished: Vec<(&Owned, Lines)> = Vec::new();
     let mut opening = None;
@@ -221,6 +249,17 @@ fn may_weigh(line: &[u8]) -> bool {
         [b'o', second, ..] => *second == b'k',
         [b'n', second, ..] => *second == b'o',
         [b'l', second, ..] => *second == b'o',
+        [b'a', second, ..] => *second == b't',
+        [b'E', second, ..] => matches!(second, b'R' | b'r'),
+        [b'I', second, ..] => *second == b'm',
+        [b'J', second, ..] => *second == b'U',
+        [b'u', second, ..] => *second == b's',
+        [b'v', second, ..] => *second == b'e',
+        [b'p', second, ..] => *second == b'a',
+        [b'f', second, ..] => *second == b'r',
+        [b'g', second, ..] => *second == b'o',
+        [b'.', second, ..] => *second == b'/',
+        [b'(', second, ..] => *second == b'i',
         [b'?', second, ..] => *second == b' ',
         [
             b'C' | b'D' | b'N' | b'S' | b'T' | b'R' | b'P' | b'F' | b'B',
@@ -232,13 +271,24 @@ fn may_weigh(line: &[u8]) -> bool {
         ] => true,
         [0xc2 | 0xe1 | 0xe3, ..] => true,
         // The signs: of a circle, a check mark and a cross, rulings and branches.
-        [0xe2, 0x84 | 0x8e | 0x94, ..] => true,
-        [0xe2, 0x9c, third, ..] => matches!(third, 0x93 | 0x96 | 0x97),
+        [0xe2, 0x84 | 0x8e | 0x94 | 0x97, ..] => true,
+        [0xe2, 0x9c, third, ..] => matches!(third, 0x93 | 0x94 | 0x96 | 0x97),
         [0xe2, 0x80 | 0x81, ..] => true,
         _ => false,
     };
     // What stands behind a carriage return is shown in place of all before it.
     maybe || memchr::memchr(b'\r', line).is_some()
+}
+
+/// The framework of a document that is its report as a whole.
+pub(crate) fn document(bytes: &[u8]) -> Option<Format> {
+    let start = bytes.trim_ascii_start();
+    if !matches!(start.first(), Some(b'{' | b'[' | b'<')) {
+        return None;
+    }
+    let mut found = None;
+    whole(start, &mut |format, _| found = Some(format));
+    found
 }
 
 /// A document that is a report as a whole.

@@ -38,7 +38,8 @@ fn read_as(format: Format, stream: usize, bytes: &[u8], exit: Option<Exit>) -> R
 fn green() -> Vec<Recording> {
     let found: Vec<Recording> = Recording::all()
         .into_iter()
-        .filter(|r| r.report().is_green())
+        // A command without a protocol is judged by its exit status, whatever it prints.
+        .filter(|r| r.case.format != "generic" && r.report().is_green())
         .collect();
     assert!(found.len() >= 8, "{} green recordings", found.len());
     found

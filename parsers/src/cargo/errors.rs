@@ -78,7 +78,13 @@ impl Errors {
         }
     }
 
-    fn shut(&mut self) {
+    /// Whether a block goes on.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Somebody else speaks: what is open is whole.
+    pub fn shut(&mut self) {
         if let Some(block) = self.open.take()
             && self.blocks.len() < MOST_BLOCKS
         {

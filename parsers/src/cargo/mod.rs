@@ -43,7 +43,7 @@
 //! from rustdoc's text on cargo's standard output.
 
 mod binary;
-mod errors;
+pub(crate) mod errors;
 mod finish;
 mod messages;
 pub(crate) mod package;

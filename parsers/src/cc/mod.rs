@@ -14,6 +14,7 @@ mod make;
 mod message;
 mod place;
 
+pub(crate) use place::digits;
 pub(crate) use place::split;
 
 use crate::cc::cmake::Block;
@@ -120,7 +121,8 @@ impl Reader {
         }
     }
 
-    fn settle(&mut self, context: &Context) {
+    /// Somebody else speaks: what is open is whole.
+    pub fn settle(&mut self, context: &Context) {
         if let Some(done) = self.open.take() {
             self.message(done, context);
         }
@@ -169,8 +171,25 @@ impl Reader {
         }
     }
 
-    /// Everything that was read.
+    /// Everything that was read. That make or the compiler driver failed is told where nothing
+    /// says why.
     pub fn finish(mut self, context: &Context) -> Found {
+        self.end(context);
+        if self.found.failures.is_empty()
+            && let Some(failure) = self.make.only_word(context)
+        {
+            self.found.failures.push(failure);
+        }
+        self.found
+    }
+
+    /// Everything that compilers and linkers said: what make ran may be no build at all.
+    pub fn finish_said(mut self, context: &Context) -> Found {
+        self.end(context);
+        self.found
+    }
+
+    fn end(&mut self, context: &Context) {
         if let Some(block) = self.block.take() {
             self.cmake(block, context);
         }
@@ -178,12 +197,6 @@ impl Reader {
         if let Some(failures) = self.link.finish(&self.places, context) {
             failures.into_iter().for_each(|failure| self.add(failure));
         }
-        if self.found.failures.is_empty()
-            && let Some(failure) = self.make.only_word(context)
-        {
-            self.found.failures.push(failure);
-        }
-        self.found
     }
 }
 
