@@ -209,7 +209,8 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
     let best = weights
         .into_iter()
         .enumerate()
-        .filter(|(_, weight)| *weight > 0)
+        // Hints alone say nothing.
+        .filter(|(_, weight)| *weight >= RESULT)
         .max_by_key(|(at, weight)| (*weight, std::cmp::Reverse(*at)));
     best.map_or(Format::Generic, |(at, _)| Format::ALL[at])
 }
@@ -455,7 +456,7 @@ fn numbered(line: &str, add: &mut impl FnMut(Format, u64)) {
         add(Format::Ctest, SURE);
     } else if rest.starts_with(" tests completed, ") || rest.starts_with(" test completed, ") {
         add(Format::Junit, SURE);
-    } else if rest.starts_with(" tests, ") && rest.contains(" failure") {
+    } else if is_bats_end(rest) {
         add(Format::Bats, SURE / 2);
     } else if rest.starts_with('/') && rest.contains(" Test #") && rest.contains(" sec") {
         add(Format::Ctest, RESULT);
@@ -465,6 +466,24 @@ fn numbered(line: &str, add: &mut impl FnMut(Format, u64)) {
     {
         add(Format::Pytest, SURE / 4);
     }
+}
+
+/// ` tests, 2 failures, 1 skipped in 3 seconds`, behind the first number.
+fn is_bats_end(rest: &str) -> bool {
+    let counts = |part: &str| {
+        let (number, word) = part.split_once(' ').unwrap_or((part, ""));
+        let word = word.split(" in ").next().unwrap_or(word);
+        let known = ["failure", "failures", "skipped", "not run", "interrupted"];
+        known.contains(&word) && number.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let mut parts = rest.trim_end().split(", ");
+    let head = parts
+        .next()
+        .is_some_and(|head| matches!(head, " test" | " tests"));
+    let failures = parts
+        .next()
+        .is_some_and(|part| part.contains(" failure") && counts(part));
+    head && failures && parts.all(counts)
 }
 
 fn words(line: &str, add: &mut impl FnMut(Format, u64)) {
@@ -484,7 +503,7 @@ fn words(line: &str, add: &mut impl FnMut(Format, u64)) {
             add(Format::Pytest, SURE);
         }
         b'r' if starts("running ") && (text.ends_with(" tests") || text.ends_with(" test")) => {
-            add(Format::Cargo, RESULT);
+            add(Format::Cargo, HINT);
         }
         b'r' if starts("rspec ./spec/") || starts("rspec './spec/") => add(Format::Rspec, RESULT),
         b'a' if starts("at ") => stack(text, add),
@@ -631,17 +650,13 @@ fn signs(line: &str, add: &mut impl FnMut(Format, u64)) {
     if node.iter().any(|start| text.starts_with(start)) {
         add(Format::NodeTest, SURE);
     } else if let Some(title) = text.strip_prefix("✔ ").or(text.strip_prefix("✖ ")) {
-        // Node says of every test how long it took, and in fractions.
+        // Node says of every test how long it took, and in fractions; Mocha sets its titles in.
         let took = title.rsplit_once(" (").map_or("", |(_, took)| took);
-        let node = took.ends_with("ms)") && took.contains('.');
-        add(
-            if node {
-                Format::NodeTest
-            } else {
-                Format::Mocha
-            },
-            HINT,
-        );
+        if took.ends_with("ms)") && took.contains('.') {
+            add(Format::NodeTest, RESULT);
+        } else if line.starts_with("  ") && text.starts_with('✔') {
+            add(Format::Mocha, RESULT);
+        }
     } else if text.starts_with("✗ ") || text.starts_with("✓ ") {
         add(Format::Bats, HINT);
     } else if text.starts_with("● Unrecognized CLI Parameter") {

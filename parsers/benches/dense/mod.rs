@@ -3,6 +3,7 @@
 use regreen_parsers::Format;
 
 pub mod runners;
+pub mod tools;
 
 /// One log: its name, how it is read, and what stands in it.
 pub struct Dense {
@@ -61,5 +62,5 @@ impl Dense {
 
 /// Every log there is.
 pub fn all() -> Vec<Dense> {
-    runners::all()
+    runners::all().into_iter().chain(tools::all()).collect()
 }
