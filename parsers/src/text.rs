@@ -101,12 +101,12 @@ fn maybe_control(word: u64) -> u64 {
 
 /// Whether the text begins with a control character beyond ASCII, or with one that reorders.
 fn is_harmful(bytes: &[u8]) -> bool {
-    match bytes {
-        [0xc2, 0x80..=0x9f, ..] => true,
-        [0xe2, 0x80, 0x8e | 0x8f | 0xaa..=0xae, ..] => true,
-        [0xe2, 0x81, 0xa6..=0xa9, ..] => true,
-        _ => false,
-    }
+    matches!(
+        bytes,
+        [0xc2, 0x80..=0x9f, ..]
+            | [0xe2, 0x80, 0x8e | 0x8f | 0xaa..=0xae, ..]
+            | [0xe2, 0x81, 0xa6..=0xa9, ..]
+    )
 }
 
 /// The line without control sequences, where it has only those that colours are made of
