@@ -2,8 +2,8 @@
 //! make starts, the end of the log, the exit status.
 //!
 //! - A command without a protocol counts as one test, judged by its exit status; what
-//!   [`crate::lint`] reads is why it failed.
-//! - Where a framework's own lines stand in the output ([`crate::mixed`]), its own reader reads
+//!   `lint` reads is why it failed.
+//! - Where a framework's own lines stand in the output (`mixed`), its own reader reads
 //!   them, and the report is that framework's; of several the counts are summed, the report is
 //!   complete if all of them are, and what compilers said between them stands beside.
 //! - The exit status may raise the outcome, never lower it: a framework that says `2 failed` is
