@@ -241,12 +241,13 @@ fn the_disk_with_the_slots_fills_up() {
     }
     project.write("test.sh", "exit 1\n");
     project.status_until("it is said", |status| {
-        let code = &status["notes"][0]["code"];
         assert!(
             status["verdict"] != "green" || status["stale"] == true || status["dirty"] == false,
             "{status:#}"
         );
-        code == "sync" && status["stale"] == true
+        // A run that has just ended may have had drift to repair, which is said, too.
+        let mut notes = status["notes"].as_array().into_iter().flatten();
+        notes.any(|note| note["code"] == "sync") && status["stale"] == true
     });
     std::fs::remove_file(&ballast).unwrap();
     settled(&project, "red");
