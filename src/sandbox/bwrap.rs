@@ -48,6 +48,7 @@ use rustix::process::Resource;
 use rustix::process::Rlimit;
 use rustix::process::Signal;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -330,7 +331,7 @@ impl Launch {
         let etc = bwrap.etc.of(&bwrap.base.etc());
         let context = policy::Context {
             base: &bwrap.base,
-            etc: etc.as_deref(),
+            etc: etc.as_ref(),
             home: &bwrap.home,
             root: rustix::process::geteuid().is_root(),
             seccomp: seccomp.as_raw_fd(),
@@ -388,7 +389,7 @@ fn options_file(options: &[OsString]) -> Result<OwnedFd, SandboxError> {
         // would smuggle in options of its own.
         if option.as_bytes().contains(&0) {
             let reason = "a NUL byte in the command's environment or in a path";
-            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, reason);
+            let error = std::io::Error::new(ErrorKind::InvalidInput, reason);
             return Err(SandboxError::Start(error));
         }
         bytes.extend_from_slice(option.as_bytes());
@@ -476,11 +477,15 @@ fn watch(
 ) -> oneshot::Receiver<Ended> {
     let (mut answer, exit) = oneshot::channel();
     tokio::spawn(async move {
-        if let Some(first) = calmed {
-            nice_session(first).await;
-        }
+        let calming = async {
+            if let Some(first) = calmed {
+                nice_session(first).await;
+            }
+            std::future::pending().await
+        };
         let ending = tokio::select! {
             ending = ended => ending,
+            ending = calming => ending,
             // Dropping `ended` kills bubblewrap.
             () = answer.closed() => return guard.bury().await,
         };
@@ -501,12 +506,19 @@ fn watch(
 /// bubblewrap's new session is an autogroup of its own, in which the niceness that it inherited
 /// counts for nothing against other groups: the group has to be nice as well.
 async fn nice_session(first: Pid) {
-    for _ in 0..50 {
+    let mut refused = 0;
+    for _ in 0..100 {
         match rustix::process::getsid(Some(first)) {
             Ok(session) if session == first => {
                 let file = format!("/proc/{}/autogroup", first.as_raw_nonzero());
-                let _ = std::fs::write(file, "10");
-                return;
+                match std::fs::write(file, "10") {
+                    // To ordinary users the kernel allows it ten times a second, all together.
+                    Err(error) if error.kind() == ErrorKind::WouldBlock && refused < 30 => {
+                        refused += 1;
+                        tokio::time::sleep(Duration::from_millis(110)).await;
+                    }
+                    _ => return,
+                }
             }
             // Still on its way from the gate to `setsid`.
             Ok(_) => tokio::time::sleep(Duration::from_millis(1)).await,

@@ -20,8 +20,21 @@ const MOST_BYTES: u64 = 32 << 20;
 /// A copy that no regreen has asked for as long as this is removed.
 const OLD: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// A directory with more entries than this is mounted itself: a system has hundreds of links in
+/// `/etc/alternatives` and `/etc/ssl/certs`, and to make each anew costs more than two mounts.
+const MANY: usize = 64;
+
 /// Where a link may lead that is copied as a link: these appear inside at their own paths.
 const INSIDE: &[&str] = &["/usr", "/nix/store", "/gnu/store"];
+
+/// What stands for `/etc` in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The copy.
+    pub dir: PathBuf,
+    /// Directories of which the copy has only the mount point.
+    pub whole: Vec<PathBuf>,
+}
 
 /// The copies of one user.
 #[derive(Debug)]
@@ -37,18 +50,22 @@ impl Etc {
 
     /// A copy of `sources`, all of them below `/etc`, as they are now; made anew when one of
     /// them has changed. `None` where none can be made: then they are mounted one by one.
-    pub fn of(&self, sources: &[&Path]) -> Option<PathBuf> {
+    pub fn of(&self, sources: &[&Path]) -> Option<Copied> {
         let copy = self.cache.join(stamp(sources));
-        if copy.is_dir() {
-            return Some(copy);
+        if !copy.is_dir()
+            && let Err(error) = self.make(sources, &copy)
+        {
+            tracing::debug!(%error, "no copy of /etc");
+            return None;
         }
-        match self.make(sources, &copy) {
-            Ok(()) => Some(copy),
-            Err(error) => {
-                tracing::debug!(%error, "no copy of /etc");
-                None
-            }
-        }
+        let whole = sources.iter().filter(|source| {
+            let target = inside(source).map(|inside| copy.join(inside));
+            target.is_ok_and(|target| is_empty(&target)) && source.is_dir()
+        });
+        Some(Copied {
+            whole: whole.map(|source| source.to_path_buf()).collect(),
+            dir: copy,
+        })
     }
 
     fn make(&self, sources: &[&Path], copy: &Path) -> io::Result<()> {
@@ -61,11 +78,13 @@ impl Etc {
         fs::set_permissions(draft.path(), fs::Permissions::from_mode(0o755))?;
         let mut left = MOST_BYTES;
         for source in sources {
-            // Never an absolute path: joined, it would stand for itself.
-            let inside = source.strip_prefix("/etc").or(source.strip_prefix("/"));
-            let target = draft.path().join(inside.map_err(io::Error::other)?);
+            let target = draft.path().join(inside(source)?);
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent)?;
+            }
+            if fs::read_dir(source).is_ok_and(|entries| entries.count() > MANY) {
+                fs::create_dir_all(target)?;
+                continue;
             }
             copy_any(source, &target, &mut left, 0)?;
         }
@@ -101,6 +120,17 @@ impl Etc {
             }
         }
     }
+}
+
+/// Where a source lies in the copy. Never an absolute path: joined, it would stand for itself.
+fn inside(source: &Path) -> io::Result<&Path> {
+    let inside = source.strip_prefix("/etc").or(source.strip_prefix("/"));
+    inside.map_err(io::Error::other)
+}
+
+/// Whether it is a directory with nothing in it.
+fn is_empty(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// A name for what the sources are now.
@@ -187,6 +217,7 @@ mod tests {
         let etc = Etc::new(dir.path().join("cache"));
         let first = etc.of(&[&file]).expect("a copy");
         assert_eq!(etc.of(&[&file]), Some(first.clone()));
+        assert!(first.whole.is_empty());
         fs::write(&file, "two!").expect("written");
         assert_ne!(etc.of(&[&file]), Some(first));
     }
@@ -197,7 +228,8 @@ mod tests {
         let etc = Etc::new(dir.path().join("cache"));
         let copy = etc
             .of(&[Path::new("/etc/passwd"), Path::new("/etc/ssl/certs")])
-            .expect("a copy");
+            .expect("a copy")
+            .dir;
         let passwd = fs::read(copy.join("passwd")).expect("copied");
         assert_eq!(passwd, fs::read("/etc/passwd").expect("there"));
         let mut names: Vec<_> = fs::read_dir(&copy)
@@ -225,5 +257,23 @@ mod tests {
         let mut none = 3;
         let again = dir.path().join("again");
         assert!(copy_any(&link, &again, &mut none, 0).is_err());
+    }
+
+    #[test]
+    fn a_directory_of_many_is_mounted_itself() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (many, few) = (dir.path().join("many"), dir.path().join("few"));
+        for (place, number) in [(&many, MANY + 1), (&few, 3)] {
+            fs::create_dir(place).expect("made");
+            for n in 0..number {
+                std::os::unix::fs::symlink("/usr/bin/true", place.join(n.to_string()))
+                    .expect("linked");
+            }
+        }
+        let etc = Etc::new(dir.path().join("cache"));
+        let copied = etc.of(&[&many, &few]).expect("a copy");
+        assert_eq!(copied.whole, [many.clone()]);
+        let there = |place: &Path| copied.dir.join(inside(place).expect("inside"));
+        assert!(is_empty(&there(&many)) && !is_empty(&there(&few)));
     }
 }

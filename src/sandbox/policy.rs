@@ -6,6 +6,7 @@ use crate::sandbox::Network;
 use crate::sandbox::SandboxError;
 use crate::sandbox::Spec;
 use crate::sandbox::base::Base;
+use crate::sandbox::etc::Copied;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::fd::RawFd;
@@ -62,7 +63,7 @@ pub struct Context<'a> {
     pub base: &'a Base,
     /// One directory that holds all that the base has of `/etc`; without it each bit is mounted
     /// by itself.
-    pub etc: Option<&'a Path>,
+    pub etc: Option<&'a Copied>,
     /// The user's `HOME`, where the slot's home appears.
     pub home: &'a Path,
     /// Whether regreen runs as root. Files of `/proc` that belong to root could then be written
@@ -139,7 +140,7 @@ fn base_system(spec: &Spec, context: &Context<'_>) -> Vec<Op> {
         .etc
         .filter(|_| !spec.mounts.iter().any(|mount| in_etc(&mount.target)));
     let whole = etc.map(|copy| Op::Bind {
-        source: copy.to_owned(),
+        source: copy.dir.clone(),
         target: ETC.into(),
         writable: false,
         optional: false,
@@ -147,7 +148,7 @@ fn base_system(spec: &Spec, context: &Context<'_>) -> Vec<Op> {
     let single = base
         .readonly
         .iter()
-        .filter(|path| etc.is_none() || !in_etc(path));
+        .filter(|path| !in_etc(path) || etc.is_none_or(|etc| etc.whole.contains(path)));
     let readonly = single.chain(network).map(|path| Op::Bind {
         source: path.clone(),
         target: path.clone(),
