@@ -220,29 +220,7 @@ pub(crate) fn failure(
     phase: Phase,
     message: impl AsRef<str>,
 ) -> Failure {
-    Failure {
-        id: id.into(),
-        target: None,
-        kind,
-        kind_sure: true,
-        phase,
-        location: None,
-        test_location: None,
-        message: text::one_line(message.as_ref()),
-        details: None,
-        diff: None,
-        frames: Vec::new(),
-        code: None,
-        suggestion: None,
-        stdout: None,
-        stderr: None,
-        duration_ms: None,
-        fingerprint: String::new(),
-        new: None,
-        flaky: None,
-        rerun: Vec::new(),
-        notes: Vec::new(),
-    }
+    Failure::new(id, kind, phase, text::one_line(message.as_ref()))
 }
 
 /// What an event says of a failed test when so many have failed that the report lists no more:
