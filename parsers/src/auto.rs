@@ -13,6 +13,7 @@ use crate::live::End;
 use crate::live::Format;
 use crate::live::Live;
 use crate::live::Stream;
+use crate::mixed::Stretch;
 use crate::mixed::Watch;
 use crate::report::Note;
 use crate::report::Report;
@@ -28,6 +29,12 @@ const RESULT: u64 = 4;
 /// Lines that several tools print, or that tests like to imitate.
 const HINT: u64 = 1;
 
+/// So much of a log's end is looked through for the end of the whole command.
+const TAIL: usize = 4 << 10;
+
+/// The runs of frameworks in each stream.
+type Runs = Vec<(Owned, Vec<Stretch>)>;
+
 /// Begins to read a run.
 pub(crate) fn open(context: Context) -> Box<dyn Adapter> {
     Box::new(AutoRun::new(context))
@@ -40,6 +47,8 @@ pub(crate) struct AutoRun {
     kept: Vec<(Owned, Vec<u8>)>,
     bytes: usize,
     decided: Option<(Format, Live)>,
+    /// What else the log says, which the format's reader does not read.
+    besides: Option<Note>,
 }
 
 /// A stream by a name of its own.
@@ -81,6 +90,7 @@ impl AutoRun {
             kept: Vec::new(),
             bytes: 0,
             decided: None,
+            besides: None,
         }
     }
 
@@ -88,11 +98,17 @@ impl AutoRun {
     fn decide(&mut self) -> &mut (Format, Live) {
         let kept = std::mem::take(&mut self.kept);
         let context = self.context.clone();
+        let besides = &mut self.besides;
         self.decided.get_or_insert_with(|| {
             let mut format = recognise(&kept);
-            // Several runs one after the other: the generic reader takes them apart.
-            if format != Format::Generic && several(&kept, format) {
-                format = Format::Generic;
+            if format != Format::Generic {
+                let runs = watched(&kept);
+                // Several runs one after the other: the generic reader takes them apart.
+                if several(runs.clone(), format) {
+                    format = Format::Generic;
+                } else {
+                    *besides = unread(&runs, format).or_else(|| failed_command(&kept));
+                }
             }
             let mut live = Live::new(format, context);
             for (stream, bytes) in &kept {
@@ -131,8 +147,15 @@ impl Adapter for AutoRun {
             return Live::new(Format::Generic, self.context).finish(end);
         };
         let mut report = live.finish(end);
+        // A red part that is not read must not let the whole be green.
+        if let Some(note) = self.besides.filter(|_| report.is_green()) {
+            report.complete = false;
+            report.notes.push(note);
+        }
         let known = report.run.framework != "generic" || !report.failures.is_empty();
         if format == Format::Generic && !(known && report.complete) {
+            // An exit status alone makes no log green of which nobody knows what it is.
+            report.complete &= !report.is_green();
             let message = "no test framework was recognised in it";
             report.notes.push(
                 Note::new("format_unknown", message).remedy("name the format with `--format`"),
@@ -142,24 +165,55 @@ impl Adapter for AutoRun {
     }
 }
 
-/// Whether a log holds whole runs of several frameworks, one after the other, and none of what
-/// only an injected reporter writes.
-fn several(kept: &[(Owned, Vec<u8>)], best: Format) -> bool {
+/// The runs of frameworks that a log holds; none where an injected reporter has told of one.
+fn watched(kept: &[(Owned, Vec<u8>)]) -> Runs {
     if kept.iter().any(|(name, _)| matches!(name, Owned::File(_))) {
-        return false;
+        return Vec::new();
     }
     let mut watch = Watch::default();
     for (name, bytes) in kept {
         watch.feed(name.stream(), bytes);
     }
     watch.end();
-    let mut runs = watch.runs();
-    // A test may print whole runs of others; the command of the others has to be told.
+    watch.runs()
+}
+
+/// Whether there are runs of several frameworks, one after the other. A test may print whole runs
+/// of others; the command of the others has to be told.
+fn several(mut runs: Runs, best: Format) -> bool {
     crate::generic::believe(&mut runs, best, |_| false);
     runs.iter().any(|(_, runs)| {
         let own = runs.iter().any(|run| run.format == best);
         own && runs.iter().any(|run| run.format != best)
     })
+}
+
+/// What looks like runs of other frameworks.
+fn unread(runs: &Runs, best: Format) -> Option<Note> {
+    let all = || runs.iter().flat_map(|(_, runs)| runs);
+    if !all().any(|run| run.format == best) {
+        return None;
+    }
+    let other = all().find(|run| run.format != best)?.format;
+    let message = format!("a part of the log looks like a run of {other}, which was not read");
+    Some(Note::new("other_runs", message).remedy("read each framework's part by itself"))
+}
+
+/// The word of make or of a service that the command as a whole has failed, near the log's end.
+fn failed_command(kept: &[(Owned, Vec<u8>)]) -> Option<Note> {
+    let tail = kept.iter().flat_map(|(_, bytes)| {
+        let from = bytes.len().saturating_sub(TAIL);
+        bytes[from..].split(|byte| *byte == b'\n')
+    });
+    let mut lines = tail.map(crate::text::shown);
+    let line = lines.find(|line| {
+        let line = line.trim_end();
+        let made = line.starts_with("make") && line.contains(": *** [");
+        made || line.contains("Error: Process completed with exit code ")
+            || line.contains("##[error]Process completed with exit code ")
+    })?;
+    let message = format!("the command has failed: {}", crate::text::one_line(&line));
+    Some(Note::new("command_failed", message).remedy("tell its exit status with `--exit`"))
 }
 
 /// The format that a log and its files speak for most.
@@ -770,6 +824,24 @@ mod tests {
             ("", "generic"),
         ] {
             assert_eq!(of(text).as_str(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_red_part_that_is_not_read_makes_no_green() {
+        const CARGO: &str = "running 1 test\ntest a ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n";
+        let go = "--- FAIL: TestA (0.00s)\n    a_test.go:6: bad\nFAIL\nFAIL\texample.com/a\t0.002s\nFAIL\n";
+        let read = |more: &str| {
+            let log = format!("{CARGO}{more}");
+            crate::parse(&crate::Input::log(Format::Auto, log.as_bytes()))
+        };
+        assert!(read("").is_green());
+        for more in [
+            go,
+            "a.c:1:2: error: expected ';'\nmake: *** [Makefile:2: all] Error 1\n",
+            "##[error]Process completed with exit code 1.\n",
+        ] {
+            assert!(!read(more).is_green(), "{more}");
         }
     }
 

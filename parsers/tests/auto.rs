@@ -14,21 +14,13 @@ use support::Recording;
 
 /// Logs that hold nothing of their framework's: dots, a usage error of any program, a loader's.
 const UNKNOWN: usize = 50;
-/// Nothing is in them but what any program prints, and their status is 0.
-const SILENT: [&str; 4] = [
-    "junit/exit-tree",
-    "mocha/parallel-exit",
-    "rspec/crash-exit!",
-    "unittest/crash-exit0",
-];
-
 #[test]
 fn the_format_is_recognised() {
     let mut other = Vec::new();
     for recording in Recording::all() {
         let format: Format = recording.case.format.parse().expect("a format");
         let (own, auto) = (read(&recording, format), read(&recording, Format::Auto));
-        if auto.is_green() && !own.is_green() && !SILENT.contains(&recording.name.as_str()) {
+        if auto.is_green() && !own.is_green() {
             panic!("{} is green: {auto:?}", recording.name);
         }
         // What is no framework's may be the compiler's or the runner's that is known.

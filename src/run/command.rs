@@ -81,7 +81,7 @@ pub struct Plan {
 pub struct Facts {
     /// Variables of the user's that were asked for.
     pub passed: Vec<(String, String)>,
-    /// No network: cargo is told, so that it fails at once and says why.
+    /// No network: cargo and npm are told, so that they fail at once and say why.
     pub offline: bool,
     /// The project's own target runner, by target triple; chained behind the shim.
     pub runners: Vec<(String, Vec<String>)>,
@@ -181,6 +181,10 @@ fn context_dir(suite: &Suite, part: Part<'_>) -> String {
 
 fn base(facts: &Facts) -> Vec<(String, String)> {
     let mut env = vec![("CI".to_owned(), "1".to_owned())];
+    if facts.offline {
+        // `npx jest` that is not installed would ask for the registry for minutes.
+        env.push(("npm_config_offline".to_owned(), "true".to_owned()));
+    }
     env.extend(facts.passed.iter().cloned());
     env
 }

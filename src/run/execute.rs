@@ -23,6 +23,7 @@ use crate::run::command::Facts;
 use crate::run::command::Inside;
 use crate::run::command::Part;
 use crate::run::flaky;
+use crate::run::ground::EXIT_STATUS_ONLY;
 use crate::run::notes;
 use crate::run::rundir::RunDir;
 use crate::run::select::Early;
@@ -118,10 +119,19 @@ pub async fn execute(
     report.run.dirty = Some(job.dirty);
     report.run.suite = Some(job.suite.name.clone());
     report.run.command.clone_from(&job.suite.command);
-    report.run.framework = job.suite.framework.as_str().to_owned();
+    // In any command's output a framework may have been recognised.
+    if job.suite.framework != Framework::Generic || report.run.framework.is_empty() {
+        report.run.framework = job.suite.framework.as_str().to_owned();
+    }
     report.run.started = Some(started.to_string());
     report.run.duration_ms = Some(millis(clock.elapsed()));
-    report.notes.splice(0..0, job.notes.iter().cloned());
+    // Whose tests a script started may have been seen in what they print.
+    let seen = report.run.framework != "generic";
+    let told = job
+        .notes
+        .iter()
+        .filter(|note| !(seen && note.code == EXIT_STATUS_ONLY));
+    report.notes.splice(0..0, told.cloned());
     if !report.is_green() {
         report.notes.extend(job.notes_if_red.iter().cloned());
     }

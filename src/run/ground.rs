@@ -34,6 +34,8 @@ use std::path::PathBuf;
 
 /// Manifests and configurations of cargo above this size are not read.
 const MAX_CONFIG: u64 = 1 << 20;
+/// The code of the note on a command whose tests cannot be seen.
+pub const EXIT_STATUS_ONLY: &str = "exit_status_only";
 
 /// What a suite runs on.
 #[derive(Debug, Clone, Copy)]
@@ -278,5 +280,5 @@ fn by_exit_status(suite: &Suite) -> Option<Note> {
     }
     let unseen = crate::config::unseen_tests(&suite.command)?;
     let message = format!("judged by exit status only: {}", unseen.why);
-    Some(Note::new("exit_status_only", message).remedy(unseen.remedy))
+    Some(Note::new(EXIT_STATUS_ONLY, message).remedy(unseen.remedy))
 }

@@ -221,7 +221,17 @@ impl GenericRun {
         let (formats, runs) = (&plan.formats[..], &plan.runs);
         let mut readers = Readers::new(formats, &self.context);
         let mut places = self.gone.clone();
-        for (name, bytes) in &self.kept {
+        // One stream behind the other: their pieces may end in the middle of a line.
+        let late = |name: &Owned| matches!(name, Owned::Stderr);
+        let (last, first): (Vec<_>, Vec<_>) = self.kept.iter().partition(|(name, _)| late(name));
+        let mut ended = true;
+        for (name, bytes) in first.into_iter().chain(last) {
+            if late(name) && !ended {
+                formats
+                    .iter()
+                    .for_each(|format| readers.feed(*format, Stream::Log, b"\n"));
+            }
+            ended = bytes.ends_with(b"\n") || late(name);
             let from = step(&mut places, name, bytes.len());
             let own = runs.iter().find(|(stream, _)| stream == name);
             match (formats, own) {
@@ -421,6 +431,20 @@ test.sh: line 3: error: no number
     }
 
     #[test]
+    fn what_make_did_not_do_is_no_test() {
+        for log in [
+            "make: 'test' is up to date.\n",
+            "make[1]: Entering directory '/p'\nmake[1]: Nothing to be done for 'test'.\nmake[1]: Leaving directory '/p'\n",
+        ] {
+            let report = report(log, Some(Exit::code(0)));
+            assert_eq!(report.outcome, Outcome::NoTests, "{report:#?}");
+            assert!(!report.is_green());
+        }
+        let more = "ok\nmake: 'all' is up to date.\n";
+        assert!(report(more, Some(Exit::code(0))).is_green());
+    }
+
+    #[test]
     fn a_signal_is_a_crash() {
         let exit = Exit {
             signal: Some(11),
@@ -470,6 +494,34 @@ FAIL
         assert_eq!(ids(&report), ["test_a.py::test_b"]);
         assert_eq!((report.outcome, report.complete), (Outcome::Failed, true));
         assert_eq!((report.counts.passed, report.counts.failed), (1, 1));
+    }
+
+    #[test]
+    fn a_framework_that_nobody_asked_for_structure_is_believed_by_its_text() {
+        let start = format!("{:=^80}", " test session starts ");
+        let end = format!("{:=^80}", " 1 passed in 0.02s ");
+        let pytest = format!(
+            "{start}\ncollected 1 item\n\ntest_a.py .                            [100%]\n\n{end}\n"
+        );
+        let unittest = ".\n----------------------------------------------------------------------\nRan 1 test in 0.000s\n\nOK\n";
+        for (name, stream, text) in [
+            ("pytest", Stream::Stdout, pytest.as_str()),
+            ("unittest", Stream::Stderr, unittest),
+        ] {
+            let mut run = GenericRun::new(Context::rooted("/p"));
+            run.feed(Stream::Stdout, b"make: Entering directory");
+            run.feed(Stream::Stdout, b" '/p'\n");
+            run.feed(stream, text.as_bytes());
+            let report = run.finish(End {
+                exit: Some(Exit::code(0)),
+                interrupted: false,
+            });
+            assert!(report.is_green(), "{report:#?}");
+            assert_eq!(
+                (report.run.framework.as_str(), report.counts.passed),
+                (name, 1)
+            );
+        }
     }
 
     #[test]

@@ -163,6 +163,11 @@ fn alone(context: &Context, tail: &Tail, said: Said, end: &End) -> Report {
     }
     warnings.into_iter().for_each(|one| compose.diagnostic(one));
     match end.exit {
+        Some(exit) if exit.success() && nothing_made(tail) => {
+            let message = "make found nothing to do, so nothing was tested";
+            compose
+                .note(Note::new("nothing_made", message).remedy("declare the target as `.PHONY`"));
+        }
         Some(exit) if exit.success() => {
             compose.counts.passed = 1;
             // The command knows best whether its own messages are fatal.
@@ -187,6 +192,22 @@ fn alone(context: &Context, tail: &Tail, said: Said, end: &End) -> Report {
         }
     }
     compose.finish("generic", Source::Text, end)
+}
+
+/// Whether make says that it is up to date, and nobody says anything else: a directory that is
+/// called as the target is enough.
+fn nothing_made(tail: &Tail) -> bool {
+    let lines = tail.lines(20);
+    let mut lines = lines
+        .iter()
+        .map(|line| line.trim())
+        .filter(|line| !line.is_empty());
+    let mut idle = false;
+    let of_make = lines.all(|line| {
+        idle |= line.contains(" is up to date.") || line.contains(" Nothing to be done for ");
+        line.starts_with("make: ") || line.starts_with("make[")
+    });
+    of_make && idle
 }
 
 fn failed(

@@ -184,9 +184,14 @@ impl Readers {
         Readers(formats.iter().map(open).collect())
     }
 
-    /// Gives bytes to one of them.
+    /// Gives bytes to one of them, as those of a log: nobody has asked it for structure, so none
+    /// can be missing.
     pub fn feed(&mut self, format: Format, stream: Stream<'_>, bytes: &[u8]) {
         let reader = self.0.iter_mut().find(|(own, _)| *own == format);
+        let stream = match stream {
+            Stream::Stdout | Stream::Stderr => Stream::Log,
+            other => other,
+        };
         if let Some((_, live)) = reader {
             live.feed(stream, bytes);
         }
