@@ -353,8 +353,14 @@ fn a_command_in_one_string_keeps_its_framework() {
         none.exit_code, 102,
         "nothing ran, so nothing is green: {ran}"
     );
-    // Asked for in so many words a shell is a shell, and the report says what that means.
-    let (shell, ran) = document(&project, &["--", "sh", "-c", "cargo test"]);
+    // Behind a shell it is recognised by what it prints.
+    let (seen, ran) = document(&project, &["--", "sh", "-c", "cargo test"]);
+    assert_eq!(only(&seen).run.framework, "cargo-test", "{ran}");
+    assert_eq!(seen.exit_code, 102, "{ran}");
+    assert!(!codes(only(&seen)).contains(&"exit_status_only"), "{ran}");
+    // Where it prints nothing a shell is a shell, and the report says what that means.
+    let silent = "cargo test >/dev/null 2>&1";
+    let (shell, ran) = document(&project, &["--", "sh", "-c", silent]);
     assert_eq!(only(&shell).run.framework, "generic", "{ran}");
     assert!(codes(only(&shell)).contains(&"exit_status_only"), "{ran}");
 }
