@@ -107,7 +107,7 @@ impl AutoRun {
                 if several(runs.clone(), format) {
                     format = Format::Generic;
                 } else {
-                    *besides = unread(&runs, format).or_else(|| failed_command(&kept));
+                    *besides = unread(&runs, format, &kept).or_else(|| failed_command(&kept));
                 }
             }
             let mut live = Live::new(format, context);
@@ -189,14 +189,35 @@ fn several(mut runs: Runs, best: Format) -> bool {
 }
 
 /// What looks like runs of other frameworks.
-fn unread(runs: &Runs, best: Format) -> Option<Note> {
+fn unread(runs: &Runs, best: Format, kept: &[(Owned, Vec<u8>)]) -> Option<Note> {
     let all = || runs.iter().flat_map(|(_, runs)| runs);
     if !all().any(|run| run.format == best) {
         return None;
     }
-    let other = all().find(|run| run.format != best)?.format;
+    let other = all().map(|run| run.format).find(|other| *other != best);
+    let behind = runs.iter().any(|(name, runs)| {
+        let ends = runs.iter().filter(|run| run.format == best);
+        ends.map(|run| run.to)
+            .max()
+            .is_some_and(|end| has_tap(kept, name, end))
+    });
+    let other = other.or(behind.then_some(Format::Tap))?;
     let message = format!("a part of the log looks like a run of {other}, which was not read");
     Some(Note::new("other_runs", message).remedy("read each framework's part by itself"))
+}
+
+/// Whether a point of TAP that failed stands in a stream behind a place.
+fn has_tap(kept: &[(Owned, Vec<u8>)], name: &Owned, end: u64) -> bool {
+    let mut at = 0;
+    kept.iter()
+        .filter(|(own, _)| own == name)
+        .any(|(_, bytes)| {
+            let length = bytes.len() as u64;
+            let from = end.saturating_sub(at).min(length) as usize;
+            at += length;
+            let mut lines = bytes[from..].split(|byte| *byte == b'\n');
+            lines.any(|line| line.starts_with(b"not ok "))
+        })
 }
 
 /// The word of make or of a service that the command as a whole has failed, near the log's end.
@@ -840,6 +861,7 @@ mod tests {
             go,
             "a.c:1:2: error: expected ';'\nmake: *** [Makefile:2: all] Error 1\n",
             "##[error]Process completed with exit code 1.\n",
+            "1..2\nok 1 a\nnot ok 2 b\n",
         ] {
             assert!(!read(more).is_green(), "{more}");
         }
