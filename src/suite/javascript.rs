@@ -56,17 +56,19 @@ fn of_package(listing: &Listing, dir: &Path) -> Option<Suite> {
     let package: serde_json::Value = serde_json::from_str(text).ok()?;
     let script = package["scripts"]["test"].as_str().unwrap_or("").trim();
     let here = format!("the `test` script of `package.json` in {}", spoken(dir));
-    if let Some(suite) = of_script(listing, dir, script, &here) {
-        return Some(suite);
-    }
-    if let Some(suite) = of_nested(listing, dir, &package["scripts"], script, &here, 0) {
-        return Some(suite);
-    }
-    // The script says something that is no runner: who reads it knows best.
-    if !script.is_empty() && !script.contains("no test specified") {
-        return of_scripts_named_otherwise(listing, dir, &package);
-    }
-    by_configuration(listing, dir, &package)
+    of_script(listing, dir, script, &here)
+        .or_else(|| of_nested(listing, dir, &package["scripts"], script, &here, 0))
+        .or_else(|| match test_script(&package) {
+            // It says something that is no runner: who reads it knows best.
+            Some(_) => of_scripts_named_otherwise(listing, dir, &package),
+            None => by_configuration(listing, dir, &package),
+        })
+}
+
+/// The `test` script of a `package.json`, if it is not the one that `npm init` writes.
+pub fn test_script(package: &serde_json::Value) -> Option<&str> {
+    let script = package["scripts"]["test"].as_str()?.trim();
+    (!script.is_empty() && !script.contains("no test specified")).then_some(script)
 }
 
 /// A script that starts a runner; `here` names it.

@@ -4,6 +4,7 @@
 use crate::model::Framework;
 use crate::model::Suite;
 use crate::suite::Listing;
+use crate::suite::javascript::test_script;
 use crate::suite::suite;
 use crate::suite::words;
 use std::path::Path;
@@ -27,7 +28,8 @@ pub fn detect(listing: &Listing) -> Option<Suite> {
         }
     }
     let package = listing.content(Path::new("package.json"));
-    if package.is_some_and(has_test_script) {
+    let package = package.and_then(|text| serde_json::from_str(text).ok());
+    if package.as_ref().and_then(test_script).is_some() {
         let why = "`package.json` has a `test` script, and nothing else says how to test";
         return Some(of(words("npm test"), why.to_owned()));
     }
@@ -41,13 +43,6 @@ pub fn detect(listing: &Listing) -> Option<Suite> {
         return Some(of(words("nox"), why));
     }
     None
-}
-
-/// Whether a `package.json` has a `test` script of its own, not the one that `npm init` writes.
-fn has_test_script(text: &str) -> bool {
-    let package: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    let script = package["scripts"]["test"].as_str().unwrap_or("").trim();
-    !script.is_empty() && !script.contains("no test specified")
 }
 
 /// A suite that is named after its program.
