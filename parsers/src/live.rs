@@ -20,12 +20,17 @@ use crate::phpunit;
 use crate::prove;
 use crate::pytest::PytestRun;
 use crate::report::Exit;
+use crate::report::Failure;
+use crate::report::FailureKind;
+use crate::report::Note;
+use crate::report::Phase;
 use crate::report::Report;
 use crate::request::Asked;
 use crate::request::Request;
 use crate::rspec;
 use crate::stamps::Stamps;
 use crate::tap;
+use crate::text;
 use crate::unittest;
 use crate::vitest;
 use std::fmt;
@@ -261,7 +266,12 @@ pub struct Live {
     adapter: Box<dyn Adapter>,
     /// Times before the lines of a saved log.
     stamps: Stamps,
+    /// The last line of the text, which has not ended.
+    open: Vec<u8>,
 }
+
+/// So much is kept of a line that has not ended.
+const OPEN: usize = 8 << 10;
 
 /// So much of a log is looked through for times at once.
 const LOOKED_THROUGH: usize = 1 << 20;
@@ -272,11 +282,23 @@ impl Live {
         Live {
             adapter: open(format, context),
             stamps: Stamps::default(),
+            open: Vec::new(),
         }
     }
 
     /// Takes more bytes of one stream; says what became known by them.
     pub fn feed(&mut self, stream: Stream<'_>, bytes: &[u8]) -> Vec<TestEvent> {
+        if !matches!(stream, Stream::File(_)) {
+            let line = match memchr::memrchr(b'\n', bytes) {
+                Some(end) => {
+                    self.open.clear();
+                    &bytes[end + 1..]
+                }
+                None => bytes,
+            };
+            let room = OPEN - self.open.len();
+            self.open.extend_from_slice(&line[..line.len().min(room)]);
+        }
         if stream != Stream::Log {
             return self.adapter.feed(stream, bytes);
         }
@@ -295,13 +317,51 @@ impl Live {
     }
 
     /// The report of the whole run.
-    pub fn finish(mut self, end: End) -> Report {
+    pub fn finish(self, end: End) -> Report {
+        self.end(end).0
+    }
+
+    /// The report, and whether the text ends within a name.
+    fn end(mut self, end: End) -> (Report, bool) {
         let rest = self.stamps.finish();
         if !rest.is_empty() {
             self.adapter.feed(Stream::Log, &rest);
         }
-        self.adapter.finish(end)
+        // Who ended by itself has said all of its last line.
+        let whole = end.exit.is_some_and(|exit| exit.code.is_some());
+        let line = if whole {
+            String::new()
+        } else {
+            visible(&self.open)
+        };
+        let mut report = self.adapter.finish(end);
+        let complete = report.complete;
+        let cut = |failure: &Failure| half_named(&line, failure, complete);
+        let before = report.failures.len();
+        report.failures.retain(|failure| !cut(failure));
+        let named = report.failures.len() == before;
+        (report, !named)
     }
+}
+
+/// The text of a line that has not ended.
+fn visible(line: &[u8]) -> String {
+    text::clean(&text::shown(line))
+}
+
+/// Whether a failure is known only by a name at the end of a line that was cut off: who knows how
+/// the name goes on. It stays counted.
+fn half_named(line: &str, failure: &Failure, complete: bool) -> bool {
+    // A complete run may end with a name: a point of TAP, say. A file that did not load never
+    // stands at the end without its reason.
+    (!complete || failure.phase == Phase::Collect)
+        // Which test was running is worth half a name.
+        && !matches!(failure.kind, FailureKind::Crash | FailureKind::Timeout)
+        && failure.phase != Phase::Session
+        && failure.details.is_none()
+        && failure.location.as_ref().is_none_or(|it| it.line.is_none())
+        && !line.is_empty()
+        && line.ends_with(&failure.id)
 }
 
 fn open(format: Format, context: Context) -> Box<dyn Adapter> {
@@ -385,21 +445,59 @@ const PIECE: usize = 64 * 1024;
 
 /// Reads everything that a finished run left behind.
 pub fn parse(input: &Input<'_>) -> Report {
+    let (mut report, cut) = read(input, input.log);
+    if cut {
+        // What hangs on half a name is not known either.
+        let end = memchr::memrchr(b'\n', input.log).map_or(0, |end| end + 1);
+        report = read(input, &input.log[..end]).0;
+        report.complete = false;
+    }
+    report.notes.extend(mistaken(input, &report));
+    report
+}
+
+/// Reads a log and the files of a run; says whether the log ends within a name.
+fn read(input: &Input<'_>, log: &[u8]) -> (Report, bool) {
     let mut live = Live::new(input.format, input.context.clone());
     // Nobody looks at the events: they are forgotten piece by piece.
-    for piece in input.log.chunks(PIECE) {
+    for piece in log.chunks(PIECE) {
         live.feed(Stream::Log, piece);
     }
-    if input.log.is_empty() {
-        live.feed(Stream::Log, input.log);
+    if log.is_empty() {
+        live.feed(Stream::Log, log);
     }
     for file in &input.files {
         live.feed(Stream::File(file.name), file.bytes);
     }
-    live.finish(End {
+    live.end(End {
         exit: input.exit,
         interrupted: false,
     })
+}
+
+/// A word on a format that nothing was read in, where the log is plainly another one's.
+fn mistaken(input: &Input<'_>, report: &Report) -> Option<Note> {
+    let told = report.counts.passed + report.counts.skipped > 0
+        || report.failures.iter().any(|failure| failure.kind_sure);
+    if told || matches!(input.format, Format::Auto | Format::Generic) {
+        return None;
+    }
+    let log = (auto::Owned::Log, input.log.to_vec());
+    let files = input.files.iter().map(|file| {
+        let name = auto::Owned::File(file.name.to_owned());
+        (name, file.bytes.to_vec())
+    });
+    let other = auto::recognise(&std::iter::once(log).chain(files).collect::<Vec<_>>());
+    // TAP and JUnit are how many of them write.
+    let shared = matches!(other, Format::Generic | Format::Tap | Format::Junit);
+    if other == input.format || shared {
+        return None;
+    }
+    let message = format!(
+        "nothing was read as {}; it looks like {other}",
+        input.format
+    );
+    Some(Note::new("other_format", message).remedy(format!("`--format {other}`")))
 }
 
 #[cfg(test)]
@@ -417,5 +515,20 @@ mod tests {
                 .to_string()
                 .contains("`cargoo` (known: cargo-test, libtest")
         );
+    }
+
+    /// A log that is cut within a name tells of no test of half the name, unless the
+    /// command is known to have ended by itself.
+    #[test]
+    fn half_a_name_is_no_test() {
+        let pytest = b"F\n=== short test summary info ===\nFAILED t/test_a.py::test_one - boom\n\
+            FAILED t/test_a.py::test_tw";
+        let report = parse(&Input::log(Format::Pytest, pytest));
+        let ids: Vec<&str> = report.failures.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(ids, ["t/test_a.py::test_one"]);
+        assert!(!report.complete);
+        let mut input = Input::log(Format::Pytest, pytest);
+        input.exit = Some(Exit::code(1));
+        assert_eq!(parse(&input).failures.len(), 2);
     }
 }

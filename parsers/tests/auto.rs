@@ -31,6 +31,24 @@ fn the_format_is_recognised() {
     assert!(other.len() <= UNKNOWN, "{}\n{other:#?}", other.len());
 }
 
+/// Who names the wrong format is told so, and nobody else.
+#[test]
+fn a_mistaken_format_is_named() {
+    let noted = |report: &Report| {
+        let mut notes = report.notes.iter();
+        notes.find(|note| note.code == "other_format").cloned()
+    };
+    for recording in Recording::all() {
+        let format: Format = recording.case.format.parse().expect("a format");
+        let note = noted(&read(&recording, format));
+        assert_eq!(note, None, "{}", recording.name);
+    }
+    let log = "=== 1 failed in 0.01s ===\nFAILED tests/test_a.py::test_b - assert 1 == 2\n";
+    let wrong = parse(&Input::log(Format::Jest, log.as_bytes()));
+    let note = noted(&wrong).expect("a note");
+    assert_eq!(note.remedy.as_deref(), Some("`--format pytest`"));
+}
+
 fn read(recording: &Recording, format: Format) -> Report {
     let mut log = recording.stdout.clone();
     if !recording.case.log {

@@ -35,10 +35,11 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     format: Format,
     /// The exit status of the command that wrote the log; negative, or 128 more, for a signal
-    #[arg(long, value_name = "STATUS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "STATUS", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i32).range(-64..=255))]
     exit: Option<i32>,
     /// The directory that the command ran in; paths below it are shown relative to it. Without
-    /// it: the working directory, if the log names it
+    /// it: the working directory, if the log or a report names it
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
     /// A report or event file that the command left behind
@@ -75,7 +76,11 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         .map(|(name, bytes)| ReportFile { name, bytes })
         .collect();
     input.exit = args.exit.map(exit);
-    let report = match args.cwd.or_else(|| named_in(&log)) {
+    let named = || {
+        let mut texts = std::iter::once(&log).chain(reports.iter().map(|(_, bytes)| bytes));
+        texts.find_map(|text| named_in(text))
+    };
+    let report = match args.cwd.or_else(named) {
         Some(cwd) => parse_in(cwd.canonicalize().unwrap_or(cwd), input),
         None => regreen_parsers::parse(&input),
     };
@@ -83,7 +88,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     Ok(EXIT_OK)
 }
 
-/// The working directory, if the log names paths below it: it was written here.
+/// The working directory, if a log or report names paths below it: it was written here.
 fn named_in(log: &[u8]) -> Option<PathBuf> {
     let cwd = std::env::current_dir().ok()?;
     let below = format!("{}/", cwd.to_str()?);

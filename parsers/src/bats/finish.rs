@@ -197,10 +197,11 @@ impl BatsRun {
         let files = results.iter_mut().filter_map(|result| result.file.as_mut());
         place(files, base.as_deref());
         self.results(compose, &results);
+        let whole = read.fault.is_none();
         if let Some(fault) = read.fault {
             compose.incomplete(Note::new("inconsistent_report", fault));
         }
-        if results.is_empty() && end.exit.is_some_and(|exit| !exit.success()) {
+        if whole && results.is_empty() && end.exit.is_some_and(|exit| !exit.success()) {
             let message = "the report names no test; a set-up of the whole suite may have failed";
             let mut failure =
                 compose::failure("bats", FailureKind::SetupError, Phase::Setup, message);
