@@ -203,6 +203,11 @@ fn show_suites(suites: &[Suite], json: bool, why_none: &str) -> anyhow::Result<u
         for path in &suite.carry {
             text.push_str(&format!("  with  {} (carried in)\n", path.display()));
         }
+        if let Some(setup) = &suite.setup {
+            let off = if setup.allowed { "" } else { " (off)" };
+            let command = render::shell(&setup.command);
+            text.push_str(&format!("  first {command}{off}: {}\n", setup.why));
+        }
     }
     text.push_str(&paint.style(
         Style::Dim,

@@ -5,6 +5,7 @@ use crate::config::Size;
 use crate::config::Time;
 use crate::config::command;
 use crate::model::Framework;
+use crate::model::HostRule;
 use crate::model::Trigger;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -51,6 +52,8 @@ pub struct Layer {
     pub retention: Option<RetentionTable>,
     /// The copies of the worktree in which tests run. Opens something.
     pub slots: Option<SlotsTable>,
+    /// What is installed before the tests, with network. Opens something.
+    pub setup: Option<SetupTable>,
 }
 
 /// Where tests run.
@@ -143,6 +146,8 @@ pub struct SuiteTable {
     pub env: Option<BTreeMap<String, String>>,
     /// Ignored directories that the tests need, relative to the project.
     pub carry: Option<Vec<PathBuf>>,
+    /// What is installed before the tests, with network. Opens something.
+    pub setup: Option<SuiteSetup>,
     /// Wall time of one run.
     pub timeout: Option<Time>,
     /// Time without any output or test event.
@@ -198,6 +203,44 @@ pub struct SlotsTable {
     pub max: Option<u32>,
     /// How much disk all slots may take.
     pub size: Option<Size>,
+}
+
+/// `[setup]`: what is installed before the tests, in a sandbox of its own.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetupTable {
+    /// Whether set-ups that were detected from lock files run.
+    pub allow: Option<bool>,
+    /// Hosts that every set-up may talk to, besides the usual registries of its tool.
+    pub hosts: Option<Vec<HostRule>>,
+    /// Wall time of a set-up.
+    pub timeout: Option<Time>,
+}
+
+/// The set-up of a suite: `false`, a command, or a table.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SuiteSetup {
+    /// `false`: none; `true`: the detected one.
+    Switch(bool),
+    /// The command; inputs and what it provides are those of its tool.
+    Command(CommandLine),
+    /// All of it.
+    Table(SuiteSetupTable),
+}
+
+/// `[suite.setup]`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SuiteSetupTable {
+    /// The command.
+    pub command: CommandLine,
+    /// The files that its result depends on, relative to the suite's directory.
+    pub inputs: Option<Vec<PathBuf>>,
+    /// Names of the directories that it makes.
+    pub provides: Option<Vec<String>>,
+    /// The hosts that it may talk to.
+    pub hosts: Option<Vec<HostRule>>,
 }
 
 /// A command: a list of arguments, or one string, which goes to `sh -c` only if it needs a shell.

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::config::FixConfig;
 use crate::config::Origin;
 use crate::config::Size;
+use crate::config::SuiteSetup;
 use crate::config::SuiteTable;
 use crate::config::Time;
 use crate::config::error;
@@ -84,6 +85,10 @@ impl<'a> Merge<'a> {
         let slots = layer.slots.unwrap_or_default();
         self.opens("slots.max", slots.max, |c, v| c.slots_max = v.max(1));
         self.opens("slots.size", slots.size, |c, v| c.slots_bytes = v.0);
+        let setup = layer.setup.unwrap_or_default();
+        self.opens("setup.allow", setup.allow, |c, v| c.setup.allow = v);
+        self.opens("setup.hosts", setup.hosts, |c, v| c.setup.hosts = v);
+        self.opens("setup.timeout", setup.timeout, |c, v| c.setup.timeout = v.0);
     }
 
     fn limits(&mut self, limits: layer::LimitsTable) {
@@ -162,6 +167,10 @@ impl<'a> Merge<'a> {
         if looser(suite.silence, limits.silence_ms) {
             suite.silence = None;
             self.leave_out(&format!("suite.{index}.silence"), LOOSER);
+        }
+        if !matches!(suite.setup, None | Some(SuiteSetup::Switch(false))) {
+            suite.setup = None;
+            self.leave_out(&format!("suite.{index}.setup"), OPENS);
         }
         if let Some(carry) = &mut suite.carry
             && carry.iter().any(|path| !error::inside(path))

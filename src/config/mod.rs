@@ -23,6 +23,8 @@ pub use layer::CommandLine;
 pub use layer::Layer;
 pub use layer::MountEntry;
 pub use layer::NetworkAccess;
+pub use layer::SuiteSetup;
+pub use layer::SuiteSetupTable;
 pub use layer::SuiteTable;
 pub use merge::LeftOutSetting;
 pub use pairs::Flag;
@@ -34,6 +36,7 @@ pub use units::Size;
 pub use units::Time;
 
 use crate::model::HostEnv;
+use crate::model::HostRule;
 use crate::model::Limits;
 use crate::model::Note;
 use crate::model::Trigger;
@@ -79,6 +82,8 @@ pub struct Config {
     pub slots_max: u32,
     /// How much disk all slots may take, in bytes.
     pub slots_bytes: u64,
+    /// What is installed before the tests.
+    pub setup: SetupConfig,
     /// What an untrusted project file asked for and did not get.
     pub left_out: Vec<LeftOutSetting>,
     /// How far the project's file is believed.
@@ -86,6 +91,17 @@ pub struct Config {
     /// What is not wrong, and probably not meant either.
     pub notes: Vec<Note>,
     origins: BTreeMap<String, Origin>,
+}
+
+/// `[setup]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetupConfig {
+    /// Whether set-ups that were detected run.
+    pub allow: bool,
+    /// Hosts that every set-up may talk to besides its tool's own.
+    pub hosts: Vec<HostRule>,
+    /// Wall time.
+    pub timeout: Duration,
 }
 
 /// `[fix]`.
@@ -158,6 +174,11 @@ impl Default for Config {
             retention_bytes: 2 << 30,
             slots_max: 6,
             slots_bytes: 40 << 30,
+            setup: SetupConfig {
+                allow: false,
+                hosts: Vec::new(),
+                timeout: Duration::from_secs(15 * 60),
+            },
             left_out: Vec::new(),
             trust: Trust::NoFile,
             notes: Vec::new(),

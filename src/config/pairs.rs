@@ -30,7 +30,7 @@ enum Kind {
 const PREFIX: &str = "REGREEN_";
 
 /// The keys that can be set by one variable: `limits.timeout` is `REGREEN_LIMITS_TIMEOUT`.
-const KEYS: [(&str, Kind); 22] = [
+const KEYS: [(&str, Kind); 25] = [
     ("trigger", Kind::Text),
     ("debounce", Kind::Text),
     ("backend", Kind::Text),
@@ -53,6 +53,9 @@ const KEYS: [(&str, Kind); 22] = [
     ("retention.size", Kind::Text),
     ("slots.max", Kind::Plain),
     ("slots.size", Kind::Text),
+    ("setup.allow", Kind::Plain),
+    ("setup.hosts", Kind::List),
+    ("setup.timeout", Kind::Text),
 ];
 
 /// The variable that sets a key.

@@ -57,6 +57,9 @@ impl Config {
             self.row("retention.size", size(self.retention_bytes)),
             self.row("slots.max", self.slots_max.to_string()),
             self.row("slots.size", size(self.slots_bytes)),
+            self.row("setup.allow", json(&self.setup.allow)),
+            self.row("setup.hosts", json(&self.setup.hosts)),
+            self.row("setup.timeout", time(self.setup.timeout)),
         ];
         for (name, agent) in &self.agents {
             rows.push(self.row(&format!("agent.{name}"), json(agent)));

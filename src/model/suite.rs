@@ -1,5 +1,6 @@
 //! A suite: one test command and what is known of it.
 
+use crate::model::HostRule;
 use regreen_parsers::Format;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -168,9 +169,38 @@ pub struct Suite {
     /// Ignored directories to carry in, relative to the worktree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carry: Vec<PathBuf>,
+    /// What is installed before the tests, with a network that these do not get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<Setup>,
     /// The limits of one run.
     pub limits: Limits,
     /// Why this suite exists, in words for the user.
+    pub why: String,
+}
+
+/// A command that installs what tests need. It runs in a sandbox of its own, before the tests and
+/// only when its inputs have changed; what it provides lies read-only under them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Setup {
+    /// The command.
+    pub command: Vec<String>,
+    /// Its directory, relative to the worktree.
+    pub dir: PathBuf,
+    /// The files that its result depends on, relative to the worktree.
+    pub inputs: Vec<PathBuf>,
+    /// Names of directories that it makes, wherever in the worktree (`node_modules`,
+    /// `vendor/bundle`), or in the home directory (`~/go/pkg/mod`).
+    pub provides: Vec<String>,
+    /// Environment of its own, which the tests get too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
+    /// The hosts that it may talk to.
+    pub hosts: Vec<HostRule>,
+    /// Wall time, in milliseconds.
+    pub timeout_ms: u64,
+    /// Whether somebody allowed it. It does not run otherwise.
+    pub allowed: bool,
+    /// Where it comes from, in words for the user.
     pub why: String,
 }
 

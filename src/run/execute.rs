@@ -27,6 +27,8 @@ use crate::run::ground::EXIT_STATUS_ONLY;
 use crate::run::notes;
 use crate::run::rundir::RunDir;
 use crate::run::select::Early;
+use crate::run::setup;
+use crate::run::setup::SetupError;
 use crate::run::sources::Sources;
 use crate::sandbox::Backend;
 use crate::sandbox::Mount;
@@ -52,6 +54,10 @@ const REPETITIONS: Duration = Duration::from_secs(60);
 const MOST_ALONE: usize = 200;
 /// An early look takes at most this long; then the whole suite is due.
 const EARLY: Duration = Duration::from_secs(60);
+
+/// What to do about a set-up that failed.
+const SETUP_REMEDY: &str = "its output is in the run's log; allow a host with `setup.hosts`, or set \
+                            `setup` of the suite (`false`: none)";
 
 /// One run: which suite, of what, where.
 #[derive(Debug, Clone)]
@@ -90,6 +96,10 @@ pub struct Job {
     pub run_dir: PathBuf,
     /// The regreen binary, for the shim.
     pub shim: PathBuf,
+    /// Where what set-ups made is kept.
+    pub layers: PathBuf,
+    /// The user's own home directory.
+    pub user_home: PathBuf,
     /// Facts for the report that are known before it starts.
     pub notes: Vec<Note>,
     /// Facts that matter only where something failed.
@@ -173,6 +183,13 @@ struct Execution<'a> {
     raw: File,
     attempts: u32,
     priority: Priority,
+    installed: Option<Installed>,
+}
+
+/// What a set-up made, as the tests get it.
+struct Installed {
+    mounts: Vec<Mount>,
+    env: Vec<(String, String)>,
 }
 
 impl<'a> Execution<'a> {
@@ -194,16 +211,57 @@ impl<'a> Execution<'a> {
             raw,
             attempts: 0,
             priority: job.priority,
+            installed: None,
         })
     }
 
     async fn run(mut self) -> Report {
+        let note = match self.set_up().await {
+            Ok(note) => note,
+            Err(error) => {
+                self.dir.tidy(self.attempts);
+                return self.not_set_up(&error);
+            }
+        };
         self.look_early().await;
-        let report = match self.whole().await {
+        let mut report = match self.whole().await {
             Ok(report) => report,
             Err(error) => self.refused(&error),
         };
+        report.notes.splice(0..0, note);
         self.dir.tidy(self.attempts);
+        report
+    }
+
+    /// Installs what the tests need, where that is allowed and not there yet.
+    async fn set_up(&mut self) -> Result<Option<Note>, SetupError> {
+        let wanted = self.job.suite.setup.as_ref().filter(|setup| setup.allowed);
+        let Some(setup) = wanted.filter(|_| self.sandboxed()) else {
+            return Ok(None);
+        };
+        let made = setup::ensure(self.job, setup, self.backend, &mut self.raw, self.stop);
+        let (layer, note) = made.await?;
+        let mut env = setup.env.clone();
+        env.extend(layer.env(self.job));
+        self.installed = Some(Installed {
+            mounts: layer.mounts(self.job, &self.dir.scratch())?,
+            env,
+        });
+        Ok(note)
+    }
+
+    /// The tests never ran: no verdict on them.
+    fn not_set_up(&self, error: &SetupError) -> Report {
+        let mut report = broken(&self.job.suite, &error.to_string());
+        match error {
+            SetupError::Stopped => report.outcome = Outcome::Interrupted,
+            SetupError::Sandbox(error) => return self.refused(error),
+            _ => {
+                let note = &mut report.notes[0];
+                note.code = "setup_failed".to_owned();
+                note.remedy = Some(SETUP_REMEDY.to_owned());
+            }
+        }
         report
     }
 
@@ -407,6 +465,15 @@ impl<'a> Execution<'a> {
         let mut limits = self.job.suite.limits;
         limits.wall_ms = limits.wall_ms.min(millis(wall));
         let mut mounts = self.job.mounts.clone();
+        if let Some(installed) = &self.installed {
+            // Where a layer lies, nothing of the user's own is carried in.
+            let laid = |target: &Path| {
+                let mut layers = installed.mounts.iter();
+                layers.any(|mount| target.starts_with(&mount.target))
+            };
+            mounts.retain(|mount| !laid(&mount.target));
+            mounts.extend(installed.mounts.iter().cloned());
+        }
         let mount = |source: &Path, target: &Path, writable| Mount {
             source: source.to_owned(),
             target: target.to_owned(),
@@ -424,7 +491,8 @@ impl<'a> Execution<'a> {
             *program = plan.cwd.join(&*program).to_string_lossy().into_owned();
         }
         let mut env = self.job.env.clone();
-        for (name, value) in &plan.env {
+        let installed = self.installed.iter().flat_map(|installed| &installed.env);
+        for (name, value) in installed.chain(&plan.env) {
             env.retain(|(known, _)| known != name);
             env.push((name.clone(), value.clone()));
         }

@@ -98,12 +98,18 @@ impl Ground<'_> {
             early: self.early(suite, previous.as_ref()),
             failed_before: previous.map(|previous| previous.failed),
             shim: self.shim.to_owned(),
+            layers: self.place.home.with_file_name("layers"),
+            user_home: host.home.clone(),
             notes: self
                 .notes(backend)
                 .into_iter()
                 .chain(by_exit_status(suite))
                 .collect(),
-            notes_if_red: self.left_out(),
+            notes_if_red: self
+                .left_out()
+                .into_iter()
+                .chain(not_allowed(suite))
+                .collect(),
         }
     }
 
@@ -271,6 +277,15 @@ fn own_environment(host: &HostEnv) -> Vec<(String, String)> {
         .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())));
     vars.filter(|(name, _)| !AGENTS.contains(&name.as_str()) && !name.starts_with("REGREEN_"))
         .collect()
+}
+
+/// A set-up that nobody allowed may be what is missing.
+fn not_allowed(suite: &Suite) -> Option<Note> {
+    let setup = suite.setup.as_ref().filter(|setup| !setup.allowed)?;
+    let message = format!("`{}` was not run before the tests", setup.command.join(" "));
+    Some(Note::new("setup_not_allowed", message).remedy(
+        "install what the tests need, or allow set-ups with `setup.allow = true` in your own config.toml",
+    ))
 }
 
 /// Tests that something else starts: how many there were and which failed nobody can tell.

@@ -76,6 +76,11 @@ impl RunDir {
         Ok(path)
     }
 
+    /// What tools write into an installation that is read-only otherwise.
+    pub fn scratch(&self) -> PathBuf {
+        self.path.join("scratch")
+    }
+
     /// Where the complete output lies.
     pub fn raw_log(&self) -> PathBuf {
         self.path.join("raw.log")
@@ -103,6 +108,7 @@ impl RunDir {
     pub fn tidy(&self, attempts: u32) {
         // What cannot be removed now goes with the directory, by its age.
         let _ = git::remove_all(&self.inject());
+        let _ = git::remove_all(&self.scratch());
         for attempt in 0..attempts {
             let _ = git::remove_all(&self.path.join(format!("events.{attempt}")));
         }

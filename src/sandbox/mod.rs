@@ -10,6 +10,7 @@ pub mod beneath;
 pub mod bwrap;
 pub mod cgroup;
 pub mod doctor;
+pub mod egress;
 mod etc;
 pub mod marker;
 pub mod mirror;

@@ -11,6 +11,7 @@ use crate::model::Suite;
 use crate::suite::Listing;
 use crate::suite::detect;
 use crate::suite::python;
+use crate::suite::setup;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -100,6 +101,12 @@ pub fn suites(listing: &Listing, config: &Config) -> Result<Vec<Suite>, SuiteErr
             Some(at) => change(&mut suites[at], table),
             None => suites.push(add(listing, config, table)?),
         }
+    }
+    for suite in &mut suites {
+        let mut tables = config.suites.iter().rev();
+        let asked = tables.find(|table| table.name == suite.name && table.setup.is_some());
+        let asked = asked.and_then(|table| table.setup.as_ref());
+        suite.setup = setup::of(listing, &config.setup, suite, asked);
     }
     Ok(suites)
 }
@@ -205,6 +212,7 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
         command: Vec::new(),
         env: Vec::new(),
         carry: venv.into_iter().collect(),
+        setup: None,
         limits: config.limits,
         why: String::new(),
     };

@@ -1,5 +1,6 @@
 //! What detection looks at: names of manifests and tests, and the contents of a few of them.
 
+use crate::suite::setup;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 use rustix::fs::ResolveFlags;
@@ -69,6 +70,7 @@ impl Listing {
             tests += usize::from(is_test);
             if (!is_test || tests <= MAX_TESTS)
                 && !is_jvm_test(&name)
+                && !setup::is_input(&name)
                 && let Some(content) = read(&name)
             {
                 listing.contents.insert(name.clone(), content);
@@ -203,6 +205,7 @@ fn wanted(name: &Path) -> bool {
         )
         || is_evidence(name)
         || is_jvm_test(name)
+        || setup::is_input(name)
 }
 
 fn is_config_of(file: &str, starts: &[&str]) -> bool {

@@ -14,6 +14,7 @@ mod php;
 mod python;
 mod ruby;
 mod scripts;
+mod setup;
 
 pub use configured::SuiteError;
 pub use configured::suites;
@@ -60,6 +61,7 @@ fn suite(framework: Framework, dir: &Path, command: Vec<String>, why: String) ->
         command,
         env: Vec::new(),
         carry: Vec::new(),
+        setup: None,
         limits: Limits::default(),
         why,
     }
