@@ -110,7 +110,10 @@ pub fn suites(listing: &Listing, config: &Config) -> Result<Vec<Suite>, SuiteErr
         let mut tables = config.suites.iter().rev();
         let asked = tables.find(|table| table.name == suite.name && table.setup.is_some());
         let asked = asked.and_then(|table| table.setup.as_ref());
-        let services = config.suites.iter().filter(|table| table.name == suite.name);
+        let services = config
+            .suites
+            .iter()
+            .filter(|table| table.name == suite.name);
         suite.services = services
             .flat_map(|table| table.service.iter().flatten())
             .map(service)

@@ -188,7 +188,10 @@ fn pause(child: &Child, time: Duration) {
     // Who has ended already wakes at once: then the time has to pass without it.
     if let Some(held) = &held {
         let mut probe = [PollFd::new(held, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         if matches!(rustix::event::poll(&mut probe, Some(&now)), Ok(0)) {
             fds.push(PollFd::new(held, PollFlags::IN));
         }
@@ -257,7 +260,10 @@ fn signal(child: &Child, signal: Signal) {
 /// Ends as the command ended: a signal that ended it is a fact of the tests.
 fn leave_as(status: ExitStatus) -> ExitCode {
     if let Some(signal) = status.signal().and_then(Signal::from_named_raw) {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+        // The first SIGSEGV or SIGBUS ends at Rust's own handler, which then goes away.
+        for _ in 0..2 {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+        }
         return ExitCode::from(NEVER);
     }
     status.code().map_or(ExitCode::from(NEVER), |code| {

@@ -53,10 +53,15 @@ pub struct Gone {
 
 /// The words before a command that is started beside services.
 pub fn words(shim: &Path, inject: &Path) -> Vec<String> {
-    [shim, Path::new("__services"), &inject.join(LIST), Path::new(INSIDE)]
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect()
+    [
+        shim,
+        Path::new("__services"),
+        &inject.join(LIST),
+        Path::new(INSIDE),
+    ]
+    .iter()
+    .map(|word| word.to_string_lossy().into_owned())
+    .collect()
 }
 
 /// What the runner is handed.
@@ -68,7 +73,9 @@ pub fn list(services: &[Service]) -> String {
 /// that nothing was started.
 pub fn read(dir: &Path) -> State {
     let text = git::read_capped(dir, Path::new(STATE), 1 << 20);
-    let state = text.ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let state = text
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok());
     state.unwrap_or_default()
 }
 
@@ -101,7 +108,10 @@ pub fn not_ready(dir: &Path, gone: &Gone) -> Note {
 /// What a person is told of services that ended while the tests ran.
 pub fn ended(dir: &Path, gone: &Gone) -> Note {
     let log = said(dir, &gone.name);
-    let message = format!("the service `{}` {} while the tests ran{log}", gone.name, gone.why);
+    let message = format!(
+        "the service `{}` {} while the tests ran{log}",
+        gone.name, gone.why
+    );
     Note::new("service_ended", message)
 }
 

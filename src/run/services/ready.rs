@@ -9,23 +9,26 @@ use std::time::Duration;
 
 /// A connection or an answer takes at most so long.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// So much of an answer's head is read.
+/// The status stands within so much of an answer.
 const HEAD: usize = 64;
+/// So much of an answer is read.
+const MOST: u64 = 1 << 20;
 
 /// Looks once. A command is asked by `run`, which answers whether it succeeded.
 pub fn look(ready: &Ready, log: &Path, run: impl FnOnce(&[String]) -> bool) -> bool {
     match ready {
         Ready::Tcp(port) => connect("127.0.0.1", *port).is_some(),
         Ready::Http(url) => answers(url).unwrap_or(false),
-        Ready::Log(text) => {
-            std::fs::read(log).is_ok_and(|log| memchr::memmem::find(&log, text.as_bytes()).is_some())
-        }
+        Ready::Log(text) => std::fs::read(log)
+            .is_ok_and(|log| memchr::memmem::find(&log, text.as_bytes()).is_some()),
         Ready::Command(argv) => run(argv),
     }
 }
 
 fn connect(host: &str, port: u16) -> Option<TcpStream> {
-    let address = std::net::ToSocketAddrs::to_socket_addrs(&(host, port)).ok()?.next()?;
+    let address = std::net::ToSocketAddrs::to_socket_addrs(&(host, port))
+        .ok()?
+        .next()?;
     let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
@@ -42,15 +45,11 @@ fn answers(url: &str) -> Option<bool> {
     let path = if path.is_empty() { "/" } else { path };
     let asked = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     stream.write_all(asked.as_bytes()).ok()?;
-    let mut head = [0; HEAD];
-    let mut length = 0;
-    while length < HEAD {
-        match stream.read(&mut head[length..]).ok()? {
-            0 => break,
-            more => length += more,
-        }
-    }
-    let text = String::from_utf8_lossy(&head[..length]).into_owned();
+    // All of it: who hangs up in the middle makes a service complain.
+    let mut answer = Vec::new();
+    stream.take(MOST).read_to_end(&mut answer).ok()?;
+    let head = &answer[..answer.len().min(HEAD)];
+    let text = String::from_utf8_lossy(head).into_owned();
     let status: u16 = text.split(' ').nth(1)?.parse().ok()?;
     Some(status < 400)
 }
