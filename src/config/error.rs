@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration, said with file, line, column and remedy.
 
 use crate::config::Layer;
+use crate::config::ReadyTable;
 use crate::config::SuiteTable;
 use crate::config::command;
 use crate::config::read;
@@ -103,9 +104,36 @@ pub fn check(file: &Path, text: &str, layer: &Layer) -> Result<(), ConfigError> 
             let message = format!("`{}` does not lie in the project", dir.display());
             return Err(at(file, text, &format!("{key}.dir"), message));
         }
+        check_services(suite)
+            .map_err(|message| at(file, text, &format!("{key}.service"), message))?;
         if let Some(command) = &suite.command {
             check_command(&command.0, suite)
                 .map_err(|message| at(file, text, &format!("{key}.command"), message))?;
+        }
+    }
+    Ok(())
+}
+
+/// A service's name is that of its log, too.
+fn check_services(suite: &SuiteTable) -> Result<(), String> {
+    let services = suite.service.as_deref().unwrap_or_default();
+    for (index, service) in services.iter().enumerate() {
+        let name = &service.name;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
+            return Err(format!(
+                "`{name}` is no name of a service; use letters, digits, `-` and `_`"
+            ));
+        }
+        if services[..index].iter().any(|other| other.name == *name) {
+            return Err(format!("there are two services named `{name}`"));
+        }
+        if let ReadyTable::Http(url) = &service.ready
+            && !url.starts_with("http://")
+        {
+            return Err(format!(
+                "`ready` of the service `{name}`: `{url}` does not begin with `http://`"
+            ));
         }
     }
     Ok(())

@@ -146,6 +146,8 @@ pub struct SuiteTable {
     pub env: Option<BTreeMap<String, String>>,
     /// Ignored directories that the tests need, relative to the project.
     pub carry: Option<Vec<PathBuf>>,
+    /// What runs beside the tests, in their sandbox.
+    pub service: Option<Vec<ServiceTable>>,
     /// What is installed before the tests, with network. Opens something.
     pub setup: Option<SuiteSetup>,
     /// Wall time of one run.
@@ -215,6 +217,37 @@ pub struct SetupTable {
     pub hosts: Option<Vec<HostRule>>,
     /// Wall time of a set-up.
     pub timeout: Option<Time>,
+}
+
+/// `[[suite.service]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceTable {
+    /// Its name; letters, digits, `-` and `_`.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,40}$"))]
+    pub name: String,
+    /// The command.
+    pub command: CommandLine,
+    /// Environment to add.
+    pub env: Option<BTreeMap<String, String>>,
+    /// When the tests may begin.
+    pub ready: ReadyTable,
+    /// How long that may take.
+    pub timeout: Option<Time>,
+}
+
+/// `ready` of a service: one of these.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ReadyTable {
+    /// It accepts a connection at this port of 127.0.0.1.
+    Tcp(u16),
+    /// It answers this address, `http://127.0.0.1:8080/health`, with a status below 400.
+    Http(String),
+    /// It has printed this.
+    Log(String),
+    /// This command exits with status 0.
+    Command(CommandLine),
 }
 
 /// The set-up of a suite: `false`, a command, or a table.

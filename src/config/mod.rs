@@ -23,6 +23,8 @@ pub use layer::CommandLine;
 pub use layer::Layer;
 pub use layer::MountEntry;
 pub use layer::NetworkAccess;
+pub use layer::ReadyTable;
+pub use layer::ServiceTable;
 pub use layer::SuiteSetup;
 pub use layer::SuiteSetupTable;
 pub use layer::SuiteTable;

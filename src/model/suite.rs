@@ -169,6 +169,9 @@ pub struct Suite {
     /// Ignored directories to carry in, relative to the worktree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carry: Vec<PathBuf>,
+    /// What runs beside the tests, in their sandbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
     /// What is installed before the tests, with a network that these do not get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<Setup>,
@@ -176,6 +179,37 @@ pub struct Suite {
     pub limits: Limits,
     /// Why this suite exists, in words for the user.
     pub why: String,
+}
+
+/// A process that tests need: it is started before them in the same sandbox, waited for, and ends
+/// with them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Service {
+    /// Its name, which its log has too.
+    pub name: String,
+    /// The command; it stays in the foreground, or ends with status 0 when what it started stays.
+    pub command: Vec<String>,
+    /// Environment to add.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
+    /// When the tests may begin.
+    pub ready: Ready,
+    /// How long that may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// How a service shows that it is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ready {
+    /// It accepts a connection at this port of 127.0.0.1.
+    Tcp(u16),
+    /// It answers `GET http://127.0.0.1:PORT/…` with a status below 400.
+    Http(String),
+    /// It has printed this.
+    Log(String),
+    /// This command exits with status 0.
+    Command(Vec<String>),
 }
 
 /// A command that installs what tests need. It runs in a sandbox of its own, before the tests and

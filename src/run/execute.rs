@@ -27,6 +27,7 @@ use crate::run::ground::EXIT_STATUS_ONLY;
 use crate::run::notes;
 use crate::run::rundir::RunDir;
 use crate::run::select::Early;
+use crate::run::services;
 use crate::run::setup;
 use crate::run::setup::SetupError;
 use crate::run::sources::Sources;
@@ -415,6 +416,13 @@ impl<'a> Execution<'a> {
         } else {
             &events_dir
         };
+        let services_dir = match self.job.suite.services.is_empty() {
+            true => None,
+            false => Some(
+                self.services(self.attempts - 1)
+                    .map_err(SandboxError::Start)?,
+            ),
+        };
         let config = command::nextest_config(named);
         self.dir
             .inject_file(command::NEXTEST_CONFIG, &config)
@@ -431,7 +439,17 @@ impl<'a> Execution<'a> {
             let tree = self.job.place.tree.to_string_lossy();
             plan.context.root = Some(tree.into_owned());
         }
-        let spec = self.spec(&plan, &inside, &events_dir, wall);
+        let mut spec = self.spec(&plan, &inside, &events_dir, wall);
+        if let Some(dir) = &services_dir {
+            let words = services::words(&inside.shim, &inside.inject);
+            spec.argv.splice(0..0, words);
+            spec.mounts.push(Mount {
+                source: dir.clone(),
+                target: services::INSIDE.into(),
+                writable: true,
+                optional: false,
+            });
+        }
         let isolation = self.backend.isolation(&spec);
         let sinks = Sinks {
             raw: &mut self.raw,
@@ -454,7 +472,38 @@ impl<'a> Execution<'a> {
         };
         let mut attempted = attempt(self.backend, start, sinks, self.stop).await?;
         attempted.report.run.isolation = Some(isolation);
+        if let Some(dir) = &services_dir {
+            self.look_at_services(dir, &mut attempted);
+        }
         Ok(attempted)
+    }
+
+    /// The place of an attempt's services, and what their runner is handed.
+    fn services(&self, attempt: u32) -> std::io::Result<PathBuf> {
+        let list = services::list(&self.job.suite.services);
+        self.dir.inject_file(services::LIST, &list)?;
+        self.dir.services(attempt)
+    }
+
+    /// Without its services a run says nothing of the tests: they did not run.
+    fn look_at_services(&self, dir: &Path, attempted: &mut Attempted) {
+        let state = services::read(dir);
+        let report = &mut attempted.report;
+        if let Err(error) = services::keep_logs(dir, self.dir.path(), &self.job.suite.services) {
+            tracing::warn!(%error, "the services' logs were not kept");
+        }
+        if let Some(why) = state.not_started {
+            attempted.not_started = Some(why);
+        } else if let Some(gone) = state.failed.filter(|_| !state.ready) {
+            report.outcome = Outcome::InfraError;
+            report.complete = false;
+            report.failures.clear();
+            report.counts = Counts::default();
+            report.notes = vec![services::not_ready(dir, &gone)];
+        } else if !report.is_green() {
+            let gone = state.ended.iter().map(|gone| services::ended(dir, gone));
+            report.notes.extend(gone);
+        }
     }
 
     fn sandboxed(&self) -> bool {

@@ -17,6 +17,7 @@ pub mod reuse;
 pub mod rundir;
 pub mod runners;
 pub mod select;
+pub mod services;
 pub mod setup;
 pub mod shim;
 mod sources;

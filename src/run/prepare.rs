@@ -178,6 +178,7 @@ fn asked(request: &RunRequest, worktree: &Worktree, config: &Config) -> Suite {
         command,
         env,
         carry: Vec::new(),
+        services: Vec::new(),
         setup: None,
         limits: config.limits,
         why: "given on the command line".to_owned(),

@@ -201,6 +201,7 @@ mod tests {
             command: vec!["cargo".into(), "test".into()],
             env: Vec::new(),
             carry: Vec::new(),
+            services: Vec::new(),
             setup: None,
             limits: Limits::default(),
             why: String::new(),

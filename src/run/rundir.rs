@@ -81,6 +81,18 @@ impl RunDir {
         self.path.join("scratch")
     }
 
+    /// A fresh directory for the services of one attempt, mounted writable.
+    pub fn services(&self, attempt: u32) -> std::io::Result<PathBuf> {
+        let path = self.path.join(format!("services.{attempt}"));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(path)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the complete output lies.
     pub fn raw_log(&self) -> PathBuf {
         self.path.join("raw.log")
@@ -111,6 +123,7 @@ impl RunDir {
         let _ = git::remove_all(&self.scratch());
         for attempt in 0..attempts {
             let _ = git::remove_all(&self.path.join(format!("events.{attempt}")));
+            let _ = git::remove_all(&self.path.join(format!("services.{attempt}")));
         }
     }
 }

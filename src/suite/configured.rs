@@ -1,12 +1,16 @@
 //! The suites in force: what was detected, with the configuration laid over it.
 
 use crate::config::Config;
+use crate::config::ReadyTable;
+use crate::config::ServiceTable;
 use crate::config::SuiteTable;
 use crate::config::Time;
 use crate::config::assignments;
 use crate::config::guess_framework;
 use crate::config::nearest;
 use crate::model::Framework;
+use crate::model::Ready;
+use crate::model::Service;
 use crate::model::Suite;
 use crate::suite::Listing;
 use crate::suite::detect;
@@ -106,9 +110,35 @@ pub fn suites(listing: &Listing, config: &Config) -> Result<Vec<Suite>, SuiteErr
         let mut tables = config.suites.iter().rev();
         let asked = tables.find(|table| table.name == suite.name && table.setup.is_some());
         let asked = asked.and_then(|table| table.setup.as_ref());
+        let services = config
+            .suites
+            .iter()
+            .filter(|table| table.name == suite.name);
+        suite.services = services
+            .flat_map(|table| table.service.iter().flatten())
+            .map(service)
+            .collect();
         suite.setup = setup::of(listing, &config.setup, suite, asked);
     }
     Ok(suites)
+}
+
+/// How long a service may take to get ready where nobody says.
+const SERVICE_MS: u64 = 30_000;
+
+fn service(table: &ServiceTable) -> Service {
+    Service {
+        name: table.name.clone(),
+        command: table.command.0.clone(),
+        env: table.env.clone().unwrap_or_default().into_iter().collect(),
+        ready: match &table.ready {
+            ReadyTable::Tcp(port) => Ready::Tcp(*port),
+            ReadyTable::Http(url) => Ready::Http(url.clone()),
+            ReadyTable::Log(text) => Ready::Log(text.clone()),
+            ReadyTable::Command(command) => Ready::Command(command.0.clone()),
+        },
+        timeout_ms: table.timeout.map_or(SERVICE_MS, Time::millis),
+    }
 }
 
 /// Whoever switches off what is not there most likely mistyped what should not run. A suite of
@@ -212,6 +242,7 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
         command: Vec::new(),
         env: Vec::new(),
         carry: venv.into_iter().collect(),
+        services: Vec::new(),
         setup: None,
         limits: config.limits,
         why: String::new(),

@@ -61,6 +61,7 @@ fn suite(framework: Framework, dir: &Path, command: Vec<String>, why: String) ->
         command,
         env: Vec::new(),
         carry: Vec::new(),
+        services: Vec::new(),
         setup: None,
         limits: Limits::default(),
         why,

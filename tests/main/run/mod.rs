@@ -4,6 +4,7 @@ mod cargo;
 mod config;
 mod interrupt;
 mod pytest;
+mod services;
 mod setup;
 mod verbs;
 
