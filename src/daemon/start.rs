@@ -87,10 +87,16 @@ pub fn set_up(host: &HostEnv, audience: Audience) -> Option<String> {
         },
         journal: host.var("JOURNAL_STREAM").is_some(),
     });
+    adopt_orphans();
+    wrong
+}
+
+/// Has what sandboxes leave come to this process: no zombies stay, and what a run used is known.
+/// Called once, from the program, on its runtime.
+pub fn adopt_orphans() {
     if let Err(error) = process::adopt_orphans() {
         tracing::warn!(%error, "orphans of sandboxes are not reaped");
     }
-    wrong
 }
 
 /// What a person should know before anything is tested.

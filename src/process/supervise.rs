@@ -6,6 +6,7 @@ use crate::process::Chunk;
 use crate::process::Status;
 use crate::process::Stream;
 use crate::process::Tree;
+use crate::process::Usage;
 use crate::process::capture::Capture;
 use std::io;
 use std::sync::Arc;
@@ -80,6 +81,8 @@ pub struct Ending {
     pub output_bytes: u64,
     /// The end of what it printed on standard error, for messages about a failed start.
     pub stderr_tail: Vec<u8>,
+    /// What it used, with those below it that were waited for.
+    pub usage: Option<Usage>,
 }
 
 /// Tells the supervision that the child is alive though it prints nothing.
@@ -232,6 +235,7 @@ impl Watch {
             stopped: self.stopped,
             output_bytes: self.capture.seen(),
             stderr_tail: self.stderr_tail,
+            usage: self.child.usage(),
         }));
     }
 

@@ -11,6 +11,7 @@ use crate::model::Report;
 use crate::model::RunId;
 use crate::model::SnapshotId;
 use crate::model::Suite;
+use crate::model::Used;
 use crate::run::attempt::Attempted;
 use crate::run::attempt::Key;
 use crate::run::attempt::Sinks;
@@ -173,6 +174,8 @@ struct Execution<'a> {
     raw: File,
     attempts: u32,
     priority: Priority,
+    /// What all attempts used together.
+    used: Option<Used>,
 }
 
 impl<'a> Execution<'a> {
@@ -194,15 +197,17 @@ impl<'a> Execution<'a> {
             raw,
             attempts: 0,
             priority: job.priority,
+            used: None,
         })
     }
 
     async fn run(mut self) -> Report {
         self.look_early().await;
-        let report = match self.whole().await {
+        let mut report = match self.whole().await {
             Ok(report) => report,
             Err(error) => self.refused(&error),
         };
+        report.run.used = self.used;
         self.dir.tidy(self.attempts);
         report
     }
@@ -396,6 +401,9 @@ impl<'a> Execution<'a> {
         };
         let mut attempted = attempt(self.backend, start, sinks, self.stop).await?;
         attempted.report.run.isolation = Some(isolation);
+        if let Some(used) = attempted.used {
+            self.used = Some(self.used.map_or(used, |before| before.and_then(used)));
+        }
         Ok(attempted)
     }
 

@@ -10,8 +10,10 @@ use crate::model::Exit;
 use crate::model::HostEnv;
 use crate::model::Isolation;
 use crate::model::Limits;
+use crate::model::Used;
 use crate::process::Command;
 use crate::process::Ending;
+use crate::process::Heir;
 use crate::process::Input;
 use crate::process::Rlimits;
 use crate::process::Spawner;
@@ -42,11 +44,10 @@ use crate::sandbox::remedy;
 use crate::sandbox::remedy::Machine;
 use crate::sandbox::seccomp;
 use crate::sandbox::seccomp::Gate;
+use crate::sandbox::used;
 use rustix::process::Pid;
-use rustix::process::PidfdFlags;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
-use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
@@ -57,7 +58,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::OnceCell;
 use tokio::sync::oneshot;
@@ -178,7 +178,7 @@ impl Bwrap {
         let (launch, first) = launch.first_process().await?;
         prepare(first, &spec.limits, spec.priority, group.as_ref());
         let guard = Guard {
-            first: rustix::process::pidfd_open(first, PidfdFlags::empty()).ok(),
+            first: Heir::expect(first),
             group,
             _marker: marker,
             oom_before,
@@ -434,7 +434,7 @@ async fn first_line(status: &mut pipe::Receiver) -> Vec<u8> {
 
 /// What has to go when a sandbox ends.
 struct Guard {
-    first: Option<OwnedFd>,
+    first: Heir,
     group: Option<Group>,
     _marker: Option<Marker>,
     oom_before: u64,
@@ -443,20 +443,18 @@ struct Guard {
 impl Guard {
     /// Waits until the first process of the namespace is gone: the kernel lets it go only after
     /// everybody else in there. bubblewrap asks for its death together with its own, but only
-    /// late in its set-up; so it is killed here once more.
-    async fn bury(&mut self) {
-        let Some(first) = self.first.take() else {
-            return;
-        };
-        let _ = rustix::process::pidfd_send_signal(&first, Signal::KILL);
-        // SAFETY: the `AsyncFd` owns the descriptor and outlives its registration.
-        let first =
-            unsafe { AsyncFd::register_with_interest(first, tokio::io::Interest::READABLE) };
-        if let Ok(first) = first {
-            let gone = tokio::time::timeout(BURIAL, first.readable()).await;
-            if gone.is_err() {
-                tracing::error!("a sandbox did not go away after KILL");
+    /// late in its set-up; so it is killed here once more. Answers what all of them used.
+    async fn bury(&mut self) -> Used {
+        let used = match self.first.bury(BURIAL).await {
+            Ok(used) => used.map(used::of_tree).unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(%error, "a sandbox did not go away after KILL");
+                Used::default()
             }
+        };
+        match &self.group {
+            Some(group) => group.used().or(used),
+            None => used,
         }
     }
 
@@ -487,15 +485,22 @@ fn watch(
             ending = ended => ending,
             ending = calming => ending,
             // Dropping `ended` kills bubblewrap.
-            () = answer.closed() => return guard.bury().await,
+            () = answer.closed() => {
+                guard.bury().await;
+                return;
+            }
         };
-        guard.bury().await;
+        let used = guard.bury().await;
         let mut report = Vec::new();
         let _ = (&mut status).take(1 << 10).read_to_end(&mut report).await;
         let code = StatusLine::parse(&report).and_then(|line| line.exit_code);
         let ended = match ending {
             Ok(Ok(ending)) => conclude(ending, code, &guard),
             _ => lost(),
+        };
+        let ended = Ended {
+            used: Some(used).filter(|used| *used != Used::default()),
+            ..ended
         };
         drop(guard);
         let _ = answer.send(ended);
@@ -552,6 +557,7 @@ fn conclude(ending: Ending, code: Option<i32>, guard: &Guard) -> Ended {
         limit,
         stopped: ending.stopped,
         not_started,
+        used: None,
     }
 }
 
@@ -571,5 +577,6 @@ pub(super) fn lost() -> Ended {
         limit: None,
         stopped: false,
         not_started: Some("regreen lost sight of the process".into()),
+        used: None,
     }
 }

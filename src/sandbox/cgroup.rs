@@ -1,6 +1,8 @@
 //! Control groups, where the service manager has handed one over to regreen: one group a run,
 //! for limits that hold for the sandbox as a whole and for an end that nobody escapes.
 
+use crate::model::MemoryOf;
+use crate::model::Used;
 use rustix::process::Pid;
 use std::io;
 use std::path::Path;
@@ -144,11 +146,38 @@ impl Group {
     /// Processes that the kernel ended because memory ran out.
     pub fn oom_kills(&self) -> u64 {
         let events = std::fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
-        let count = events
-            .lines()
-            .find_map(|line| line.strip_prefix("oom_kill "));
-        count.and_then(|count| count.parse().ok()).unwrap_or(0)
+        flat(&events, "oom_kill").unwrap_or(0)
     }
+
+    /// What everybody who was ever in it used; which facts there are depends on the controllers
+    /// that were handed over and on the kernel's age.
+    pub fn used(&self) -> Used {
+        let read = |name: &str| std::fs::read_to_string(self.dir.join(name)).unwrap_or_default();
+        let (cpu, io) = (read("cpu.stat"), read("io.stat"));
+        let millis = |name: &str| flat(&cpu, name).map(|micros| micros / 1000);
+        let peak = read("memory.peak").trim().parse().ok();
+        let mut used = Used::default();
+        used.peak_memory_bytes = peak;
+        used.peak_memory_of = peak.map(|_| MemoryOf::Run);
+        used.cpu_user_ms = millis("user_usec");
+        used.cpu_system_ms = millis("system_usec");
+        used.read_bytes = nested(&io, "rbytes=");
+        used.written_bytes = nested(&io, "wbytes=");
+        used
+    }
+}
+
+/// The value of a key in a file of lines `KEY VALUE`.
+fn flat(text: &str, key: &str) -> Option<u64> {
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(key));
+    values.find_map(|value| value.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// The sum of a key over the devices of `io.stat`; `None` where nothing is told.
+fn nested(text: &str, key: &str) -> Option<u64> {
+    let values = text.split_ascii_whitespace();
+    let values = values.filter_map(|word| word.strip_prefix(key)?.parse::<u64>().ok());
+    values.reduce(u64::saturating_add)
 }
 
 impl Drop for Group {
@@ -201,6 +230,27 @@ mod tests {
         assert_eq!(own_path("4:memory:/x\n0::/\n"), None);
         let service = own_path("0::/user.slice/app.slice/regreen.service\n");
         assert_eq!(service, Some("user.slice/app.slice/regreen.service".into()));
+    }
+
+    #[test]
+    fn what_a_group_used_is_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("run");
+        std::fs::create_dir(&path).expect("made");
+        let write = |name: &str, text: &str| std::fs::write(path.join(name), text).expect(name);
+        let cpu = "usage_usec 7000000\nuser_usec 4000000\nsystem_usec 3000000\nnr_periods 0\n";
+        write("cpu.stat", cpu);
+        let group = Group { dir: path.clone() };
+        let only_cpu = group.used();
+        assert_eq!(only_cpu.cpu_user_ms, Some(4000));
+        assert_eq!(only_cpu.cpu_system_ms, Some(3000));
+        assert_eq!((only_cpu.peak_memory_of, only_cpu.read_bytes), (None, None));
+        write("memory.peak", "1048576\n");
+        let io = "8:0 rbytes=10 wbytes=5 rios=1\n8:16 rbytes=1 wbytes=2 rios=1\n";
+        write("io.stat", io);
+        let all = group.used();
+        assert_eq!(all.peak_memory_bytes, Some(1 << 20));
+        assert_eq!((all.read_bytes, all.written_bytes), (Some(11), Some(7)));
     }
 
     #[test]

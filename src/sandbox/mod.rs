@@ -21,10 +21,12 @@ pub mod remedy;
 pub mod seccomp;
 pub mod slot;
 pub mod toolchain;
+mod used;
 
 use crate::model::Exit;
 use crate::model::Isolation;
 use crate::model::Limits;
+use crate::model::Used;
 pub use crate::process::Chunk;
 pub use crate::process::Heartbeat;
 pub use crate::process::Stream;
@@ -148,6 +150,8 @@ pub struct Ended {
     /// The command was never started, and why: the sandbox could not be set up, or the program
     /// or working directory does not exist inside.
     pub not_started: Option<String>,
+    /// What all its processes used, as far as the kernel told.
+    pub used: Option<Used>,
 }
 
 /// Why a sandbox could not be made.

@@ -24,6 +24,7 @@ use crate::sandbox::bwrap::lost;
 use crate::sandbox::bwrap::supervision;
 use crate::sandbox::marker::Marker;
 use crate::sandbox::marker::token;
+use crate::sandbox::used;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -140,6 +141,7 @@ fn conclude(ending: &Ending) -> Ended {
         limit: ending.limit.map(|limit| limit.as_str().to_owned()),
         stopped: ending.stopped,
         not_started: None,
+        used: ending.usage.map(used::of_tree),
     }
 }
 

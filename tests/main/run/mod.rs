@@ -2,6 +2,7 @@
 
 mod cargo;
 mod config;
+mod facts;
 mod interrupt;
 mod pytest;
 mod verbs;

@@ -1,0 +1,67 @@
+//! What a report says of a run besides its tests: what it used.
+
+use super::document;
+use super::only;
+use crate::support::Home;
+use crate::support::Project;
+use crate::support::require;
+use regreen::model::MemoryOf;
+use regreen::model::Used;
+
+/// A suite that is a script of the shell's.
+fn script(text: &str) -> Project {
+    Home::new()
+        .project("facts")
+        .file("test.sh", text)
+        .file(
+            "regreen.toml",
+            "[[suite]]\nname = \"script\"\nframework = \"generic\"\ncommand = [\"sh\", \"test.sh\"]\n",
+        )
+        .committed()
+}
+
+fn used(project: &Project, args: &[&str]) -> Used {
+    let (document, ran) = document(project, args);
+    only(&document).run.used.unwrap_or_else(|| panic!("{ran}"))
+}
+
+/// The work is done by a process whose parent has gone, so that nobody but the namespace's first
+/// process waits for it.
+#[test]
+fn what_a_run_used_is_told_also_of_orphans() {
+    if !require("bwrap") {
+        return;
+    }
+    let idle = used(&script("exit 0\n"), &[]);
+    let busy = script(
+        "work() { n=0; while [ $n -lt 100000 ]; do n=$((n+1)); done
+                  head -c 48M /dev/zero | tail -n 1 | wc -c
+                  dd if=/dev/zero of=big bs=1M count=8 conv=fsync 2>/dev/null
+                  touch done; }
+         (work >/dev/null 2>&1 &)
+         while [ ! -e done ]; do sleep 0.05; done; sleep 0.2\n",
+    );
+    let busy_used = used(&busy, &[]);
+    let cpu = |used: Used| used.cpu_user_ms.expect("told") + used.cpu_system_ms.expect("told");
+    assert!(
+        cpu(busy_used) > cpu(idle) + 30,
+        "{busy_used:?} against {idle:?}"
+    );
+    assert_eq!(busy_used.peak_memory_of, Some(MemoryOf::Process));
+    assert!(
+        busy_used.peak_memory_bytes > Some(48 << 20),
+        "{busy_used:?}"
+    );
+    assert!(idle.peak_memory_bytes < Some(24 << 20), "{idle:?}");
+    assert!(busy_used.written_bytes >= Some(8 << 20), "{busy_used:?}");
+    assert!(idle.written_bytes < Some(1 << 20), "{idle:?}");
+    let shown = busy.regreen(["report"]).run();
+    let line = shown.stdout();
+    let line = line.lines().find(|line| line.starts_with("  used: "));
+    let line = line.unwrap_or_else(|| panic!("{shown}"));
+    for word in [" of CPU, ", " MiB in the largest process", " MiB written"] {
+        assert!(line.contains(word), "{line}");
+    }
+    let bare = used(&busy, &["--backend", "none"]);
+    assert!(bare.cpu_user_ms.is_some(), "{bare:?}");
+}
