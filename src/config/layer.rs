@@ -1,6 +1,7 @@
 //! What a configuration file may say: closed structs, every key optional. The JSON Schema in
 //! docs/schemas/config.schema.json is generated from them.
 
+use crate::config::Cores;
 use crate::config::Size;
 use crate::config::Time;
 use crate::config::command;
@@ -120,6 +121,10 @@ pub struct LimitsTable {
     pub memory: Option<Size>,
     /// Processes and threads of one run.
     pub processes: Option<u64>,
+    /// Processors that one run may keep busy, as a number; `1.5` is one and a half.
+    pub cpu: Option<Cores>,
+    /// What one run may write into its copy of the project, its HOME and its /tmp.
+    pub disk: Option<Size>,
     /// The size of any one file that is written.
     pub file_size: Option<Size>,
     /// Captured output; what lies beyond is dropped from the middle.

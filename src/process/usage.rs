@@ -118,7 +118,7 @@ mod tests {
     async fn what_a_grandchild_used_is_in_it() {
         let idle = used("exit 0").await;
         let loud = "n=0; while [ $n -lt 200000 ]; do n=$((n+1)); done";
-        let busy = used(&format!("sh -c 'sh -c \"{loud}\"; :'; :")).await;
+        let busy = used(&format!("sh -c '({loud}); :'; :")).await;
         let time = |usage: Usage| usage.user + usage.system;
         assert!(time(busy) > 4 * time(idle), "{busy:?} against {idle:?}");
         let hungry = used("head -c 96M /dev/zero | tail -n 1 | wc -c").await;

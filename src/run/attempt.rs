@@ -48,6 +48,8 @@ pub struct Attempted {
     pub limit: Option<String>,
     /// Why the command was never started, if it was not.
     pub not_started: Option<String>,
+    /// What there is to say of that limit.
+    pub said: Option<String>,
     /// What its processes used.
     pub used: Option<Used>,
     /// The end of what it printed.
@@ -248,6 +250,7 @@ impl Reader<'_> {
             stopped: true,
             not_started: None,
             used: None,
+            said: None,
         });
         let mut exit = ended.exit;
         exit.timed_out |= matches!(ended.limit.as_deref(), Some("wall" | "silence"));
@@ -265,6 +268,7 @@ impl Reader<'_> {
             limit: ended.limit,
             not_started: ended.not_started,
             used: ended.used,
+            said: ended.said,
             tail: String::from_utf8_lossy(&self.printed).into_owned(),
             seen: self.seen,
             refused: self.tail.refused,

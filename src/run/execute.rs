@@ -25,6 +25,8 @@ use crate::run::command::Inside;
 use crate::run::command::Part;
 use crate::run::flaky;
 use crate::run::ground::EXIT_STATUS_ONLY;
+use crate::run::limits;
+use crate::run::limits::Met;
 use crate::run::notes;
 use crate::run::rundir::RunDir;
 use crate::run::select::Early;
@@ -250,9 +252,15 @@ impl<'a> Execution<'a> {
             true => self.one_by_one(first, wall).await?,
             false => first,
         };
-        self.build_on(&mut attempted.report).await;
+        // On a disk that it filled nothing more is learnt.
+        let full = limits::is_disk(attempted.limit.as_deref());
+        if !full {
+            self.build_on(&mut attempted.report).await;
+        }
         flaky::mark_new(&mut attempted.report, self.job.failed_before.as_ref());
-        self.repeat(&mut attempted.report).await;
+        if !full {
+            self.repeat(&mut attempted.report).await;
+        }
         Ok(self.annotate(attempted))
     }
 
@@ -471,9 +479,12 @@ impl<'a> Execution<'a> {
         if report.outcome == Outcome::NoTests && report.counts.total == 0 && !filtered {
             report.notes.extend(nothing_ran(&self.job.suite));
         }
-        if let Some(limit) = &attempted.limit {
-            report.notes.push(limit_note(limit, &self.job.suite));
-        }
+        let met = Met {
+            limit: attempted.limit.as_deref(),
+            said: attempted.said.as_deref(),
+            tail: &attempted.tail,
+        };
+        limits::tell(&mut report, met, &self.job.suite.limits);
         for name in &attempted.refused {
             report.complete = false;
             let message =
@@ -588,27 +599,6 @@ fn nothing_ran(suite: &Suite) -> Option<Note> {
         suite.name
     );
     Some(Note::new("nothing_ran", message).remedy(remedy))
-}
-
-fn limit_note(limit: &str, suite: &Suite) -> Note {
-    let time = |millis: u64| crate::config::Time(Duration::from_millis(millis)).to_string();
-    let (what, key) = match limit {
-        "wall" => (
-            format!("it ran for {}", time(suite.limits.wall_ms)),
-            "timeout",
-        ),
-        "silence" => (
-            format!(
-                "it neither printed anything nor ended a test for {}",
-                time(suite.limits.silence_ms)
-            ),
-            "silence",
-        ),
-        "output" => ("it printed far more than is kept".to_owned(), "output"),
-        other => (format!("it reached the limit `{other}`"), other),
-    };
-    Note::new("limit", format!("regreen ended the run because {what}"))
-        .remedy(format!("raise `{key}` of the suite or of `[limits]`"))
 }
 
 /// Who hears of an attempt's tests.

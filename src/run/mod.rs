@@ -8,6 +8,7 @@ mod execute;
 pub mod flaky;
 mod ground;
 pub mod history;
+mod limits;
 mod notes;
 mod once;
 mod prepare;

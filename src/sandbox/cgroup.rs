@@ -21,7 +21,23 @@ pub struct Delegated {
     pub memory: bool,
     /// Whether processes can be counted.
     pub pids: bool,
+    /// Whether time of processors can be limited.
+    pub cpu: bool,
 }
+
+/// What a group may use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Most {
+    /// Memory, in bytes.
+    pub memory: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// Processors, in thousandths.
+    pub cpu_millis: Option<u64>,
+}
+
+/// The time that `cpu.max` divides up, in microseconds: the kernel's own choice.
+const PERIOD: u64 = 100_000;
 
 /// The processes of a group, without those of the groups below.
 fn members(dir: &Path) -> Vec<u32> {
@@ -89,6 +105,7 @@ impl Delegated {
         Ok(Delegated {
             memory: enable("memory"),
             pids: enable("pids"),
+            cpu: enable("cpu"),
             dir,
         })
     }
@@ -97,7 +114,7 @@ impl Delegated {
     ///
     /// # Errors
     /// If the kernel refuses it or a limit.
-    pub fn group(&self, memory: Option<u64>, pids: Option<u64>) -> io::Result<Group> {
+    pub fn group(&self, most: Most) -> io::Result<Group> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = self
@@ -105,21 +122,30 @@ impl Delegated {
             .join(format!("run-{}-{number}", std::process::id()));
         make(&dir)?;
         let group = Group { dir };
+        let memory = most.memory.filter(|_| self.memory);
+        let pids = most.pids.filter(|_| self.pids);
+        let cpu = most.cpu_millis.filter(|_| self.cpu);
         let limits = [
-            ("memory.max", memory.filter(|_| self.memory)),
-            ("pids.max", pids.filter(|_| self.pids)),
+            ("memory.max", memory.map(|bytes| bytes.to_string())),
+            ("pids.max", pids.map(|count| count.to_string())),
+            ("cpu.max", cpu.map(cpu_max)),
         ];
         for (file, limit) in limits {
             if let Some(limit) = limit {
-                std::fs::write(group.dir.join(file), limit.to_string())?;
+                std::fs::write(group.dir.join(file), limit)?;
             }
         }
-        if memory.is_some() && self.memory {
+        if memory.is_some() {
             // Without this the limit would only push the run into swap. Not every kernel has it.
             let _ = std::fs::write(group.dir.join("memory.swap.max"), "0");
         }
         Ok(group)
     }
+}
+
+/// So much of each period.
+fn cpu_max(millis: u64) -> String {
+    format!("{} {PERIOD}", millis.saturating_mul(PERIOD / 1000))
 }
 
 /// The control group of one run; killed and removed when dropped.
@@ -147,6 +173,12 @@ impl Group {
     pub fn oom_kills(&self) -> u64 {
         let events = std::fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
         flat(&events, "oom_kill").unwrap_or(0)
+    }
+
+    /// Whether it was the group's own limit that memory ran into, and not the machine's.
+    pub fn met_its_limit(&self) -> bool {
+        let events = std::fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
+        flat(&events, "oom").is_some_and(|times| times > 0)
     }
 
     /// What everybody who was ever in it used; which facts there are depends on the controllers
@@ -230,6 +262,32 @@ mod tests {
         assert_eq!(own_path("4:memory:/x\n0::/\n"), None);
         let service = own_path("0::/user.slice/app.slice/regreen.service\n");
         assert_eq!(service, Some("user.slice/app.slice/regreen.service".into()));
+    }
+
+    /// The files of a group, imitated: what is written to them. That the kernel keeps to it cannot
+    /// be shown without its controllers; see docs/not-tested.md.
+    #[test]
+    fn limits_are_written_as_the_kernel_reads_them() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let delegated = Delegated::within(dir.path().to_owned(), false).expect("ours");
+        let most = Most {
+            memory: Some(1 << 20),
+            pids: Some(40),
+            cpu_millis: Some(1500),
+        };
+        let group = delegated.group(most).expect("made");
+        let read = |name: &str| std::fs::read_to_string(group.path().join(name)).expect(name);
+        assert_eq!(read("memory.max"), "1048576");
+        assert_eq!(read("memory.swap.max"), "0");
+        assert_eq!(read("pids.max"), "40");
+        assert_eq!(read("cpu.max"), "150000 100000");
+        assert_eq!(group.oom_kills(), 0);
+        let events = "low 0\noom 1\noom_kill 2\noom_group_kill 0\n";
+        std::fs::write(group.path().join("memory.events"), events).expect("written");
+        assert_eq!(group.oom_kills(), 2);
+        assert!(group.met_its_limit());
+        std::fs::write(group.path().join("memory.events"), "oom 0\noom_kill 1\n").expect("ours");
+        assert!(!group.met_its_limit(), "the machine ran out of it");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub mod base;
 pub mod beneath;
 pub mod bwrap;
 pub mod cgroup;
+mod cpus;
+mod disk;
 pub mod doctor;
 mod etc;
 pub mod marker;
@@ -143,7 +145,8 @@ pub struct Running {
 pub struct Ended {
     /// Status, signal, time-out, memory.
     pub exit: Exit,
-    /// Which limit ended it (`wall`, `silence`, `output`, `memory`, …), if one did.
+    /// Which limit ended it (`wall`, `silence`, `output`, `memory`, `disk`), if one did;
+    /// `disk_space` where the machine's disk was nearly full of what it wrote.
     pub limit: Option<String>,
     /// Whether `stop` was asked for.
     pub stopped: bool,
@@ -152,6 +155,9 @@ pub struct Ended {
     pub not_started: Option<String>,
     /// What all its processes used, as far as the kernel told.
     pub used: Option<Used>,
+    /// What there is to say of the limit that ended it, in words for the user: a fragment that
+    /// fits after "because".
+    pub said: Option<String>,
 }
 
 /// Why a sandbox could not be made.

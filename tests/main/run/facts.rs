@@ -65,3 +65,37 @@ fn what_a_run_used_is_told_also_of_orphans() {
     let bare = used(&busy, &["--backend", "none"]);
     assert!(bare.cpu_user_ms.is_some(), "{bare:?}");
 }
+
+#[test]
+fn a_limit_on_the_disk_is_told_with_its_remedy() {
+    if !require("bwrap") {
+        return;
+    }
+    let writer = script("echo '1 test passed'; head -c 40M /dev/zero > big; sleep 60\n");
+    writer.home.user_config("[limits]\ndisk = \"16MiB\"\n");
+    let (document, ran) = document(&writer, &[]);
+    let report = only(&document);
+    assert_eq!(document.exit_code, 104, "{ran}");
+    let note = report.notes.iter().find(|note| note.code == "limit");
+    let note = note.unwrap_or_else(|| panic!("{ran}"));
+    assert!(note.message.contains("where 16.0 MiB are allowed"), "{ran}");
+    let remedy = note.remedy.as_deref().unwrap_or_default();
+    assert!(remedy.contains("raise `disk`"), "{ran}");
+}
+
+/// The limit on memory holds for each process, and its allocation fails: nobody is killed.
+#[test]
+fn memory_that_was_refused_is_told_with_its_limit() {
+    if !require("bwrap") {
+        return;
+    }
+    let hungry = script("python3 -c 'b = bytearray(300 << 20)'\n");
+    hungry.home.user_config("[limits]\nmemory = \"100MiB\"\n");
+    let (document, ran) = document(&hungry, &[]);
+    let note = only(&document)
+        .notes
+        .iter()
+        .find(|note| note.code == "memory_limit");
+    let note = note.unwrap_or_else(|| panic!("{ran}"));
+    assert!(note.message.contains("limit of 100MiB"), "{ran}");
+}
