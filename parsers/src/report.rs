@@ -42,9 +42,31 @@ pub struct Report {
     /// Where the complete output lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_log: Option<String>,
+    /// What the suite wanted kept of the run; in no part of a report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
     /// Only in a part of a report: what comes after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<More>,
+}
+
+/// A file that a run wrote and that is kept with its records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Artifact {
+    /// Where the run wrote it, relative to the project.
+    pub path: String,
+    /// Where it lies now; it goes with the run's records.
+    pub kept: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Artifact {
+    /// A file that is kept.
+    pub fn new(path: String, kept: String, bytes: u64) -> Self {
+        Artifact { path, kept, bytes }
+    }
 }
 
 /// What a part of a report leaves for the next one.
@@ -632,6 +654,7 @@ impl Report {
             diagnostics: Vec::new(),
             notes: Vec::new(),
             raw_log: None,
+            artifacts: Vec::new(),
             more: None,
         }
     }
@@ -655,6 +678,7 @@ impl Report {
         };
         let mut part = Report {
             failures: Vec::new(),
+            artifacts: Vec::new(),
             more: None,
             ..self.clone()
         };

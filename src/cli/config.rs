@@ -203,6 +203,9 @@ fn show_suites(suites: &[Suite], json: bool, why_none: &str) -> anyhow::Result<u
         for path in &suite.carry {
             text.push_str(&format!("  with  {} (carried in)\n", path.display()));
         }
+        for pattern in &suite.artifacts {
+            text.push_str(&format!("  keeps {pattern}\n"));
+        }
     }
     text.push_str(&paint.style(
         Style::Dim,

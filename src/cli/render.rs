@@ -57,6 +57,9 @@ pub fn report(report: &Report, paint: Paint) -> String {
             paint.style(Style::Dim, format!("  used: {used}"))
         );
     }
+    if let Some(kept) = artifacts(report) {
+        let _ = writeln!(text, "{}", paint.style(Style::Dim, kept));
+    }
     if !report.is_green()
         && let Some(log) = &report.raw_log
     {
@@ -151,6 +154,15 @@ fn used(used: Used) -> Option<String> {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// How much was kept, and where.
+fn artifacts(report: &Report) -> Option<String> {
+    let first = report.artifacts.first()?;
+    let dir = first.kept.strip_suffix(&first.path)?.trim_end_matches('/');
+    let bytes = report.artifacts.iter().map(|file| file.bytes).sum();
+    let files = out::count(report.artifacts.len() as u64, "file", "files");
+    Some(format!("  kept: {files}, {} in {dir}", out::bytes(bytes)))
 }
 
 fn counts(report: &Report, paint: Paint) -> String {

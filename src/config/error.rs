@@ -103,6 +103,11 @@ pub fn check(file: &Path, text: &str, layer: &Layer) -> Result<(), ConfigError> 
             let message = format!("`{}` does not lie in the project", dir.display());
             return Err(at(file, text, &format!("{key}.dir"), message));
         }
+        let outside = suite.artifacts.iter().flatten();
+        if let Some(pattern) = outside.into_iter().find(|pattern| !inside_pattern(pattern)) {
+            let message = format!("`{pattern}` is no pattern of files below the suite's directory");
+            return Err(at(file, text, &format!("{key}.artifacts"), message));
+        }
         if let Some(command) = &suite.command {
             check_command(&command.0, suite)
                 .map_err(|message| at(file, text, &format!("{key}.command"), message))?;
@@ -139,6 +144,12 @@ fn check_command(argv: &[String], suite: &SuiteTable) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a pattern names something below where it starts.
+fn inside_pattern(pattern: &str) -> bool {
+    let parts = || pattern.split('/');
+    parts().all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// Whether a relative path stays below where it starts.

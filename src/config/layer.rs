@@ -148,6 +148,9 @@ pub struct SuiteTable {
     pub env: Option<BTreeMap<String, String>>,
     /// Ignored directories that the tests need, relative to the project.
     pub carry: Option<Vec<PathBuf>>,
+    /// Files to keep with each run (coverage, reports), as patterns from the suite's directory:
+    /// `*` is a part of a name, `**` any directories.
+    pub artifacts: Option<Vec<String>>,
     /// Wall time of one run.
     pub timeout: Option<Time>,
     /// Time without any output or test event.

@@ -168,6 +168,9 @@ pub struct Suite {
     /// Ignored directories to carry in, relative to the worktree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carry: Vec<PathBuf>,
+    /// Files to keep with each run, as patterns from its directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<String>,
     /// The limits of one run.
     pub limits: Limits,
     /// Why this suite exists, in words for the user.

@@ -119,6 +119,7 @@ mod tests {
             command: command.split(' ').map(str::to_owned).collect(),
             env: Vec::new(),
             carry: Vec::new(),
+            artifacts: Vec::new(),
             limits: crate::model::Limits::default(),
             why: String::new(),
         }

@@ -479,6 +479,7 @@ mod tests {
             command: command.split(' ').map(str::to_owned).collect(),
             env: vec![("PYTHONPATH".into(), "lib".into())],
             carry: Vec::new(),
+            artifacts: Vec::new(),
             limits: Limits::default(),
             why: String::new(),
         }

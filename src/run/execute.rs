@@ -12,6 +12,8 @@ use crate::model::RunId;
 use crate::model::SnapshotId;
 use crate::model::Suite;
 use crate::model::Used;
+use crate::run::artifacts;
+use crate::run::artifacts::Wanted;
 use crate::run::attempt::Attempted;
 use crate::run::attempt::Key;
 use crate::run::attempt::Sinks;
@@ -23,6 +25,7 @@ use crate::run::command;
 use crate::run::command::Facts;
 use crate::run::command::Inside;
 use crate::run::command::Part;
+use crate::run::find;
 use crate::run::flaky;
 use crate::run::ground::EXIT_STATUS_ONLY;
 use crate::run::limits;
@@ -46,6 +49,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -175,6 +179,8 @@ struct Execution<'a> {
     dir: RunDir,
     raw: File,
     attempts: u32,
+    /// When it began, by the clock of the file system.
+    begun: SystemTime,
     priority: Priority,
     /// What all attempts used together.
     used: Option<Used>,
@@ -198,6 +204,7 @@ impl<'a> Execution<'a> {
             dir,
             raw,
             attempts: 0,
+            begun: find::moment(),
             priority: job.priority,
             used: None,
         })
@@ -252,6 +259,8 @@ impl<'a> Execution<'a> {
             true => self.one_by_one(first, wall).await?,
             false => first,
         };
+        // Before repetitions of single tests write their own.
+        self.keep(&mut attempted.report).await;
         // On a disk that it filled nothing more is learnt.
         let full = limits::is_disk(attempted.limit.as_deref());
         if !full {
@@ -262,6 +271,27 @@ impl<'a> Execution<'a> {
             self.repeat(&mut attempted.report).await;
         }
         Ok(self.annotate(attempted))
+    }
+
+    /// Copies what the suite wants kept.
+    async fn keep(&self, report: &mut Report) {
+        if self.job.suite.artifacts.is_empty() {
+            return;
+        }
+        let wanted = Wanted {
+            tree: self.job.place.tree.clone(),
+            dir: self.job.suite.dir.clone(),
+            patterns: self.job.suite.artifacts.clone(),
+            to: self.dir.artifacts(),
+            since: self.begun,
+        };
+        let kept = tokio::task::spawn_blocking(move || artifacts::keep(&wanted)).await;
+        let kept = kept.unwrap_or_default();
+        report.artifacts = kept.files;
+        // What ended before its time may not have written them yet.
+        let told = |note: &Note| report.complete || note.code != "no_artifact";
+        let notes: Vec<Note> = kept.notes.into_iter().filter(told).collect();
+        report.notes.extend(notes);
     }
 
     /// Repeats a run whose stream contradicted itself with a process for each test. What the

@@ -1,10 +1,12 @@
 //! Runs: one suite at one snapshot in one sandbox, from the command to the report.
 
+mod artifacts;
 mod attempt;
 mod build;
 mod collect;
 pub mod command;
 mod execute;
+mod find;
 pub mod flaky;
 mod ground;
 pub mod history;

@@ -178,6 +178,7 @@ fn asked(request: &RunRequest, worktree: &Worktree, config: &Config) -> Suite {
         command,
         env,
         carry: Vec::new(),
+        artifacts: Vec::new(),
         limits: config.limits,
         why: "given on the command line".to_owned(),
     }

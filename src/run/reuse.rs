@@ -201,6 +201,7 @@ mod tests {
             command: vec!["cargo".into(), "test".into()],
             env: Vec::new(),
             carry: Vec::new(),
+            artifacts: Vec::new(),
             limits: Limits::default(),
             why: String::new(),
         }

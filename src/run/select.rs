@@ -142,6 +142,7 @@ mod tests {
             command: argv("cargo test --workspace"),
             env: Vec::new(),
             carry: Vec::new(),
+            artifacts: Vec::new(),
             limits: crate::model::Limits::default(),
             why: String::new(),
         }

@@ -162,6 +162,9 @@ fn change(suite: &mut Suite, table: &SuiteTable) {
     if let Some(carry) = &table.carry {
         suite.carry.extend(carry.iter().cloned());
     }
+    if let Some(artifacts) = &table.artifacts {
+        suite.artifacts.clone_from(artifacts);
+    }
     for (name, value) in table.env.iter().flatten() {
         suite.env.push((name.clone(), value.clone()));
     }
@@ -205,6 +208,7 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
         command: Vec::new(),
         env: Vec::new(),
         carry: venv.into_iter().collect(),
+        artifacts: Vec::new(),
         limits: config.limits,
         why: String::new(),
     };

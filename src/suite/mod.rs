@@ -60,6 +60,7 @@ fn suite(framework: Framework, dir: &Path, command: Vec<String>, why: String) ->
         command,
         env: Vec::new(),
         carry: Vec::new(),
+        artifacts: Vec::new(),
         limits: Limits::default(),
         why,
     }

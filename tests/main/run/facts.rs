@@ -99,3 +99,49 @@ fn memory_that_was_refused_is_told_with_its_limit() {
     let note = note.unwrap_or_else(|| panic!("{ran}"));
     assert!(note.message.contains("limit of 100MiB"), "{ran}");
 }
+
+#[test]
+fn artifacts_are_kept_with_their_run_and_go_with_it() {
+    if !require("bwrap") {
+        return;
+    }
+    let project = script(
+        "[ -e out/first ] && rm out/first && mkdir -p out/more && echo again > out/more/second
+         [ -e out/more/second ] || { mkdir out; echo once > out/first; ln -s /etc/passwd out/link; }
+         echo '1 test passed'\n",
+    );
+    project.edit(
+        "regreen.toml",
+        "[[suite]]\n",
+        "[[suite]]\nartifacts = [\"out/**\"]\n",
+    );
+    project.write(".gitignore", "out\n");
+    let paths = |ran: &regreen::model::Report| -> Vec<String> {
+        ran.artifacts.iter().map(|file| file.path.clone()).collect()
+    };
+    let (first, ran) = document(&project, &[]);
+    let first = only(&first);
+    assert_eq!(paths(first), ["out/first"], "{ran}");
+    let left_out = first
+        .notes
+        .iter()
+        .find(|note| note.code == "artifacts_left_out");
+    assert!(
+        left_out.is_some_and(|it| it.message.contains("out/link")),
+        "{ran}"
+    );
+    let kept = std::path::PathBuf::from(&first.artifacts[0].kept);
+    assert_eq!(std::fs::read_to_string(&kept).expect("kept"), "once\n");
+    // What lay there before is none of the next run's, and the first keeps its own.
+    let (second, ran) = document(&project, &[]);
+    assert_eq!(paths(only(&second)), ["out/more/second"], "{ran}");
+    assert!(kept.exists());
+    let shown = project.regreen(["report"]).run();
+    assert!(
+        shown.stdout().contains("  kept: 1 file, 6 B in "),
+        "{shown}"
+    );
+    project.home.user_config("[retention]\nsize = \"1B\"\n");
+    project.home.regreen(["gc"]).run().exits(0);
+    assert!(!kept.exists(), "it goes with the records of its run");
+}
