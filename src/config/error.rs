@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration, said with file, line, column and remedy.
 
 use crate::config::Layer;
+use crate::config::Matrix;
 use crate::config::SuiteTable;
 use crate::config::command;
 use crate::config::read;
@@ -108,12 +109,45 @@ pub fn check(file: &Path, text: &str, layer: &Layer) -> Result<(), ConfigError> 
             let message = format!("`{pattern}` is no pattern of files below the suite's directory");
             return Err(at(file, text, &format!("{key}.artifacts"), message));
         }
+        if let Some(matrix) = &suite.matrix {
+            check_matrix(matrix)
+                .map_err(|message| at(file, text, &format!("{key}.matrix"), message))?;
+        }
         if let Some(command) = &suite.command {
             check_command(&command.0, suite)
                 .map_err(|message| at(file, text, &format!("{key}.command"), message))?;
         }
     }
     Ok(())
+}
+
+/// Suites that one matrix may make.
+const MOST_COMBINATIONS: usize = 32;
+
+fn check_matrix(matrix: &Matrix) -> Result<(), String> {
+    let plain = |key: &String| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        key.chars().all(fits) && key.starts_with(|c: char| !c.is_ascii_digit())
+    };
+    if let Some(key) = matrix.keys().find(|key| !plain(key)) {
+        return Err(format!(
+            "`{key}` is no key of a matrix: use letters, digits and `_`"
+        ));
+    }
+    let empty = matrix.iter().find(|(_, values)| values.is_empty());
+    match empty {
+        Some((key, _)) => return Err(format!("`{key}` of the matrix has no value")),
+        None if matrix.is_empty() => return Err("the matrix is empty".to_owned()),
+        None => {}
+    }
+    let sizes = matrix.values().map(Vec::len);
+    let of = sizes.fold(1_usize, usize::saturating_mul);
+    match of > MOST_COMBINATIONS {
+        true => Err(format!(
+            "the matrix makes {of} suites, and {MOST_COMBINATIONS} are the most: name fewer values"
+        )),
+        false => Ok(()),
+    }
 }
 
 /// A command has to end, and nothing may hide whose tests it runs.

@@ -131,6 +131,9 @@ pub struct LimitsTable {
     pub output: Option<Size>,
 }
 
+/// The values of each key of a matrix.
+pub type Matrix = BTreeMap<String, Vec<String>>;
+
 /// `[[suite]]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -148,6 +151,10 @@ pub struct SuiteTable {
     pub env: Option<BTreeMap<String, String>>,
     /// Ignored directories that the tests need, relative to the project.
     pub carry: Option<Vec<PathBuf>>,
+    /// Environments to run it in: each combination of values is a suite of its own. A key in
+    /// capitals is a variable; any other one stands where the suite says `{key}`; `toolchain` is
+    /// rustup's, `python` the interpreter's version.
+    pub matrix: Option<Matrix>,
     /// Files to keep with each run (coverage, reports), as patterns from the suite's directory:
     /// `*` is a part of a name, `**` any directories.
     pub artifacts: Option<Vec<String>>,

@@ -23,6 +23,7 @@ pub use layer::AgentTable;
 pub use layer::BackendName;
 pub use layer::CommandLine;
 pub use layer::Layer;
+pub use layer::Matrix;
 pub use layer::MountEntry;
 pub use layer::NetworkAccess;
 pub use layer::SuiteTable;

@@ -10,6 +10,7 @@ use crate::model::Framework;
 use crate::model::Suite;
 use crate::suite::Listing;
 use crate::suite::detect;
+use crate::suite::matrix;
 use crate::suite::python;
 use std::path::Path;
 use std::path::PathBuf;
@@ -43,6 +44,17 @@ pub enum SuiteError {
         name: String,
         /// Which was probably meant.
         hint: String,
+    },
+    /// A key of a matrix changes nothing.
+    #[error(
+        "regreen.toml: nothing in suite `{name}` uses `{key}` of its `matrix`: say `{{{key}}}` in its \
+         `command`, `env` or `carry`, or write it in capitals for a variable"
+    )]
+    UnusedKey {
+        /// The suite's name.
+        name: String,
+        /// The key.
+        key: String,
     },
     /// The directory of a suite is not there.
     #[error("regreen.toml: `dir = \"{}\"` of the suite `{name}` is no directory of the project", dir.display())]
@@ -101,7 +113,24 @@ pub fn suites(listing: &Listing, config: &Config) -> Result<Vec<Suite>, SuiteErr
             None => suites.push(add(listing, config, table)?),
         }
     }
-    Ok(suites)
+    with_matrices(suites, config)
+}
+
+/// Puts the combinations in the place of each suite that has a matrix; of several tables about
+/// it the last one counts.
+fn with_matrices(suites: Vec<Suite>, config: &Config) -> Result<Vec<Suite>, SuiteError> {
+    let mut all = Vec::new();
+    for suite in suites {
+        let tables = config.suites.iter().rev();
+        let mut matrices = tables
+            .filter(|table| table.name == suite.name)
+            .filter_map(|table| table.matrix.as_ref());
+        match matrices.next() {
+            Some(matrix) => all.extend(matrix::expand(&suite, matrix)?),
+            None => all.push(suite),
+        }
+    }
+    Ok(all)
 }
 
 /// Whoever switches off what is not there most likely mistyped what should not run. A suite of

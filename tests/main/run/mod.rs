@@ -4,6 +4,7 @@ mod cargo;
 mod config;
 mod facts;
 mod interrupt;
+mod matrix;
 mod pytest;
 mod verbs;
 
