@@ -38,6 +38,7 @@ use crate::sandbox::Backend;
 use crate::sandbox::bwrap::Bwrap;
 use crate::sandbox::bwrap::Options;
 use crate::sandbox::none::NoSandbox;
+use crate::sandbox::scope;
 
 /// The time on the wall.
 pub fn now() -> Timestamp {
@@ -49,7 +50,13 @@ pub fn now() -> Timestamp {
 /// The backend of a name. None is ever replaced by a weaker one.
 pub fn backend(name: BackendName, host: &HostEnv) -> Box<dyn Backend> {
     match name {
-        BackendName::Bwrap => Box::new(Bwrap::new(host, Options::default())),
+        BackendName::Bwrap => {
+            let options = Options {
+                cgroup: scope::ours(),
+                ..Options::default()
+            };
+            Box::new(Bwrap::new(host, options))
+        }
         BackendName::None => Box::new(NoSandbox::new(host)),
     }
 }

@@ -29,6 +29,7 @@ use crate::run::prepare::prepare;
 use crate::run::rundir::RunDir;
 use crate::sandbox::Priority;
 use crate::sandbox::mirror::MirrorError;
+use crate::sandbox::scope;
 use crate::sandbox::slot::SlotError;
 use crate::suite::SuiteError;
 use std::path::PathBuf;
@@ -138,6 +139,12 @@ pub async fn once(
         }
     };
     let prepared = Arc::new(prepared);
+    // Worth a word with the user's manager only where a control group holds what nothing else
+    // does.
+    let limits = &prepared.config.limits;
+    if limits.memory_bytes.is_some() || limits.cpu_millis.is_some() {
+        scope::take_or_ask(host).await;
+    }
     let mut reports = Vec::new();
     let of = prepared.suites.len();
     for (at, suite) in prepared.suites.iter().enumerate() {

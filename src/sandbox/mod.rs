@@ -20,6 +20,7 @@ pub mod none;
 mod oom;
 pub mod policy;
 pub mod remedy;
+pub mod scope;
 pub mod seccomp;
 pub mod slot;
 pub mod toolchain;
