@@ -34,6 +34,7 @@ use crate::run::notes;
 use crate::run::rundir::RunDir;
 use crate::run::select::Early;
 use crate::run::sources::Sources;
+use crate::run::space;
 use crate::sandbox::Backend;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
@@ -259,6 +260,11 @@ impl<'a> Execution<'a> {
             true => self.one_by_one(first, wall).await?,
             false => first,
         };
+        if attempted.limit.is_none() {
+            let places = [self.job.place.tree.as_path(), &self.job.run_dir];
+            attempted.said = space::full(&attempted.report, &attempted.tail, places);
+            attempted.limit = attempted.said.as_ref().map(|_| limits::FULL.to_owned());
+        }
         // Before repetitions of single tests write their own.
         self.keep(&mut attempted.report).await;
         // On a disk that it filled nothing more is learnt.

@@ -10,6 +10,9 @@ use crate::model::Outcome;
 use crate::model::Report;
 use std::time::Duration;
 
+const FREE: &str = "free disk space (`regreen gc` removes what regreen can do without), or look at \
+                    what its tests write";
+
 /// How runtimes say that the kernel refused them memory.
 const REFUSED: [&str; 9] = [
     "memory allocation of ",
@@ -22,6 +25,9 @@ const REFUSED: [&str; 9] = [
     "runtime: out of memory",
     "NoMemoryError",
 ];
+
+/// Nobody ended it: there was no space left.
+pub(super) const FULL: &str = "disk_full";
 
 /// What a run met.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +42,7 @@ pub(super) struct Met<'a> {
 
 /// Whether a limit is one of the disk.
 pub(super) fn is_disk(limit: Option<&str>) -> bool {
-    matches!(limit, Some("disk" | "disk_space"))
+    matches!(limit, Some("disk" | "disk_space" | FULL))
 }
 
 /// Adds what there is to say of limits.
@@ -56,7 +62,7 @@ pub(super) fn tell(report: &mut Report, met: Met<'_>, limits: &Limits) {
 /// What was cut short is no verdict of its own; whose disk is full says nothing of the tests.
 fn never_green(report: &mut Report, limit: &str) {
     report.outcome = match (limit, report.outcome) {
-        ("disk_space", outcome) => outcome.min(Outcome::InfraError),
+        ("disk_space" | FULL, outcome) => outcome.min(Outcome::InfraError),
         // It ended by the signal that regreen sent, which looks like somebody's wish.
         (_, Outcome::Interrupted) => Outcome::Crashed,
         (_, outcome) => outcome.min(Outcome::Crashed),
@@ -67,6 +73,13 @@ fn never_green(report: &mut Report, limit: &str) {
 fn note(limit: &str, said: Option<&str>, limits: &Limits) -> Note {
     let time = |millis: u64| Time(Duration::from_millis(millis)).to_string();
     let said = said.map(str::to_owned);
+    if limit == FULL {
+        let message = format!(
+            "{}, so what failed says nothing of the tests",
+            said.unwrap_or_default()
+        );
+        return Note::new(FULL, message).remedy(FREE);
+    }
     let (what, remedy) = match limit {
         "wall" => (
             format!("it ran for {}", time(limits.wall_ms)),
@@ -89,8 +102,7 @@ fn note(limit: &str, said: Option<&str>, limits: &Limits) -> Note {
         ),
         "disk_space" => (
             said.unwrap_or_else(|| "it had nearly filled the disk".to_owned()),
-            "free disk space (`regreen gc` removes what regreen can do without), or look at what \
-             its tests write",
+            FREE,
         ),
         other => (
             format!("it reached the limit `{other}`"),

@@ -21,6 +21,7 @@ pub mod runners;
 pub mod select;
 pub mod shim;
 mod sources;
+mod space;
 mod tail;
 
 pub use attempt::Key;

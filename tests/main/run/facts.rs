@@ -2,6 +2,7 @@
 
 use super::document;
 use super::only;
+use crate::bad_input::in_mounts;
 use crate::support::Home;
 use crate::support::Project;
 use crate::support::require;
@@ -144,4 +145,45 @@ fn artifacts_are_kept_with_their_run_and_go_with_it() {
     project.home.user_config("[retention]\nsize = \"1B\"\n");
     project.home.regreen(["gc"]).run().exits(0);
     assert!(!kept.exists(), "it goes with the records of its run");
+}
+
+/// Disks of a few megabytes, below the cache and below the state.
+#[test]
+fn a_full_disk_under_a_run_is_no_red_verdict() {
+    if !require("bwrap") {
+        return;
+    }
+    let fill = "head -c 60M /dev/zero > big || { echo '1 test failed'; exit 1; }\nsleep 60\n";
+    let tidy = "trap 'rm -f big; exit 1' TERM
+        head -c 60M /dev/zero > big || { rm big; echo '1 test failed'; exit 1; }\n";
+    let print = "head -c 9M /dev/zero | tr '\\0' x; echo; exit 1\n";
+    for (below, text) in [(".cache", fill), (".cache", tidy), (".local/state", print)] {
+        let project = script(text);
+        let place = project.home.path().join(below);
+        let mounts = format!(
+            "mount -t tmpfs -o size=6m,mode=700 tmpfs '{}'",
+            place.display()
+        );
+        let ran = project
+            .regreen(["run", "--json"])
+            .behind(in_mounts(&mounts))
+            .run();
+        ran.exits(106);
+        let report = &ran.json()["reports"][0];
+        assert_eq!(report["outcome"], "infra_error", "{ran}");
+        let notes = report["notes"].as_array().expect("notes");
+        let full = notes.iter().find(|note| {
+            let remedy = note["remedy"].as_str().unwrap_or_default();
+            remedy.starts_with("free disk space")
+        });
+        let message = full.and_then(|note| note["message"].as_str());
+        assert!(
+            message.is_some_and(|it| it.contains("the disk that holds `")),
+            "{ran}"
+        );
+    }
+    // The words alone, on a disk with room, are a test's own.
+    let words = script("echo x > /dev/full; echo '1 test failed'; exit 1\n");
+    let (document, ran) = document(&words, &[]);
+    assert_eq!(document.exit_code, 100, "{ran}");
 }
