@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration, said with file, line, column and remedy.
 
 use crate::config::Layer;
+use crate::config::Matrix;
 use crate::config::ReadyTable;
 use crate::config::SuiteTable;
 use crate::config::command;
@@ -106,6 +107,15 @@ pub fn check(file: &Path, text: &str, layer: &Layer) -> Result<(), ConfigError> 
         }
         check_services(suite)
             .map_err(|message| at(file, text, &format!("{key}.service"), message))?;
+        let outside = suite.artifacts.iter().flatten();
+        if let Some(pattern) = outside.into_iter().find(|pattern| !inside_pattern(pattern)) {
+            let message = format!("`{pattern}` is no pattern of files below the suite's directory");
+            return Err(at(file, text, &format!("{key}.artifacts"), message));
+        }
+        if let Some(matrix) = &suite.matrix {
+            check_matrix(matrix)
+                .map_err(|message| at(file, text, &format!("{key}.matrix"), message))?;
+        }
         if let Some(command) = &suite.command {
             check_command(&command.0, suite)
                 .map_err(|message| at(file, text, &format!("{key}.command"), message))?;
@@ -139,6 +149,35 @@ fn check_services(suite: &SuiteTable) -> Result<(), String> {
     Ok(())
 }
 
+/// Suites that one matrix may make.
+const MOST_COMBINATIONS: usize = 32;
+
+fn check_matrix(matrix: &Matrix) -> Result<(), String> {
+    let plain = |key: &String| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        key.chars().all(fits) && key.starts_with(|c: char| !c.is_ascii_digit())
+    };
+    if let Some(key) = matrix.keys().find(|key| !plain(key)) {
+        return Err(format!(
+            "`{key}` is no key of a matrix: use letters, digits and `_`"
+        ));
+    }
+    let empty = matrix.iter().find(|(_, values)| values.is_empty());
+    match empty {
+        Some((key, _)) => return Err(format!("`{key}` of the matrix has no value")),
+        None if matrix.is_empty() => return Err("the matrix is empty".to_owned()),
+        None => {}
+    }
+    let sizes = matrix.values().map(Vec::len);
+    let of = sizes.fold(1_usize, usize::saturating_mul);
+    match of > MOST_COMBINATIONS {
+        true => Err(format!(
+            "the matrix makes {of} suites, and {MOST_COMBINATIONS} are the most: name fewer values"
+        )),
+        false => Ok(()),
+    }
+}
+
 /// A command has to end, and nothing may hide whose tests it runs.
 fn check_command(argv: &[String], suite: &SuiteTable) -> Result<(), String> {
     let (_, argv) = command::assignments(argv);
@@ -167,6 +206,12 @@ fn check_command(argv: &[String], suite: &SuiteTable) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a pattern names something below where it starts.
+fn inside_pattern(pattern: &str) -> bool {
+    let parts = || pattern.split('/');
+    parts().all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// Whether a relative path stays below where it starts.

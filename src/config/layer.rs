@@ -1,6 +1,7 @@
 //! What a configuration file may say: closed structs, every key optional. The JSON Schema in
 //! docs/schemas/config.schema.json is generated from them.
 
+use crate::config::Cores;
 use crate::config::Size;
 use crate::config::Time;
 use crate::config::command;
@@ -123,11 +124,18 @@ pub struct LimitsTable {
     pub memory: Option<Size>,
     /// Processes and threads of one run.
     pub processes: Option<u64>,
+    /// Processors that one run may keep busy, as a number; `1.5` is one and a half.
+    pub cpu: Option<Cores>,
+    /// What one run may write into its copy of the project, its HOME and its /tmp.
+    pub disk: Option<Size>,
     /// The size of any one file that is written.
     pub file_size: Option<Size>,
     /// Captured output; what lies beyond is dropped from the middle.
     pub output: Option<Size>,
 }
+
+/// The values of each key of a matrix.
+pub type Matrix = BTreeMap<String, Vec<String>>;
 
 /// `[[suite]]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -150,6 +158,13 @@ pub struct SuiteTable {
     pub service: Option<Vec<ServiceTable>>,
     /// What is installed before the tests, with network. Opens something.
     pub setup: Option<SuiteSetup>,
+    /// Environments to run it in: each combination of values is a suite of its own. A key in
+    /// capitals is a variable; any other one stands where the suite says `{key}`; `toolchain` is
+    /// rustup's, `python` the interpreter's version.
+    pub matrix: Option<Matrix>,
+    /// Files to keep with each run (coverage, reports), as patterns from the suite's directory:
+    /// `*` is a part of a name, `**` any directories.
+    pub artifacts: Option<Vec<String>>,
     /// Wall time of one run.
     pub timeout: Option<Time>,
     /// Time without any output or test event.

@@ -128,6 +128,17 @@ impl<'a> Merge<'a> {
             },
         );
         self.tightens(
+            "limits.cpu",
+            limits.cpu.map(|cores| cores.0),
+            now.cpu_millis,
+            |c, v| {
+                c.limits.cpu_millis = Some(v);
+            },
+        );
+        self.tightens("limits.disk", size(limits.disk), now.disk_bytes, |c, v| {
+            c.limits.disk_bytes = Some(v);
+        });
+        self.tightens(
             "limits.file_size",
             size(limits.file_size),
             Some(now.file_bytes),

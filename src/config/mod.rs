@@ -3,6 +3,7 @@
 //! but not open anything until the user trusted it.
 
 mod command;
+mod cores;
 mod error;
 mod layer;
 mod merge;
@@ -16,11 +17,13 @@ pub use command::assignments;
 pub use command::guess_framework;
 pub use command::plain_words;
 pub use command::unseen_tests;
+pub use cores::Cores;
 pub use error::ConfigError;
 pub use layer::AgentTable;
 pub use layer::BackendName;
 pub use layer::CommandLine;
 pub use layer::Layer;
+pub use layer::Matrix;
 pub use layer::MountEntry;
 pub use layer::NetworkAccess;
 pub use layer::ReadyTable;

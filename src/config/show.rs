@@ -1,6 +1,7 @@
 //! The configuration as `regreen config show` prints it: key, value, origin.
 
 use crate::config::Config;
+use crate::config::Cores;
 use crate::config::Size;
 use crate::config::Time;
 use serde::Serialize;
@@ -44,6 +45,16 @@ impl Config {
                 limits
                     .processes
                     .map_or("automatic".into(), |n| n.to_string()),
+            ),
+            self.row(
+                "limits.cpu",
+                limits
+                    .cpu_millis
+                    .map_or("unlimited".into(), |millis| Cores(millis).to_string()),
+            ),
+            self.row(
+                "limits.disk",
+                limits.disk_bytes.map_or("automatic".into(), size),
             ),
             self.row("limits.file_size", size(limits.file_bytes)),
             self.row("limits.output", size(limits.output_bytes)),

@@ -175,6 +175,9 @@ pub struct Suite {
     /// What is installed before the tests, with a network that these do not get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<Setup>,
+    /// Files to keep with each run, as patterns from its directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<String>,
     /// The limits of one run.
     pub limits: Limits,
     /// Why this suite exists, in words for the user.
@@ -251,6 +254,12 @@ pub struct Limits {
     /// Processes and threads at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
+    /// Processors that it may keep busy, in thousandths, if limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u64>,
+    /// What it may write into its slot, in bytes; automatic when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
     /// One file's size at most, in bytes.
     pub file_bytes: u64,
     /// Captured output at most, in bytes; what lies beyond is dropped from the middle.
@@ -264,6 +273,8 @@ impl Default for Limits {
             silence_ms: 5 * 60 * 1000,
             memory_bytes: None,
             processes: None,
+            cpu_millis: None,
+            disk_bytes: None,
             file_bytes: 8 << 30,
             output_bytes: 64 << 20,
         }

@@ -6,6 +6,7 @@ use crate::process::Chunk;
 use crate::process::Status;
 use crate::process::Stream;
 use crate::process::Tree;
+use crate::process::Usage;
 use crate::process::capture::Capture;
 use std::io;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ const TAIL: usize = 2 << 10;
 const QUEUE: usize = 64;
 
 /// What a child is held to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Supervision {
     /// Its tree, for TERM and KILL.
     pub tree: Tree,
@@ -43,6 +44,8 @@ pub struct Supervision {
     pub output_bytes: u64,
     /// Asks for the end of the tree when cancelled.
     pub stop: CancellationToken,
+    /// Ends the tree with the limit that it answers: one that somebody else watches.
+    pub breached: Option<oneshot::Receiver<LimitHit>>,
 }
 
 /// A limit that ended a child.
@@ -54,6 +57,10 @@ pub enum LimitHit {
     Silence,
     /// It printed many times more than is kept.
     Output,
+    /// It wrote more than it may.
+    Disk,
+    /// It wrote until next to no space was left.
+    DiskSpace,
 }
 
 impl LimitHit {
@@ -63,7 +70,14 @@ impl LimitHit {
             LimitHit::Wall => "wall",
             LimitHit::Silence => "silence",
             LimitHit::Output => "output",
+            LimitHit::Disk => "disk",
+            LimitHit::DiskSpace => "disk_space",
         }
+    }
+
+    /// Whether it is a limit of time.
+    pub fn is_time(self) -> bool {
+        matches!(self, LimitHit::Wall | LimitHit::Silence)
     }
 }
 
@@ -80,6 +94,8 @@ pub struct Ending {
     pub output_bytes: u64,
     /// The end of what it printed on standard error, for messages about a failed start.
     pub stderr_tail: Vec<u8>,
+    /// What it used, with those below it that were waited for.
+    pub usage: Option<Usage>,
 }
 
 /// Tells the supervision that the child is alive though it prints nothing.
@@ -214,6 +230,7 @@ enum Step {
     Printed(Option<Chunk>),
     Handed(bool),
     Stop,
+    Breached(Option<LimitHit>),
     Abandoned,
     Time,
 }
@@ -232,6 +249,7 @@ impl Watch {
             stopped: self.stopped,
             output_bytes: self.capture.seen(),
             stderr_tail: self.stderr_tail,
+            usage: self.child.usage(),
         }));
     }
 
@@ -251,6 +269,14 @@ impl Watch {
                 Step::Stop => {
                     self.stopped = true;
                     kill_at = Some(self.ask_to_end().await);
+                }
+                Step::Breached(hit) => {
+                    // Watched no longer, whatever the answer is.
+                    self.terms.breached = None;
+                    if hit.is_some() && kill_at.is_none() {
+                        self.limit = hit;
+                        kill_at = Some(self.ask_to_end().await);
+                    }
                 }
                 Step::Time if kill_at.is_some() => return self.end_at_once().await,
                 Step::Time => {
@@ -288,6 +314,7 @@ impl Watch {
                 }
             }
             () = self.terms.stop.cancelled(), if !asked && !self.stopped => Step::Stop,
+            hit = breach(self.terms.breached.as_mut()) => Step::Breached(hit),
             () = exit.closed() => Step::Abandoned,
             () = until(deadline) => Step::Time,
         }
@@ -386,6 +413,14 @@ impl Watch {
 /// Room for a piece of output; `None` when nobody reads.
 async fn permit(output: Option<&mpsc::Sender<Chunk>>) -> Option<mpsc::Permit<'_, Chunk>> {
     output?.reserve().await.ok()
+}
+
+/// What somebody else found; `None` when nobody watches any more.
+async fn breach(watched: Option<&mut oneshot::Receiver<LimitHit>>) -> Option<LimitHit> {
+    match watched {
+        Some(watched) => watched.await.ok(),
+        None => std::future::pending().await,
+    }
 }
 
 async fn until(deadline: Option<Instant>) {

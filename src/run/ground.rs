@@ -27,6 +27,7 @@ use crate::sandbox::Priority;
 use crate::sandbox::mirror::LeftOut;
 use crate::sandbox::mirror::Synced;
 use crate::sandbox::toolchain::Toolchains;
+use crate::suite;
 use crate::suite::CrateGraph;
 use crate::suite::Listing;
 use std::path::Path;
@@ -116,6 +117,10 @@ impl Ground<'_> {
     /// What else than the snapshot a verdict on the suite depends on; `None` when that cannot be
     /// determined. Reads the stat of every entry of what is carried in: not for a save's way.
     pub fn environment(&self, suite: &Suite, backend: BackendName) -> Option<EnvironmentHash> {
+        // Only the project's own toolchain was looked at; this one may change behind its name.
+        if suite.env.iter().any(|(name, _)| name == suite::RUSTUP) {
+            return None;
+        }
         let network = self.network(backend);
         let carried: Vec<Mount> = self
             .synced

@@ -203,6 +203,7 @@ mod tests {
             carry: Vec::new(),
             services: Vec::new(),
             setup: None,
+            artifacts: Vec::new(),
             limits: Limits::default(),
             why: String::new(),
         }

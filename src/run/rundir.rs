@@ -16,6 +16,9 @@ use std::path::PathBuf;
 /// Starts pytest without believing a `pytest.py` of the project.
 const LAUNCHER: &str = include_str!("inject/launch.py");
 
+/// The directory of what the suite wants kept.
+const ARTIFACTS: &str = "artifacts";
+
 /// The file that says which project a run is of.
 const PROJECT: &str = "project";
 
@@ -93,6 +96,11 @@ impl RunDir {
         &self.path
     }
 
+    /// Where what the suite wants kept goes; only there if there is something.
+    pub fn artifacts(&self) -> PathBuf {
+        self.path.join(ARTIFACTS)
+    }
+
     /// Where the complete output lies.
     pub fn raw_log(&self) -> PathBuf {
         self.path.join("raw.log")
@@ -164,7 +172,9 @@ fn left_in(run: &Path) -> Vec<PathBuf> {
     };
     let left = entries.flatten().filter(|entry| {
         let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        is_dir || entry.file_name().to_string_lossy().starts_with(".tmp")
+        // A part of them, without a report that names them, is nobody's.
+        let kept = entry.file_name() == ARTIFACTS && run.join("report.json").exists();
+        (is_dir && !kept) || entry.file_name().to_string_lossy().starts_with(".tmp")
     });
     left.map(|entry| entry.path()).collect()
 }
@@ -200,6 +210,12 @@ mod tests {
         let living = RunDir::create(&runs.path().join("living")).expect("made");
         let dead = RunDir::create(&runs.path().join("dead")).expect("made");
         dead.events(0).expect("made");
+        std::fs::create_dir(dead.artifacts()).expect("made");
+        let whole = RunDir::create(&runs.path().join("whole")).expect("made");
+        std::fs::create_dir(whole.artifacts()).expect("made");
+        std::fs::write(whole.path.join("report.json"), "{}").expect("written");
+        let (lost, kept) = (dead.artifacts(), whole.artifacts());
+        drop(whole);
         std::fs::write(dead.raw_log(), "said").expect("written");
         let (inject, events, log) = (dead.inject(), dead.path.join("events.0"), dead.raw_log());
         drop(dead);
@@ -207,5 +223,6 @@ mod tests {
         assert!(living.inject().exists());
         assert!(!inject.exists() && !events.exists());
         assert!(log.exists());
+        assert!(kept.exists() && !lost.exists());
     }
 }

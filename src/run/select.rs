@@ -144,6 +144,7 @@ mod tests {
             carry: Vec::new(),
             services: Vec::new(),
             setup: None,
+            artifacts: Vec::new(),
             limits: crate::model::Limits::default(),
             why: String::new(),
         }

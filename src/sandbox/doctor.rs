@@ -16,6 +16,7 @@ use crate::sandbox::attack::Trap;
 use crate::sandbox::bwrap::Bwrap;
 use crate::sandbox::bwrap::Options;
 use crate::sandbox::cgroup::Delegated;
+use crate::sandbox::scope;
 use crate::sandbox::toolchain::Toolchains;
 use std::path::Path;
 use std::path::PathBuf;
@@ -149,9 +150,13 @@ pub fn inotify() -> Check {
 }
 
 /// Whether limits of memory and processes can hold for a sandbox as a whole.
-pub fn cgroup() -> Check {
+pub fn cgroup(host: &HostEnv) -> Check {
     match Delegated::offered() {
-        Ok(path) => Check::ok("cgroup", format!("delegated: `{}`", path.display())),
+        Ok(path) => handed_over(&path),
+        Err(_) if scope::can_ask(host) => Check::ok(
+            "cgroup",
+            "the user's service manager hands one over when a limit needs it",
+        ),
         Err(reason) => Check::warn(
             "cgroup",
             format!("{reason}: memory is limited for each process alone"),
@@ -159,6 +164,28 @@ pub fn cgroup() -> Check {
              control group of its own",
         ),
     }
+}
+
+/// Which limits a group can hold: systemd hands over what the unit's `Delegate=`, and that of the
+/// user's manager above it, allow.
+fn handed_over(group: &Path) -> Check {
+    let found = format!("delegated: `{}`", group.display());
+    let offered = std::fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
+    let lacks = |name: &&str| !offered.split_ascii_whitespace().any(|it| it == *name);
+    let lacking: Vec<&str> = ["memory", "pids", "cpu"]
+        .into_iter()
+        .filter(lacks)
+        .collect();
+    if lacking.is_empty() {
+        return Check::ok("cgroup", found);
+    }
+    Check::warn(
+        "cgroup",
+        format!("{found}, without {}", lacking.join(", ")),
+        "let the user's manager have them: `sudo systemctl edit user@.service`, with `[Service]` and \
+         `Delegate=cpu memory pids io`, then log in anew; on a machine with control groups of version 1 \
+         boot with `systemd.unified_cgroup_hierarchy=1`",
+    )
 }
 
 /// Free space where slots and records lie.

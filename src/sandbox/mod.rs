@@ -9,6 +9,8 @@ pub mod base;
 pub mod beneath;
 pub mod bwrap;
 pub mod cgroup;
+mod cpus;
+mod disk;
 pub mod doctor;
 pub mod egress;
 mod etc;
@@ -19,13 +21,16 @@ pub mod none;
 mod oom;
 pub mod policy;
 pub mod remedy;
+pub mod scope;
 pub mod seccomp;
 pub mod slot;
 pub mod toolchain;
+mod used;
 
 use crate::model::Exit;
 use crate::model::Isolation;
 use crate::model::Limits;
+use crate::model::Used;
 pub use crate::process::Chunk;
 pub use crate::process::Heartbeat;
 pub use crate::process::Stream;
@@ -142,13 +147,19 @@ pub struct Running {
 pub struct Ended {
     /// Status, signal, time-out, memory.
     pub exit: Exit,
-    /// Which limit ended it (`wall`, `silence`, `output`, `memory`, …), if one did.
+    /// Which limit ended it (`wall`, `silence`, `output`, `memory`, `disk`), if one did;
+    /// `disk_space` where the machine's disk was nearly full of what it wrote.
     pub limit: Option<String>,
     /// Whether `stop` was asked for.
     pub stopped: bool,
     /// The command was never started, and why: the sandbox could not be set up, or the program
     /// or working directory does not exist inside.
     pub not_started: Option<String>,
+    /// What all its processes used, as far as the kernel told.
+    pub used: Option<Used>,
+    /// What there is to say of the limit that ended it, in words for the user: a fragment that
+    /// fits after "because".
+    pub said: Option<String>,
 }
 
 /// Why a sandbox could not be made.

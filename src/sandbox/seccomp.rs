@@ -83,12 +83,21 @@ const SOCKETS: [libc::c_int; 4] = [
     libc::AF_NETLINK,
 ];
 
+/// What a filter leaves open or closes besides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Programs may trace one another.
+    pub ptrace: bool,
+    /// The sandbox is pinned to some processors, and cannot choose others.
+    pub pinned: bool,
+}
+
 /// Builds the filter, as the bytes that bubblewrap reads from `--seccomp`.
 ///
 /// # Errors
 /// On a processor that seccompiler does not know.
-pub fn filter(ptrace: bool) -> Result<Vec<u8>, SandboxError> {
-    let program = compile(ptrace).map_err(|error| SandboxError::Unavailable {
+pub fn filter(choice: Choice) -> Result<Vec<u8>, SandboxError> {
+    let program = compile(choice).map_err(|error| SandboxError::Unavailable {
         reason: format!("the system-call filter cannot be built on this processor: {error}"),
         remedy: "run regreen on x86_64 or aarch64".into(),
     })?;
@@ -101,11 +110,14 @@ pub fn filter(ptrace: bool) -> Result<Vec<u8>, SandboxError> {
     Ok(bytes)
 }
 
-fn compile(ptrace: bool) -> Result<BpfProgram, Box<dyn std::error::Error + Send + Sync>> {
+fn compile(choice: Choice) -> Result<BpfProgram, Box<dyn std::error::Error + Send + Sync>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|call| (*call, Vec::new())).collect();
-    if !ptrace {
+    if !choice.ptrace {
         rules.insert(libc::SYS_ptrace, Vec::new());
+    }
+    if choice.pinned {
+        rules.insert(libc::SYS_sched_setaffinity, Vec::new());
     }
     let mut namespaces =
         |call: libc::c_long, flags: u64| -> Result<(), seccompiler::BackendError> {
@@ -226,8 +238,12 @@ mod tests {
 
     #[test]
     fn the_filter_fits_and_differs_with_ptrace() {
-        let strict = filter(false).expect("this processor is known");
-        let loose = filter(true).expect("this processor is known");
+        let ptrace = |ptrace| Choice {
+            ptrace,
+            pinned: false,
+        };
+        let strict = filter(ptrace(false)).expect("this processor is known");
+        let loose = filter(ptrace(true)).expect("this processor is known");
         assert_eq!(strict.len() % 8, 0);
         assert!(strict.len() / 8 < 4096, "the kernel's limit");
         assert!(strict.len() > loose.len());

@@ -14,6 +14,7 @@ use crate::model::Service;
 use crate::model::Suite;
 use crate::suite::Listing;
 use crate::suite::detect;
+use crate::suite::matrix;
 use crate::suite::python;
 use crate::suite::setup;
 use std::path::Path;
@@ -48,6 +49,17 @@ pub enum SuiteError {
         name: String,
         /// Which was probably meant.
         hint: String,
+    },
+    /// A key of a matrix changes nothing.
+    #[error(
+        "regreen.toml: nothing in suite `{name}` uses `{key}` of its `matrix`: say `{{{key}}}` in its \
+         `command`, `env` or `carry`, or write it in capitals for a variable"
+    )]
+    UnusedKey {
+        /// The suite's name.
+        name: String,
+        /// The key.
+        key: String,
     },
     /// The directory of a suite is not there.
     #[error("regreen.toml: `dir = \"{}\"` of the suite `{name}` is no directory of the project", dir.display())]
@@ -120,7 +132,24 @@ pub fn suites(listing: &Listing, config: &Config) -> Result<Vec<Suite>, SuiteErr
             .collect();
         suite.setup = setup::of(listing, &config.setup, suite, asked);
     }
-    Ok(suites)
+    with_matrices(suites, config)
+}
+
+/// Puts the combinations in the place of each suite that has a matrix; of several tables about
+/// it the last one counts.
+fn with_matrices(suites: Vec<Suite>, config: &Config) -> Result<Vec<Suite>, SuiteError> {
+    let mut all = Vec::new();
+    for suite in suites {
+        let tables = config.suites.iter().rev();
+        let mut matrices = tables
+            .filter(|table| table.name == suite.name)
+            .filter_map(|table| table.matrix.as_ref());
+        match matrices.next() {
+            Some(matrix) => all.extend(matrix::expand(&suite, matrix)?),
+            None => all.push(suite),
+        }
+    }
+    Ok(all)
 }
 
 /// How long a service may take to get ready where nobody says.
@@ -199,6 +228,9 @@ fn change(suite: &mut Suite, table: &SuiteTable) {
     if let Some(carry) = &table.carry {
         suite.carry.extend(carry.iter().cloned());
     }
+    if let Some(artifacts) = &table.artifacts {
+        suite.artifacts.clone_from(artifacts);
+    }
     for (name, value) in table.env.iter().flatten() {
         suite.env.push((name.clone(), value.clone()));
     }
@@ -244,6 +276,7 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
         carry: venv.into_iter().collect(),
         services: Vec::new(),
         setup: None,
+        artifacts: Vec::new(),
         limits: config.limits,
         why: String::new(),
     };

@@ -27,7 +27,7 @@ impl Handle {
             .iter()
             .all(|check| check.state == crate::model::Health::Ok);
         checks.extend(sandbox);
-        checks.push(doctor::cgroup());
+        checks.push(doctor::cgroup(host));
         checks.push(doctor::inotify());
         checks.extend(doctor::disk(host));
         checks.push(match &worktree {

@@ -2,7 +2,9 @@
 
 mod cargo;
 mod config;
+mod facts;
 mod interrupt;
+mod matrix;
 mod pytest;
 mod services;
 mod setup;

@@ -5,4 +5,5 @@ mod doctor;
 mod ending;
 mod escape;
 mod lab;
+mod limits;
 mod toolchains;
