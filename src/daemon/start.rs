@@ -27,6 +27,7 @@ use crate::run::history;
 use crate::sandbox::bwrap;
 use crate::sandbox::bwrap::Bwrap;
 use crate::sandbox::cgroup::Delegated;
+use crate::sandbox::engine::Engine;
 use crate::sandbox::none::NoSandbox;
 use crate::store::Keep;
 use crate::store::Store;
@@ -255,6 +256,7 @@ fn shared(
         shim,
         inbox,
         bwrap: Arc::new(Bwrap::new(host, choices)),
+        engine: Arc::new(Engine::new(host)),
         none: Arc::new(NoSandbox::new(host)),
     }
 }

@@ -34,6 +34,7 @@ use crate::model::Timestamp;
 use crate::sandbox::Backend;
 use crate::sandbox::bwrap::Bwrap;
 use crate::sandbox::bwrap::Options;
+use crate::sandbox::engine::Engine;
 use crate::sandbox::none::NoSandbox;
 
 /// The time on the wall.
@@ -47,6 +48,7 @@ pub fn now() -> Timestamp {
 pub fn backend(name: BackendName, host: &HostEnv) -> Box<dyn Backend> {
     match name {
         BackendName::Bwrap => Box::new(Bwrap::new(host, Options::default())),
+        BackendName::Engine => Box::new(Engine::new(host)),
         BackendName::None => Box::new(NoSandbox::new(host)),
     }
 }

@@ -269,6 +269,7 @@ impl Scratch {
                 ..Limits::default()
             },
             network: Network::None,
+            image: None,
             priority: Priority::default(),
         }
     }

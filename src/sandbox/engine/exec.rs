@@ -1,0 +1,365 @@
+//! One command in a container: started, read and supervised, and its end told as any backend
+//! tells it.
+
+use crate::model::Exit;
+use crate::process::Chunk;
+use crate::process::Ending;
+use crate::process::Leader;
+use crate::process::Printed;
+use crate::process::Status;
+use crate::process::Stream;
+use crate::process::Tree;
+use crate::process::calm;
+use crate::sandbox::Ended;
+use crate::sandbox::Priority;
+use crate::sandbox::SandboxError;
+use crate::sandbox::Spec;
+use crate::sandbox::bwrap::from_shell;
+use crate::sandbox::engine::container::Container;
+use crate::sandbox::engine::container::Output;
+use crate::sandbox::engine::link::words;
+use crate::sandbox::engine::stream;
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::exec::CreateExecOptions;
+use bollard::exec::StartExecOptions;
+use bollard::exec::StartExecResults;
+use bollard::models::ExecInspectResponse;
+use rustix::process::Pid;
+use std::io;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The engine tells nobody that a command has ended: as long as its output is open it is asked
+/// so often, and at the output's end at once.
+const LOOK: Duration = Duration::from_millis(250);
+/// The first pause after the output's end.
+const SOON: Duration = Duration::from_millis(1);
+/// So much of the first piece of output is kept: the engine says there why nothing started.
+const HEAD: usize = 2 << 10;
+
+/// A started command.
+pub struct Exec {
+    /// How its end is seen and brought about.
+    pub leader: ExecLeader,
+    /// What it prints.
+    pub printed: ExecOutput,
+    /// Its processes, once the engine has said which they are.
+    pub tree: Tree,
+    /// What the engine said of the end.
+    pub last: Arc<Last>,
+}
+
+/// What is known of a command's end besides its status.
+#[derive(Debug, Default)]
+pub struct Last {
+    /// The first piece of output.
+    head: OnceLock<Vec<u8>>,
+    /// Whether the engine ever had a process for it.
+    never: OnceLock<bool>,
+    /// Why nobody knows how it ended.
+    lost: OnceLock<String>,
+}
+
+/// Starts a command.
+///
+/// # Errors
+/// What the engine said.
+pub async fn start(container: &Arc<Container>, spec: &Spec) -> Result<Exec, SandboxError> {
+    let link = container.link();
+    let failed = |error| link.failed("start a command", error);
+    let made = link
+        .docker
+        .create_exec(container.id(), options(container, spec));
+    let id = made.await.map_err(failed)?.id;
+    let started = link.docker.start_exec(&id, None::<StartExecOptions>).await;
+    let last = Arc::new(Last::default());
+    let (output, input) = match started {
+        Ok(StartExecResults::Attached { output, input }) => (Some(output), Some(input)),
+        Ok(StartExecResults::Detached) => (None, None),
+        // Newer engines refuse at once what they cannot start.
+        Err(Error::DockerResponseServerError {
+            status_code: 400..=499,
+            message,
+        }) => {
+            let _ = last.head.set(message.into_bytes());
+            (None, None)
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    if let Some(input) = input {
+        feed(input, spec.stdin.clone());
+    }
+    let closed = Arc::new(Notify::new());
+    if output.is_none() {
+        closed.notify_one();
+    }
+    let tree = Tree::unknown();
+    let (told, ended) = oneshot::channel();
+    let watch = Watch {
+        container: Arc::clone(container),
+        id,
+        closed: Arc::clone(&closed),
+        last: Arc::clone(&last),
+        tree: tree.clone(),
+        priority: spec.priority,
+    };
+    Ok(Exec {
+        leader: ExecLeader {
+            container: Arc::clone(container),
+            ended,
+            watch: tokio::spawn(watch.run(told)),
+        },
+        printed: ExecOutput {
+            output,
+            closed,
+            last: Arc::clone(&last),
+        },
+        tree,
+        last,
+    })
+}
+
+fn options(container: &Container, spec: &Spec) -> CreateExecOptions<String> {
+    let env = spec
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    CreateExecOptions {
+        attach_stdin: Some(spec.stdin.is_some()),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        tty: Some(false),
+        env: Some(env.collect()),
+        cmd: Some(spec.argv.clone()),
+        user: Some(container.user.clone()),
+        working_dir: Some(spec.cwd.to_string_lossy().into_owned()),
+        ..CreateExecOptions::default()
+    }
+}
+
+/// Writes the standard input and ends it. Whoever does not read it keeps nobody waiting.
+fn feed(mut input: std::pin::Pin<Box<dyn AsyncWrite + Send>>, bytes: Option<Vec<u8>>) {
+    let Some(bytes) = bytes else {
+        return;
+    };
+    tokio::spawn(async move {
+        // Refused once the command has ended.
+        if input.write_all(&bytes).await.is_ok() {
+            let _ = input.shutdown().await;
+        }
+    });
+}
+
+/// Sees a command's end.
+struct Watch {
+    container: Arc<Container>,
+    id: String,
+    closed: Arc<Notify>,
+    last: Arc<Last>,
+    tree: Tree,
+    priority: Priority,
+}
+
+impl Watch {
+    async fn run(self, told: oneshot::Sender<io::Result<Status>>) {
+        let status = self.until_ended().await;
+        let _ = told.send(status);
+    }
+
+    async fn until_ended(&self) -> io::Result<Status> {
+        let mut soon = None;
+        let mut found = self.priority != Priority::Low;
+        loop {
+            let docker = &self.container.link().docker;
+            match docker.inspect_exec(&self.id).await {
+                Ok(state) if state.running == Some(true) => {
+                    found = found || self.found(&state);
+                }
+                Ok(state) => match self.ended(&state) {
+                    Some(status) => return Ok(status),
+                    None => {}
+                },
+                Err(_) if self.container.is_destroyed() => {
+                    return Ok(Status::Signaled(libc::SIGKILL));
+                }
+                Err(error) => return Err(self.lost(error)),
+            }
+            let pause = soon.map_or(LOOK, |pause: Duration| pause.min(LOOK));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => soon = soon.map(|pause| pause * 2),
+                () = self.closed.notified(), if soon.is_none() => soon = Some(SOON),
+            }
+        }
+    }
+
+    /// The status of a command that runs no more; `None` if it has not begun to.
+    fn ended(&self, state: &ExecInspectResponse) -> Option<Status> {
+        let code = i32::try_from(state.exit_code?).ok()?;
+        let _ = self.last.never.set(state.pid.unwrap_or(0) == 0);
+        Some(Status::Exited(code))
+    }
+
+    /// Learns which of this machine's processes the command is. It is believed only if the
+    /// kernel says that it is in this container: the engine may count pids elsewhere.
+    fn found(&self, state: &ExecInspectResponse) -> bool {
+        let pid = state.pid.and_then(|pid| i32::try_from(pid).ok());
+        let Some(pid) = pid.filter(|pid| *pid > 1).and_then(Pid::from_raw) else {
+            return false;
+        };
+        let groups = format!("/proc/{}/cgroup", pid.as_raw_nonzero());
+        let groups = std::fs::read_to_string(groups).unwrap_or_default();
+        if groups.contains(self.container.id()) {
+            calm(pid);
+            self.tree.found(pid);
+        }
+        true
+    }
+
+    fn lost(&self, error: Error) -> io::Error {
+        let engine = self.container.link().facts.kind.as_str();
+        let why = match &error {
+            Error::DockerResponseServerError {
+                status_code: 404, ..
+            } => format!("the container was removed while the command ran ({engine})"),
+            _ => format!("{engine} went away while the command ran"),
+        };
+        let text = format!("{why}: {}", words(error));
+        let _ = self.last.lost.set(text.clone());
+        io::Error::other(text)
+    }
+}
+
+/// How the end of a command is seen and brought about.
+pub struct ExecLeader {
+    container: Arc<Container>,
+    ended: oneshot::Receiver<io::Result<Status>>,
+    watch: JoinHandle<()>,
+}
+
+impl Drop for ExecLeader {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+impl Leader for ExecLeader {
+    async fn wait(&mut self) -> io::Result<Status> {
+        let gone = |_| Err(io::Error::other("nobody watches the command"));
+        (&mut self.ended).await.unwrap_or_else(gone)
+    }
+
+    async fn terminate(&mut self) {
+        if let Err(error) = self.container.signal("TERM").await {
+            tracing::debug!(error = words(error), "TERM did not arrive");
+        }
+    }
+
+    async fn kill(&mut self) {
+        self.container.destroy().await;
+    }
+
+    async fn kill_rest(&mut self) {
+        if !self.container.is_destroyed() && !self.container.sweep().await {
+            self.container.destroy().await;
+        }
+    }
+}
+
+/// What a command prints.
+pub struct ExecOutput {
+    output: Option<Output>,
+    closed: Arc<Notify>,
+    last: Arc<Last>,
+}
+
+impl Printed for ExecOutput {
+    fn open(&self) -> bool {
+        self.output.is_some()
+    }
+
+    async fn next(&mut self) -> Option<Chunk> {
+        loop {
+            let item = stream::next(self.output.as_mut()?).await;
+            let (stream, bytes) = match item {
+                Some(Ok(LogOutput::StdErr { message })) => (Stream::Stderr, message),
+                Some(Ok(other)) => (Stream::Stdout, other.into_bytes()),
+                Some(Err(_)) | None => {
+                    self.output = None;
+                    self.closed.notify_one();
+                    return None;
+                }
+            };
+            if !bytes.is_empty() {
+                let bytes = bytes.to_vec();
+                let head = || bytes.get(..HEAD).unwrap_or(&bytes).to_vec();
+                self.last.head.get_or_init(head);
+                return Some(Chunk { stream, bytes });
+            }
+        }
+    }
+}
+
+/// A command's end as any backend tells it.
+pub fn conclude(ending: io::Result<Ending>, last: &Last, spec: &Spec, oom: bool) -> Ended {
+    let ending = match ending {
+        Ok(ending) => ending,
+        Err(error) => {
+            return Ended {
+                exit: Exit::default(),
+                limit: None,
+                stopped: false,
+                not_started: Some(error.to_string()),
+            };
+        }
+    };
+    let forced = ending.limit.is_some() || ending.stopped;
+    let mut exit = match ending.status {
+        Status::Exited(code) => from_shell(code),
+        Status::Signaled(signal) => Exit {
+            signal: Some(signal),
+            ..Exit::default()
+        },
+    };
+    exit.timed_out = ending.limit.is_some_and(|limit| limit.as_str() != "output");
+    exit.oom = oom && !forced && !exit.success();
+    let limit = match exit.oom {
+        true => Some("memory".to_owned()),
+        false => ending.limit.map(|limit| limit.as_str().to_owned()),
+    };
+    Ended {
+        limit,
+        stopped: ending.stopped,
+        not_started: last.not_started(ending.status, spec).filter(|_| !forced),
+        exit,
+    }
+}
+
+impl Last {
+    /// Why a command was never started, in the words of the other backends.
+    fn not_started(&self, status: Status, spec: &Spec) -> Option<String> {
+        let never = self.never.get().copied().unwrap_or(false);
+        if !never || !matches!(status, Status::Exited(126 | 127)) {
+            return None;
+        }
+        let head = self.head.get().map(Vec::as_slice).unwrap_or_default();
+        let said = String::from_utf8_lossy(head).trim().to_owned();
+        let program = spec.argv.first().map_or("", String::as_str);
+        Some(if said.contains("chdir") {
+            let cwd = spec.cwd.display();
+            format!("Can't chdir to {cwd}: No such file or directory")
+        } else if said.contains("permission denied") {
+            format!("execvp {program}: Permission denied")
+        } else if said.contains("not found") || said.contains("no such file") {
+            format!("execvp {program}: No such file or directory")
+        } else {
+            said
+        })
+    }
+}
