@@ -17,6 +17,7 @@ use crate::sandbox::Spec;
 use crate::sandbox::bwrap::from_shell;
 use crate::sandbox::engine::container::Container;
 use crate::sandbox::engine::container::Output;
+use crate::sandbox::engine::link::Kind;
 use crate::sandbox::engine::link::words;
 use crate::sandbox::engine::stream;
 use bollard::container::LogOutput;
@@ -89,6 +90,7 @@ pub async fn start(container: &Arc<Container>, spec: &Spec) -> Result<Exec, Sand
             message,
         }) => {
             let _ = last.head.set(message.into_bytes());
+            let _ = last.never.set(true);
             (None, None)
         }
         Err(error) => return Err(failed(error)),
@@ -202,7 +204,10 @@ impl Watch {
     /// The status of a command that runs no more; `None` if it has not begun to.
     fn ended(&self, state: &ExecInspectResponse) -> Option<Status> {
         let code = i32::try_from(state.exit_code?).ok()?;
-        let _ = self.last.never.set(state.pid.unwrap_or(0) == 0);
+        if self.container.link().facts.kind == Kind::Docker {
+            // Podman forgets the pid of what has ended.
+            let _ = self.last.never.set(state.pid.unwrap_or(0) == 0);
+        }
         Some(Status::Exited(code))
     }
 
@@ -344,12 +349,14 @@ pub fn conclude(ending: io::Result<Ending>, last: &Last, spec: &Spec, oom: bool)
 impl Last {
     /// Why a command was never started, in the words of the other backends.
     fn not_started(&self, status: Status, spec: &Spec) -> Option<String> {
-        let never = self.never.get().copied().unwrap_or(false);
+        let head = self.head.get().map(Vec::as_slice).unwrap_or_default();
+        let said = String::from_utf8_lossy(head).trim().to_owned();
+        // Podman, which forgets the pid of what has ended, says it as the command's first output.
+        let podman = said.starts_with("Error: ") && said.contains("exec failed: unable to start");
+        let never = podman || self.never.get().copied().unwrap_or(false);
         if !never || !matches!(status, Status::Exited(126 | 127)) {
             return None;
         }
-        let head = self.head.get().map(Vec::as_slice).unwrap_or_default();
-        let said = String::from_utf8_lossy(head).trim().to_owned();
         let program = spec.argv.first().map_or("", String::as_str);
         Some(if said.contains("chdir") {
             let cwd = spec.cwd.display();

@@ -12,8 +12,9 @@ use bollard::errors::Error;
 use bollard::query_parameters::CreateImageOptions;
 use std::path::Path;
 
-/// The repository of the empty images; the tag names what is in one.
-const REPOSITORY: &str = "regreen-empty";
+/// What the names of the empty images begin with; what is in one follows. Not as a tag: Podman 4
+/// forgets the tag of an import.
+const NAME: &str = "regreen-empty-";
 
 /// Directories of the empty root file system.
 const DIRS: &[&str] = &[
@@ -61,15 +62,14 @@ fn missing(link: &Link, name: &str) -> SandboxError {
 async fn empty(link: &Link, base: &Base) -> Result<String, SandboxError> {
     let archive = archive(base);
     let digest = blake3::hash(&archive).to_hex();
-    let tag = &digest[..16];
-    let name = format!("{REPOSITORY}:{tag}");
+    let name = format!("{NAME}{}", &digest[..16]);
     if let Some(id) = find(link, &name).await? {
         return Ok(id);
     }
     let options = CreateImageOptions {
         from_src: Some("-".into()),
-        repo: Some(REPOSITORY.into()),
-        tag: Some(tag.into()),
+        repo: Some(name.clone()),
+        tag: Some("latest".into()),
         changes: vec![format!("LABEL {}=1", label::IMAGE)],
         ..CreateImageOptions::default()
     };

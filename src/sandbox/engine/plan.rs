@@ -154,9 +154,17 @@ impl Plan {
                 typ: Some("none".into()),
                 config: Some(HashMap::new()),
             }),
+            tmpfs: self.tmpfs(),
             mounts: Some(self.binds.iter().map(Bind::mount).collect()),
             ..HostConfig::default()
         }
+    }
+
+    /// Podman makes `/run` of a read-only container writable by a file system in memory; asked
+    /// for by name it is not.
+    fn tmpfs(&self) -> Option<HashMap<String, String>> {
+        let podman = self.facts.kind == Kind::Podman;
+        podman.then(|| HashMap::from([("/run".into(), "ro,nosuid,nodev,mode=0755".into())]))
     }
 
     fn network_mode(&self) -> &'static str {
@@ -181,14 +189,8 @@ impl Plan {
             let own = |resource| rustix::process::getrlimit(resource).maximum;
             let files = own(rustix::process::Resource::Nofile).unwrap_or(FILES);
             all.push(limit("nofile", files.min(FILES)));
-            let most = own(rustix::process::Resource::Nproc).unwrap_or(PROCESSES);
-            let wanted = match self.facts.rootless {
-                // Counted in the container's own user namespace.
-                true => processes(&self.limits),
-                // Counted with everything that the user has on the machine.
-                false => PROCESSES,
-            };
-            all.push(limit("nproc", wanted.min(most)));
+            // Without root it is counted in the container's own user namespace; root is exempt.
+            all.push(limit("nproc", processes(&self.limits)));
         }
         all
     }
@@ -196,8 +198,6 @@ impl Plan {
 
 /// Open files of a process where the engine does not know better.
 const FILES: u64 = 1 << 20;
-/// Processes of a user where the engine does not know better.
-const PROCESSES: u64 = 1 << 22;
 
 fn capped(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

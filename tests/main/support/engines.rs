@@ -47,6 +47,7 @@ wait $!
 podman --root "$1/root" --runroot "$1/run/root" --tmpdir "$1/run/tmp" --storage-driver "$2" \
   --cgroup-manager cgroupfs --events-backend file --runtime runc rm --all --force --time 0 >/dev/null 2>&1
 podman unshare rm -rf "$1" 2>/dev/null
+umount -l "$1/root/overlay" 2>/dev/null
 rm -rf "$1"
 "#;
 
