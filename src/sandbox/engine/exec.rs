@@ -15,6 +15,7 @@ use crate::sandbox::Priority;
 use crate::sandbox::SandboxError;
 use crate::sandbox::Spec;
 use crate::sandbox::bwrap::from_shell;
+use crate::sandbox::bwrap::processes;
 use crate::sandbox::engine::container::Container;
 use crate::sandbox::engine::container::Output;
 use crate::sandbox::engine::link::Kind;
@@ -28,8 +29,11 @@ use bollard::exec::StartExecResults;
 use bollard::models::ExecInspectResponse;
 use rustix::process::Pid;
 use std::io;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
@@ -75,9 +79,9 @@ pub struct Last {
 pub async fn start(container: &Arc<Container>, spec: &Spec) -> Result<Exec, SandboxError> {
     let link = container.link();
     let failed = |error| link.failed("start a command", error);
-    let made = link
-        .docker
-        .create_exec(container.id(), options(container, spec));
+    let argv = argv(container, spec).map_err(SandboxError::Start)?;
+    let options = options(container, spec, argv);
+    let made = link.docker.create_exec(container.id(), options);
     let id = made.await.map_err(failed)?.id;
     let started = link.docker.start_exec(&id, None::<StartExecOptions>).await;
     let last = Arc::new(Last::default());
@@ -95,7 +99,7 @@ pub async fn start(container: &Arc<Container>, spec: &Spec) -> Result<Exec, Sand
         }
         Err(error) => return Err(failed(error)),
     };
-    if let Some(input) = input {
+    if let Some(input) = input.filter(|_| link.facts.kind == Kind::Docker) {
         feed(input, spec.stdin.clone());
     }
     let closed = Arc::new(Notify::new());
@@ -128,18 +132,78 @@ pub async fn start(container: &Arc<Container>, spec: &Spec) -> Result<Exec, Sand
     })
 }
 
-fn options(container: &Container, spec: &Spec) -> CreateExecOptions<String> {
+/// Does for a command what Podman does not, and becomes it. `-u` is bash's word for processes,
+/// `-p` that of others.
+const WRAPPER: &str = r#"
+if [ -n "$1" ]; then exec <"$1"; rm -f "$1"; fi
+if [ -n "$2" ]; then
+  ulimit -c 0; ulimit -f "$2"; if [ -n "$3" ]; then ulimit -d "$3"; fi
+  ulimit -u "$4" 2>/dev/null || ulimit -p "$4"
+fi
+shift 4
+command -v -- "$1" >/dev/null 2>&1 || {
+  echo "Error: exec failed: unable to start $1: not found" >&2
+  exit 127
+}
+exec "$@"
+"#;
+
+/// What is started: the command itself, or, with Podman, a shell that comes before it. Without
+/// root Podman gives a command other limits than its container's. And of a command that ends
+/// before it has read all of its standard input Podman loses the output, so that the input is
+/// handed over in a file.
+fn argv(container: &Container, spec: &Spec) -> io::Result<Vec<String>> {
+    let facts = &container.link().facts;
+    let input = match &spec.stdin {
+        Some(bytes) if facts.kind == Kind::Podman => input_file(spec, bytes)?,
+        _ => String::new(),
+    };
+    if input.is_empty() && !facts.forgets_ulimits() {
+        return Ok(spec.argv.clone());
+    }
+    let limits = &spec.limits;
+    let [files, data, most] = match facts.forgets_ulimits() {
+        true => [
+            // In blocks, and in KiB.
+            (limits.file_bytes / 512).to_string(),
+            limits
+                .memory_bytes
+                .map_or_else(String::new, |it| (it >> 10).to_string()),
+            processes(limits).to_string(),
+        ],
+        false => Default::default(),
+    };
+    let words = ["/bin/sh", "-c", WRAPPER, "sh"].map(str::to_owned);
+    let all = words.into_iter().chain([input, files, data, most]);
+    Ok(all.chain(spec.argv.iter().cloned()).collect())
+}
+
+/// Leaves the standard input in the slot's `/tmp`; answers the place inside. Nobody runs there
+/// now, and a file is made that was not there before.
+fn input_file(spec: &Spec, bytes: &[u8]) -> io::Result<String> {
+    use std::os::unix::fs::OpenOptionsExt;
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!(".regreen-input-{}-{number}", std::process::id());
+    let mut options = std::fs::OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o600);
+    made.open(spec.place.tmp.join(&name))?.write_all(bytes)?;
+    Ok(format!("/tmp/{name}"))
+}
+
+fn options(container: &Container, spec: &Spec, argv: Vec<String>) -> CreateExecOptions<String> {
+    let attached = spec.stdin.is_some() && container.link().facts.kind == Kind::Docker;
     let env = spec
         .env
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
     CreateExecOptions {
-        attach_stdin: Some(spec.stdin.is_some()),
+        attach_stdin: Some(attached),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         tty: Some(false),
         env: Some(env.collect()),
-        cmd: Some(spec.argv.clone()),
+        cmd: Some(argv),
         user: Some(container.user.clone()),
         working_dir: Some(spec.cwd.to_string_lossy().into_owned()),
         ..CreateExecOptions::default()

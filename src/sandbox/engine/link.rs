@@ -56,7 +56,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    fn of(version: &SystemVersion, info: &SystemInfo) -> Self {
+    /// `by_root` says whether who listens is root: not every version of Podman tells.
+    fn of(version: &SystemVersion, info: &SystemInfo, by_root: bool) -> Self {
         let components = version.components.iter().flatten();
         let podman = components
             .map(|component| component.name.as_str())
@@ -66,7 +67,7 @@ impl Facts {
             let wanted = format!("name={name}");
             options.clone().any(|option| option.starts_with(&wanted))
         };
-        let rootless = has("rootless");
+        let rootless = has("rootless") || !by_root;
         // With control groups of version 1 an ordinary user has none to give: the engine says
         // that it can, and ignores what it is asked for.
         let v1 = info.cgroup_version == Some(SystemInfoCgroupVersionEnum::_1);
@@ -79,6 +80,13 @@ impl Facts {
             processes: groups && info.pids_limit.unwrap_or(false),
             seccomp: has("seccomp"),
         }
+    }
+}
+
+impl Facts {
+    /// Whether commands do not get the limits that their container was made with.
+    pub fn forgets_ulimits(&self) -> bool {
+        self.rootless && self.kind == Kind::Podman
     }
 }
 
@@ -119,14 +127,14 @@ pub async fn connect(host: &HostEnv) -> Result<Link, SandboxError> {
 }
 
 async fn greet(socket: &Path) -> Result<Link, String> {
-    reachable(socket)?;
+    let by_root = reachable(socket)?;
     let path = socket.to_str().ok_or("its path is not UTF-8")?;
     let docker = Docker::connect_with_unix(path, PATIENCE, API_DEFAULT_VERSION).map_err(words)?;
     let hello = async {
         let docker = docker.negotiate_version().await?;
         let version = docker.version().await?;
         let info = docker.info().await?;
-        Ok::<_, Error>((docker, Facts::of(&version, &info)))
+        Ok::<_, Error>((docker, Facts::of(&version, &info, by_root)))
     };
     let answer = tokio::time::timeout(GREETING, hello).await;
     let answer = answer.map_err(|_| format!("silent for {} s", GREETING.as_secs()))?;
@@ -138,10 +146,13 @@ async fn greet(socket: &Path) -> Result<Link, String> {
     })
 }
 
-/// The client hides why it cannot connect.
-fn reachable(socket: &Path) -> Result<(), String> {
+/// Whether root listens there. The client hides why it cannot connect.
+fn reachable(socket: &Path) -> Result<bool, String> {
     match std::os::unix::net::UnixStream::connect(socket) {
-        Ok(_) => Ok(()),
+        Ok(stream) => {
+            let peer = rustix::net::sockopt::socket_peercred(&stream);
+            Ok(peer.map_or(true, |peer| peer.uid.is_root()))
+        }
         Err(error) => Err(match error.kind() {
             std::io::ErrorKind::NotFound => "not there".into(),
             std::io::ErrorKind::PermissionDenied => "permission denied".into(),
@@ -192,14 +203,24 @@ mod tests {
             ..SystemVersion::default()
         };
         let rootless = ["name=seccomp,profile=default", "name=rootless"];
-        let v1 = Facts::of(&podman, &info(&rootless, SystemInfoCgroupVersionEnum::_1));
+        let v1 = Facts::of(
+            &podman,
+            &info(&rootless, SystemInfoCgroupVersionEnum::_1),
+            true,
+        );
         assert_eq!(v1.kind, Kind::Podman);
         assert!(v1.rootless && v1.seccomp && !v1.memory && !v1.processes);
-        let v2 = Facts::of(&podman, &info(&rootless, SystemInfoCgroupVersionEnum::_2));
+        let v2 = Facts::of(
+            &podman,
+            &info(&rootless, SystemInfoCgroupVersionEnum::_2),
+            true,
+        );
         assert!(v2.memory && v2.processes);
         let docker = SystemVersion::default();
-        let root = Facts::of(&docker, &info(&[], SystemInfoCgroupVersionEnum::_1));
+        let root = Facts::of(&docker, &info(&[], SystemInfoCgroupVersionEnum::_1), true);
         assert_eq!(root.kind, Kind::Docker);
         assert!(root.memory && root.processes && !root.seccomp && !root.rootless);
+        let user = Facts::of(&docker, &info(&[], SystemInfoCgroupVersionEnum::_1), false);
+        assert!(user.rootless && !user.memory);
     }
 }

@@ -205,8 +205,8 @@ fn isolation(facts: Option<&Facts>, spec: &Spec) -> Isolation {
         Some(_) if known => when(has(|it| it.memory), Enforcement::PerProcess),
         _ => none,
     };
-    // Podman without groups counts in the container's user namespace.
-    let counted = has(|it| it.processes || (it.rootless && it.kind == link::Kind::Podman));
+    // A limit of each process counts in the user namespace, which is the container's own.
+    let counted = has(|it| it.processes || it.forgets_ulimits());
     let limits = [
         ("filesystem", when(known, none)),
         (

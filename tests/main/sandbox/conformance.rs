@@ -253,6 +253,7 @@ async fn the_project_at_its_own_path(bench: &Bench<'_>) {
         format!("{}\nhere", lab.root().display()),
         "{seen:?}"
     );
+    assert_eq!((seen.code(), seen.stderr.as_str()), (Some(0), ""));
     let made = lab.tree().join("made");
     assert_eq!(
         std::fs::read_to_string(&made).expect("it was written"),
