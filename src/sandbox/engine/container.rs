@@ -28,7 +28,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How long the engine may take to end a container.
 const BURIAL: Duration = Duration::from_secs(30);
 /// Looks at who is left after a run: what is killed takes a moment to go.
-const LOOKS: u32 = 20;
+const LOOKS: u32 = 30;
+/// Every so many looks there is a blow.
+const PATIENT: u32 = 6;
 
 /// A stream of what an engine's process prints.
 pub type Output = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
@@ -52,10 +54,13 @@ pub struct Container {
     pub key: String,
     /// Who runs in it.
     pub user: String,
+    /// The variables of its image.
+    pub env: Vec<String>,
     /// A question and its answer belong together, and the supervision of a run asks as well as
     /// whoever looks for a warm container; nobody holds it for longer than that.
     line: Mutex<Line>,
     destroyed: AtomicBool,
+    vanished: AtomicBool,
 }
 
 /// The standard input and output of the keeper.
@@ -90,8 +95,10 @@ impl Container {
             id,
             key: plan.key.clone(),
             user: plan.user.clone(),
+            env: plan.image.env.clone(),
             line: Mutex::new(line),
             destroyed: AtomicBool::new(false),
+            vanished: AtomicBool::new(false),
         };
         if container.state().await.is_none() {
             container.destroy().await;
@@ -124,25 +131,38 @@ impl Container {
             return None;
         }
         let mut line = self.line.lock().await;
-        tokio::time::timeout(ANSWER, line.ask()).await.ok()?
+        let answer = tokio::time::timeout(ANSWER, line.ask()).await;
+        let state = answer.ok().flatten();
+        if state.is_none() && !self.is_destroyed() {
+            self.vanished.store(true, Ordering::Release);
+        }
+        state
     }
 
-    /// Ends everybody in it but its first process; answers whether it is as good as new.
-    pub async fn sweep(&self) -> bool {
-        for look in 0..LOOKS {
+    /// Whether it was gone before regreen ended it.
+    pub fn has_vanished(&self) -> bool {
+        self.vanished.load(Ordering::Acquire)
+    }
+
+    /// Ends everybody in it but its first process; answers how it is then, and nothing if
+    /// somebody stays or it is gone.
+    pub async fn sweep(&self) -> Option<State> {
+        for look in 1..=LOOKS {
             match self.state().await {
-                None => return false,
-                Some(state) if state.living == 0 => return !state.left,
+                None => return None,
+                Some(state) if state.living == 0 => return Some(state),
                 // Who ends just now needs no blow.
-                Some(_) if look < 2 => tokio::time::sleep(Duration::from_millis(1)).await,
+                Some(_) if look % PATIENT != 0 => {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
                 Some(_) => {
                     if self.signal("KILL").await.is_err() {
-                        return false;
+                        return None;
                     }
                 }
             }
         }
-        false
+        None
     }
 
     /// Sends a signal to everybody in it but its first process.

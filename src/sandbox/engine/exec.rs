@@ -49,6 +49,9 @@ const SOON: Duration = Duration::from_millis(1);
 /// So much of the first piece of output is kept: the engine says there why nothing started.
 const HEAD: usize = 2 << 10;
 
+/// Where programs are looked for if neither the run nor its image says so.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A started command.
 pub struct Exec {
     /// How its end is seen and brought about.
@@ -197,12 +200,21 @@ fn options(container: &Container, spec: &Spec, argv: Vec<String>) -> CreateExecO
         .env
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
+    let given = |name: &str| spec.env.iter().any(|(known, _)| known == name);
+    let path = match given("PATH") || container.env.iter().any(|it| it.starts_with("PATH=")) {
+        true => None,
+        false => Some(PATH.to_owned()),
+    };
+    let of_the_image = container.env.iter().filter(|variable| {
+        let name = variable.split('=').next().unwrap_or_default();
+        !given(name)
+    });
     CreateExecOptions {
         attach_stdin: Some(attached),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         tty: Some(false),
-        env: Some(env.collect()),
+        env: Some(of_the_image.cloned().chain(path).chain(env).collect()),
         cmd: Some(argv),
         user: Some(container.user.clone()),
         working_dir: Some(spec.cwd.to_string_lossy().into_owned()),
@@ -335,7 +347,7 @@ impl Leader for ExecLeader {
     }
 
     async fn kill_rest(&mut self) {
-        if !self.container.is_destroyed() && !self.container.sweep().await {
+        if !self.container.is_destroyed() && self.container.sweep().await.is_none() {
             self.container.destroy().await;
         }
     }
@@ -407,6 +419,14 @@ pub fn conclude(ending: io::Result<Ending>, last: &Last, spec: &Spec, oom: bool)
         stopped: ending.stopped,
         not_started: last.not_started(ending.status, spec).filter(|_| !forced),
         exit,
+    }
+}
+
+/// The container is gone, and not by regreen: who was killed then was not killed by a test.
+pub fn taken_away(ended: &mut Ended) {
+    if ended.exit.signal == Some(libc::SIGKILL) && ended.not_started.is_none() {
+        let why = "the container was removed while the command ran, or its memory ran out";
+        ended.not_started = Some(why.into());
     }
 }
 

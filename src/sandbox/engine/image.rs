@@ -24,23 +24,38 @@ const DIRS: &[&str] = &[
 /// Size of a block of a tar archive.
 const BLOCK: usize = 512;
 
-/// The id of the image that a container is made from.
-///
-/// # Errors
-/// If the user's image is not there, or the empty one cannot be made.
-pub async fn of(link: &Link, named: Option<&str>, base: &Base) -> Result<String, SandboxError> {
-    match named {
-        Some(name) => match find(link, name).await? {
-            Some(id) => Ok(id),
-            None => Err(missing(link, name)),
-        },
-        None => empty(link, base).await,
+/// What a container is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The engine's name for it.
+    pub id: String,
+    /// The variables that it comes with, as `NAME=value`. Handed to each command by regreen:
+    /// Podman forgets them where others are given.
+    pub env: Vec<String>,
+}
+
+impl Image {
+    /// The user's image, or the empty one.
+    ///
+    /// # Errors
+    /// If the user's is not there, or the empty one cannot be made.
+    pub async fn of(link: &Link, named: Option<&str>, base: &Base) -> Result<Self, SandboxError> {
+        match named {
+            Some(name) => match find(link, name).await? {
+                Some(image) => Ok(image),
+                None => Err(missing(link, name)),
+            },
+            None => empty(link, base).await,
+        }
     }
 }
 
-async fn find(link: &Link, name: &str) -> Result<Option<String>, SandboxError> {
+async fn find(link: &Link, name: &str) -> Result<Option<Image>, SandboxError> {
     match link.docker.inspect_image(name).await {
-        Ok(image) => Ok(Some(image.id.unwrap_or_else(|| name.to_owned()))),
+        Ok(image) => Ok(Some(Image {
+            id: image.id.unwrap_or_else(|| name.to_owned()),
+            env: image.config.and_then(|it| it.env).unwrap_or_default(),
+        })),
         Err(Error::DockerResponseServerError {
             status_code: 404, ..
         }) => Ok(None),
@@ -59,12 +74,17 @@ fn missing(link: &Link, name: &str) -> SandboxError {
     }
 }
 
-async fn empty(link: &Link, base: &Base) -> Result<String, SandboxError> {
+async fn empty(link: &Link, base: &Base) -> Result<Image, SandboxError> {
     let archive = archive(base);
     let digest = blake3::hash(&archive).to_hex();
     let name = format!("{NAME}{}", &digest[..16]);
-    if let Some(id) = find(link, &name).await? {
-        return Ok(id);
+    // By its name, which says what is in it: of two who import it at once each has an id.
+    let image = Image {
+        id: name.clone(),
+        env: Vec::new(),
+    };
+    if find(link, &name).await?.is_some() {
+        return Ok(image);
     }
     let options = CreateImageOptions {
         from_src: Some("-".into()),
@@ -78,11 +98,13 @@ async fn empty(link: &Link, base: &Base) -> Result<String, SandboxError> {
     while let Some(answer) = stream::next(&mut answers).await {
         answer.map_err(|error| link.failed("import an empty image", error))?;
     }
-    let found = find(link, &name).await?;
-    found.ok_or_else(|| SandboxError::Unavailable {
-        reason: format!("the image `{name}` was imported and is not there"),
-        remedy: "check the disk of the container engine".into(),
-    })
+    match find(link, &name).await? {
+        Some(_) => Ok(image),
+        None => Err(SandboxError::Unavailable {
+            reason: format!("the image `{name}` was imported and is not there"),
+            remedy: "check the disk of the container engine".into(),
+        }),
+    }
 }
 
 impl Link {

@@ -30,6 +30,7 @@ use crate::sandbox::bwrap::supervision;
 use crate::sandbox::mountpoint;
 use crate::sandbox::policy;
 use container::Container;
+use image::Image;
 use link::Facts;
 use link::Link;
 use plan::Plan;
@@ -116,7 +117,7 @@ impl Engine {
         policy::check_sources(&spec)?;
         mountpoint::ensure(&spec, &self.host.home)?;
         let link = self.link().await?;
-        let image = image::of(link, spec.image.as_deref(), &self.base).await?;
+        let image = Image::of(link, spec.image.as_deref(), &self.base).await?;
         let plan = Plan::of(&spec, image, &link.facts, &self.base, &self.host.home);
         let (container, oom_before) = self.container(link, &plan).await?;
         let started = exec::start(&container, &spec).await?;
@@ -131,11 +132,14 @@ impl Engine {
                 // Dropping `ended` ends the command.
                 () = answer.closed() => return,
             };
-            let state = container.state().await;
+            let state = container.sweep().await;
             let oom = state.is_some_and(|state| state.oom > oom_before);
             let lost = |_| Err(std::io::Error::other("nobody supervised the command"));
-            let ended = exec::conclude(ended.unwrap_or_else(lost), &last, &spec, oom);
-            if state.is_some_and(|state| state.living == 0 && !state.left) {
+            let mut ended = exec::conclude(ended.unwrap_or_else(lost), &last, &spec, oom);
+            if container.has_vanished() {
+                exec::taken_away(&mut ended);
+            }
+            if state.is_some_and(|state| !state.left) {
                 if let Some(other) = idle.put(plan.slot, container) {
                     other.destroy().await;
                 }

@@ -6,6 +6,7 @@ use crate::sandbox::Network;
 use crate::sandbox::Spec;
 use crate::sandbox::base::Base;
 use crate::sandbox::bwrap::processes;
+use crate::sandbox::engine::image::Image;
 use crate::sandbox::engine::label;
 use crate::sandbox::engine::link::Facts;
 use crate::sandbox::engine::link::Kind;
@@ -50,7 +51,8 @@ pub struct Plan {
     pub user: String,
     /// Names everything that cannot be changed in a container that is there.
     pub key: String,
-    image: String,
+    /// What it is made from.
+    pub image: Image,
     binds: Vec<Bind>,
     limits: Limits,
     network: Network,
@@ -60,7 +62,7 @@ pub struct Plan {
 impl Plan {
     /// What a command needs. Looks at the sources of mounts: a file that was replaced since is
     /// not the one that a container shows.
-    pub fn of(spec: &Spec, image: String, facts: &Facts, base: &Base, home: &Path) -> Self {
+    pub fn of(spec: &Spec, image: Image, facts: &Facts, base: &Base, home: &Path) -> Self {
         let mut plan = Plan {
             slot: spec.place.tree.clone(),
             user: user(facts),
@@ -79,7 +81,7 @@ impl Plan {
         use std::fmt::Write;
         let mut text = format!(
             "{} {} {:?} {:?} {:?} {}",
-            self.image,
+            self.image.id,
             self.user,
             self.network,
             self.limits.memory_bytes,
@@ -104,7 +106,7 @@ impl Plan {
         ];
         let labels = labels.map(|(name, value)| (name.to_owned(), value));
         ContainerCreateBody {
-            image: Some(self.image.clone()),
+            image: Some(self.image.id.clone()),
             hostname: Some("regreen".into()),
             user: Some(KEEPER_USER.into()),
             entrypoint: Some(vec!["/bin/sh".into(), "-c".into(), KEEPER.into()]),

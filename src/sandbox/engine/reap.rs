@@ -8,18 +8,38 @@ use crate::sandbox::engine::link::words;
 use bollard::query_parameters::ListContainersOptions;
 use std::collections::HashMap;
 
+/// States of containers that are asked for one by one: the client refuses a whole list for one
+/// state that it does not know, and Podman has such, for what is about to go by itself.
+const STATES: [&str; 4] = ["running", "created", "exited", "paused"];
+
 /// Removes what was left; answers how many containers that were.
 pub async fn reap(link: &Link) -> usize {
+    let mut removed = 0;
+    for state in STATES {
+        removed += reap_in(link, state).await;
+    }
+    removed
+}
+
+async fn reap_in(link: &Link, state: &str) -> usize {
     let ours = format!("{}={}", label::DOMAIN, label::domain());
+    let filters = HashMap::from([
+        ("label".to_owned(), vec![ours]),
+        ("status".to_owned(), vec![state.to_owned()]),
+    ]);
     let options = ListContainersOptions {
         all: true,
-        filters: Some(HashMap::from([("label".to_owned(), vec![ours])])),
+        filters: Some(filters),
         ..ListContainersOptions::default()
     };
     let all = match link.docker.list_containers(Some(options)).await {
         Ok(all) => all,
         Err(error) => {
-            tracing::warn!(error = words(error), "left containers cannot be looked for");
+            tracing::warn!(
+                error = words(error),
+                state,
+                "left containers cannot be looked for"
+            );
             return 0;
         }
     };

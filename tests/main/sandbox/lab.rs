@@ -15,6 +15,7 @@ use regreen::sandbox::bwrap::Bwrap;
 use regreen::sandbox::bwrap::Options;
 use regreen::sandbox::engine::Engine;
 use regreen::sandbox::toolchain;
+use std::path::Path;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -41,9 +42,14 @@ impl Seen {
 
 impl Lab {
     pub fn new() -> Lab {
+        Lab::below(Path::new("/var/tmp"))
+    }
+
+    /// One whose directory lies in `parent`, for a process that will be killed.
+    pub fn below(parent: &Path) -> Lab {
         let dir = tempfile::Builder::new()
             .prefix("regreen-lab-")
-            .tempdir_in("/var/tmp")
+            .tempdir_in(parent)
             .expect("the temporary directory is writable");
         let top = dir.path().canonicalize().expect("it was just made");
         for name in [

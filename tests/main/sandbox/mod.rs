@@ -4,6 +4,7 @@
 mod conformance;
 mod doctor;
 mod ending;
+mod engines;
 mod escape;
 mod lab;
 mod toolchains;

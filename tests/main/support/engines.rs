@@ -5,7 +5,10 @@
 use crate::support::command;
 use crate::support::is_root;
 use crate::support::require;
+use rustix::process::Pid;
+use rustix::process::Signal;
 use std::io::Read;
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
@@ -25,8 +28,14 @@ dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "u
   --iptables=false --ip6tables=false --bridge=none --group 0 >"$1/log" 2>&1 </dev/null &
 echo $!
 cat >/dev/null
-kill $!
+kill $! 2>/dev/null
 wait $!
+for process in /proc/[0-9]*; do
+  if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -q "^/usr/bin/containerd-shim.* $1/"; then
+    kill -9 "${process#/proc/}"
+  fi
+done
+grep -o " $1/[^ ]*" /proc/mounts | sort -r | while read -r place; do umount -l "$place"; done
 rm -rf "$1"
 "#;
 
@@ -47,10 +56,10 @@ wait $!
 # What Podman leaves: a process for each command, for five minutes, and one for its user namespace.
 for process in /proc/[0-9]*; do
   if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -q "^/usr/bin/conmon .* $1/"; then
-    kill "${process#/proc/}"
+    kill -9 "${process#/proc/}"
   fi
 done
-umount -l "$1/root/overlay" 2>/dev/null
+grep -o " $1/[^ ]*" /proc/mounts | sort -r | while read -r place; do umount -l "$place"; done
 podman unshare rm -rf "$1/root" 2>/dev/null
 for file in "$1/run/tmp/pause.pid" "$1/run/libpod/tmp/pause.pid"; do
   if [ -r "$file" ]; then kill -9 "$(cat "$file")"; fi
@@ -95,6 +104,10 @@ impl TestEngine {
             .prefix("rg-engine-")
             .tempdir_in("/var/tmp");
         let dir = dir.expect("the directory is writable").keep();
+        TestEngine::start_in(script, word, dir)
+    }
+
+    fn start_in(script: &str, word: &str, dir: PathBuf) -> TestEngine {
         let mut keeper = command("sh")
             .args(["-c", script, "engine"])
             .arg(&dir)
@@ -112,7 +125,7 @@ impl TestEngine {
 
     fn wait_until_it_listens(&self) {
         let end = Instant::now() + START;
-        while UnixStream::connect(self.socket()).is_err() {
+        while !self.answers() {
             assert!(
                 Instant::now() < end,
                 "the engine does not start: {}",
@@ -120,6 +133,17 @@ impl TestEngine {
             );
             std::thread::park_timeout(Duration::from_millis(20));
         }
+    }
+
+    fn answers(&self) -> bool {
+        let asked = || {
+            let mut stream = UnixStream::connect(self.socket())?;
+            stream.write_all(b"GET /_ping HTTP/1.0\r\n\r\n")?;
+            let mut answer = [0; 15];
+            stream.read_exact(&mut answer)?;
+            Ok::<_, std::io::Error>(answer.ends_with(b" 200 OK"))
+        };
+        asked().unwrap_or(false)
     }
 
     /// Where it listens.
@@ -135,6 +159,25 @@ impl TestEngine {
     /// What it logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// Kills Docker and what serves it hard, and not what holds its containers.
+    pub fn kill_9(&self) {
+        let beside = std::fs::read_to_string(self.dir.join("exec/containerd/containerd.pid"));
+        let beside = beside.ok().and_then(|pid| pid.trim().parse().ok());
+        for pid in [Some(self.pid), beside].into_iter().flatten() {
+            let process = Pid::from_raw(pid).expect("a pid");
+            rustix::process::kill_process(process, Signal::KILL).expect("it runs and is ours");
+            assert!(crate::support::for_end_of(pid as u32, START));
+        }
+    }
+
+    /// Starts it again after [`TestEngine::kill_9`], in the same place.
+    pub fn again(&self) -> TestEngine {
+        for name in ["pid", "engine.sock", "exec/containerd/containerd.pid"] {
+            let _ = std::fs::remove_file(self.dir.join(name));
+        }
+        TestEngine::start_in(DOCKER, "", self.dir.clone())
     }
 
     /// Its directory.
