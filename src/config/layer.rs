@@ -30,6 +30,8 @@ pub struct Layer {
     pub debounce: Option<Time>,
     /// Where tests run. Opens something: not from an untrusted project.
     pub backend: Option<BackendName>,
+    /// How the sandbox of a container engine is made.
+    pub sandbox: Option<SandboxTable>,
     /// What tests may talk to. Opens something: not from an untrusted project.
     pub network: Option<NetworkAccess>,
     /// Variables of the user's environment that tests may see. Opens something.
@@ -64,6 +66,8 @@ pub enum BackendName {
     /// A sandbox of bubblewrap.
     #[default]
     Bwrap,
+    /// A container of Docker or Podman.
+    Engine,
     /// No sandbox at all: tests can do whatever the user can.
     None,
 }
@@ -73,9 +77,20 @@ impl BackendName {
     pub fn as_str(self) -> &'static str {
         match self {
             BackendName::Bwrap => "bwrap",
+            BackendName::Engine => "engine",
             BackendName::None => "none",
         }
     }
+}
+
+/// `[sandbox]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxTable {
+    /// The container image whose programs tests use, with `backend = "engine"`. It has to be in
+    /// the engine already. Without it they use this machine's. Opens something: not from an
+    /// untrusted project.
+    pub image: Option<String>,
 }
 
 /// What tests or agents may talk to.

@@ -64,6 +64,8 @@ impl<'a> Merge<'a> {
         self.free("debounce", layer.debounce, |c, v| c.debounce = v.0);
         self.free("detect", layer.detect, |c, v| c.detect = v);
         self.opens("backend", layer.backend, |c, v| c.backend = v);
+        let sandbox = layer.sandbox.unwrap_or_default();
+        self.opens("sandbox.image", sandbox.image, |c, v| c.image = Some(v));
         self.opens("network", layer.network, |c, v| c.network = v);
         self.opens("pass_env", layer.pass_env, |c, v| c.pass_env = v);
         self.opens("mounts", layer.mounts, |c, v| c.mounts = v);

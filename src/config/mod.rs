@@ -61,6 +61,8 @@ pub struct Config {
     pub debounce: Duration,
     /// Where tests run.
     pub backend: BackendName,
+    /// The container image whose programs tests use, with the engine backend.
+    pub image: Option<String>,
     /// What tests may talk to.
     pub network: NetworkAccess,
     /// Variables of the user's environment that tests may see.
@@ -159,6 +161,7 @@ impl Default for Config {
             trigger: Trigger::Save,
             debounce: Duration::from_millis(30),
             backend: BackendName::Bwrap,
+            image: None,
             network: NetworkAccess::None,
             pass_env: Vec::new(),
             mounts: Vec::new(),

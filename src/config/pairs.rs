@@ -30,10 +30,11 @@ enum Kind {
 const PREFIX: &str = "REGREEN_";
 
 /// The keys that can be set by one variable: `limits.timeout` is `REGREEN_LIMITS_TIMEOUT`.
-const KEYS: [(&str, Kind); 27] = [
+const KEYS: [(&str, Kind); 28] = [
     ("trigger", Kind::Text),
     ("debounce", Kind::Text),
     ("backend", Kind::Text),
+    ("sandbox.image", Kind::Text),
     ("network", Kind::Text),
     ("pass_env", Kind::List),
     ("include", Kind::List),

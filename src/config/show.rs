@@ -29,6 +29,10 @@ impl Config {
             self.row("trigger", json(&self.trigger)),
             self.row("debounce", time(self.debounce)),
             self.row("backend", quoted(self.backend.as_str())),
+            self.row(
+                "sandbox.image",
+                self.image.as_deref().map_or("none".into(), quoted),
+            ),
             self.row("network", quoted(self.network.as_str())),
             self.row("pass_env", json(&self.pass_env)),
             self.row("mounts", json(&self.mounts)),

@@ -26,6 +26,7 @@ use crate::run;
 use crate::run::history;
 use crate::sandbox::bwrap;
 use crate::sandbox::bwrap::Bwrap;
+use crate::sandbox::engine::Engine;
 use crate::sandbox::none::NoSandbox;
 use crate::sandbox::scope;
 use crate::store::Keep;
@@ -265,6 +266,7 @@ fn shared(
         shim,
         inbox,
         bwrap: Arc::new(Bwrap::new(host, choices)),
+        engine: Arc::new(Engine::new(host)),
         none: Arc::new(NoSandbox::new(host)),
     }
 }

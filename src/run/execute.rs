@@ -93,6 +93,8 @@ pub struct Job {
     pub facts: Facts,
     /// What the tests may talk to.
     pub network: Network,
+    /// The image whose programs it uses, with the engine backend.
+    pub image: Option<String>,
     /// Nobody waits at a terminal: while it builds it stands back behind the user's own work.
     pub stands_back: bool,
     /// The first attempts' priority; what failed is repeated with the ordinary one.
@@ -212,7 +214,11 @@ impl<'a> Execution<'a> {
         events: &'a mpsc::Sender<TestEvent>,
         stop: &'a CancellationToken,
     ) -> std::io::Result<Self> {
-        let dir = RunDir::create(&job.run_dir)?;
+        let exchange = job.place.tree.with_file_name("exchange");
+        let dir = match backend.keeps_mounts() {
+            true => RunDir::create_with(&job.run_dir, &exchange)?,
+            false => RunDir::create(&job.run_dir)?,
+        };
         dir.of(&job.project)?;
         let raw = dir.open_raw_log()?;
         Ok(Execution {
@@ -499,7 +505,7 @@ impl<'a> Execution<'a> {
                 optional: false,
             });
         }
-        let isolation = self.backend.isolation(&spec);
+        let asked = spec.clone();
         let sinks = Sinks {
             raw: &mut self.raw,
             events: (tell != Tell::Nothing).then_some(self.events),
@@ -520,7 +526,8 @@ impl<'a> Execution<'a> {
             stands_back,
         };
         let mut attempted = attempt(self.backend, start, sinks, self.stop).await?;
-        attempted.report.run.isolation = Some(isolation);
+        // Afterwards: a container engine is known only once something ran in it.
+        attempted.report.run.isolation = Some(self.backend.isolation(&asked));
         if let Some(dir) = &services_dir {
             self.look_at_services(dir, &mut attempted);
         }
@@ -606,6 +613,7 @@ impl<'a> Execution<'a> {
             stdin: None,
             limits,
             network: self.job.network,
+            image: self.job.image.clone(),
             priority: self.priority,
         }
     }

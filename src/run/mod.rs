@@ -41,6 +41,7 @@ use crate::model::Timestamp;
 use crate::sandbox::Backend;
 use crate::sandbox::bwrap::Bwrap;
 use crate::sandbox::bwrap::Options;
+use crate::sandbox::engine::Engine;
 use crate::sandbox::none::NoSandbox;
 use crate::sandbox::scope;
 
@@ -61,6 +62,7 @@ pub fn backend(name: BackendName, host: &HostEnv) -> Box<dyn Backend> {
             };
             Box::new(Bwrap::new(host, options))
         }
+        BackendName::Engine => Box::new(Engine::new(host)),
         BackendName::None => Box::new(NoSandbox::new(host)),
     }
 }

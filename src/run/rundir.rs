@@ -29,6 +29,9 @@ pub struct RunDir {
     /// The directory, locked while the run goes on: the lock goes with the process, however it
     /// ends, so that [`tidy_dead`] knows what nobody needs any more.
     alive: Option<File>,
+    /// Where what is mounted lies, if not in the run's own directory: the same place for all
+    /// runs of a slot, whose mounts stay.
+    exchange: Option<PathBuf>,
 }
 
 impl RunDir {
@@ -37,17 +40,31 @@ impl RunDir {
         RunDir {
             path: path.to_owned(),
             alive: None,
+            exchange: None,
         }
     }
 
     /// Makes the directory and what is mounted from it.
     pub fn create(path: &Path) -> std::io::Result<Self> {
-        let mut dir = RunDir::at(path);
+        RunDir::create_in(path, None)
+    }
+
+    /// The same, with what is mounted in `exchange`, of which the sandbox has the directories
+    /// mounted already. One run at a time.
+    pub fn create_with(path: &Path, exchange: &Path) -> std::io::Result<Self> {
+        RunDir::create_in(path, Some(exchange.to_owned()))
+    }
+
+    fn create_in(path: &Path, exchange: Option<PathBuf>) -> std::io::Result<Self> {
+        let mut dir = RunDir {
+            exchange,
+            ..RunDir::at(path)
+        };
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(path)?;
         // Before there is anything in it that could be taken for a dead run's.
         dir.alive = lock(path);
-        builder.create(dir.inject())?;
+        git::empty_dir(&dir.inject())?;
         let reporter = format!("{}.py", pytest::REPORTER_NAME);
         std::fs::write(dir.inject().join(reporter), pytest::REPORTER)?;
         std::fs::write(dir.inject().join("launch.py"), LAUNCHER)?;
@@ -61,7 +78,7 @@ impl RunDir {
 
     /// Reporters, mounted read-only.
     pub fn inject(&self) -> PathBuf {
-        self.path.join("inject")
+        self.exchange.as_ref().unwrap_or(&self.path).join("inject")
     }
 
     /// Writes one more file to be injected.
@@ -71,11 +88,8 @@ impl RunDir {
 
     /// A fresh directory for the events of one attempt, mounted writable.
     pub fn events(&self, attempt: u32) -> std::io::Result<PathBuf> {
-        let path = self.path.join(format!("events.{attempt}"));
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)?;
+        let path = self.events_at(attempt);
+        git::empty_dir(&path)?;
         Ok(path)
     }
 
@@ -99,6 +113,13 @@ impl RunDir {
     /// Where what the suite wants kept goes; only there if there is something.
     pub fn artifacts(&self) -> PathBuf {
         self.path.join(ARTIFACTS)
+    }
+
+    fn events_at(&self, attempt: u32) -> PathBuf {
+        match &self.exchange {
+            Some(exchange) => exchange.join("events"),
+            None => self.path.join(format!("events.{attempt}")),
+        }
     }
 
     /// Where the complete output lies.
@@ -126,6 +147,12 @@ impl RunDir {
 
     /// Removes what was only there for the sandbox.
     pub fn tidy(&self, attempts: u32) {
+        if self.exchange.is_some() {
+            // The next run of the slot empties what could not be emptied now.
+            let _ = git::empty_dir(&self.inject());
+            let _ = git::empty_dir(&self.events_at(0));
+            return;
+        }
         // What cannot be removed now goes with the directory, by its age.
         let _ = git::remove_all(&self.inject());
         let _ = git::remove_all(&self.scratch());

@@ -227,9 +227,10 @@ impl Bwrap {
         let stop = CancellationToken::new();
         let terms = Supervision {
             breached: Some(watched.breached),
-            ..supervision(tree.clone(), &spec.limits, stop.clone())
+            ..supervision(&spec.limits, stop.clone())
         };
-        let supervised = supervise(launch.child, terms).map_err(SandboxError::Start)?;
+        let supervised =
+            supervise(launch.child, tree.clone(), terms).map_err(SandboxError::Start)?;
         let (output, heartbeat) = (supervised.output, supervised.heartbeat);
         let calmed = (spec.priority == Priority::Low).then_some(first);
         let exit = watch(supervised.exit, launch.status, guard, calmed);
@@ -354,14 +355,13 @@ fn warn_root() {
 }
 
 /// Processes and threads that a sandbox may have. Threads count, so honest suites need many.
-fn processes(limits: &Limits) -> u64 {
+pub(super) fn processes(limits: &Limits) -> u64 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     limits.processes.unwrap_or_else(|| 4096.max(256 * cores))
 }
 
-pub(super) fn supervision(tree: Tree, limits: &Limits, stop: CancellationToken) -> Supervision {
+pub(super) fn supervision(limits: &Limits, stop: CancellationToken) -> Supervision {
     Supervision {
-        tree,
         wall: Some(limits.wall()),
         silence: Some(limits.silence()),
         output_bytes: limits.output_bytes,
@@ -626,7 +626,7 @@ fn conclude(ending: Ending, code: Option<i32>, guard: &Guard) -> Ended {
     }
 }
 
-fn from_shell(code: i32) -> Exit {
+pub(super) fn from_shell(code: i32) -> Exit {
     match code - 128 {
         signal @ 1..=31 => Exit {
             signal: Some(signal),

@@ -296,6 +296,7 @@ impl Scratch {
                 ..Limits::default()
             },
             network: Network::None,
+            image: None,
             priority: Priority::default(),
         }
     }

@@ -13,6 +13,7 @@ mod cpus;
 mod disk;
 pub mod doctor;
 pub mod egress;
+pub mod engine;
 mod etc;
 pub mod marker;
 pub mod mirror;
@@ -46,11 +47,17 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A place to run commands.
 pub trait Backend: Send + Sync {
-    /// `bwrap` or `none`, as the report says it.
+    /// `bwrap`, `engine` or `none`.
     fn name(&self) -> &'static str;
 
     /// Which of the limits hold here, and how far.
     fn isolation(&self, spec: &Spec) -> Isolation;
+
+    /// Whether the mounts of one run serve the next one too, so that what changes from run to
+    /// run had better stand in the same directories each time.
+    fn keeps_mounts(&self) -> bool {
+        false
+    }
 
     /// Starts one command in a sandbox of its own. When the future answers, the sandbox
     /// exists; when [`Running::exit`] is dropped, it is killed with everything in it.
@@ -76,6 +83,9 @@ pub struct Spec {
     pub limits: Limits,
     /// What it may talk to.
     pub network: Network,
+    /// The container image whose programs it uses, instead of this machine's. Only of the engine
+    /// backend.
+    pub image: Option<String>,
     /// Whose work goes first.
     pub priority: Priority,
 }

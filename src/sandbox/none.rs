@@ -81,8 +81,8 @@ impl NoSandbox {
         let stop = CancellationToken::new();
         let tree = Tree::new(child.pid()).with_token(OsStr::new(&token));
         let whole = tree.clone();
-        let terms = supervision(tree, &spec.limits, stop.clone());
-        let supervised = supervise(child, terms).map_err(SandboxError::Start)?;
+        let terms = supervision(&spec.limits, stop.clone());
+        let supervised = supervise(child, tree, terms).map_err(SandboxError::Start)?;
         let (mut answer, exit) = oneshot::channel();
         let ended = supervised.exit;
         tokio::spawn(async move {

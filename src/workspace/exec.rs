@@ -39,6 +39,8 @@ pub struct SandboxExec {
     pub limits: Limits,
     /// What they may talk to.
     pub network: Network,
+    /// The image whose programs they use, if the user named one.
+    pub image: Option<String>,
 }
 
 impl Exec for SandboxExec {
@@ -59,6 +61,7 @@ impl Exec for SandboxExec {
                 stdin: program.stdin,
                 limits: self.limits,
                 network: self.network,
+                image: self.image.clone(),
                 priority: Priority::default(),
             };
             self.backend.start(spec).await.map(adapt).map_err(words)

@@ -178,6 +178,8 @@ impl Room {
                 ..Limits::default()
             },
             network: request.network,
+            // An agent is a program of this machine.
+            image: None,
         })
     }
 
