@@ -11,6 +11,7 @@ use crate::config::error;
 use crate::config::layer;
 use crate::config::layer::Layer;
 use crate::config::read;
+use crate::model::Limits;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
@@ -124,7 +125,7 @@ impl<'a> Merge<'a> {
         self.tightens(
             "limits.processes",
             limits.processes,
-            now.processes,
+            Some(now.processes.unwrap_or(Limits::AUTOMATIC_PROCESSES)),
             |c, v| {
                 c.limits.processes = Some(v);
             },
@@ -137,9 +138,14 @@ impl<'a> Merge<'a> {
                 c.limits.cpu_millis = Some(v);
             },
         );
-        self.tightens("limits.disk", size(limits.disk), now.disk_bytes, |c, v| {
-            c.limits.disk_bytes = Some(v);
-        });
+        self.tightens(
+            "limits.disk",
+            size(limits.disk),
+            Some(now.disk_bytes.unwrap_or(Limits::AUTOMATIC_DISK)),
+            |c, v| {
+                c.limits.disk_bytes = Some(v);
+            },
+        );
         self.tightens(
             "limits.file_size",
             size(limits.file_size),

@@ -282,6 +282,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What a run may write into its slot at least where nobody says, in bytes.
+    pub const AUTOMATIC_DISK: u64 = 64 << 30;
+    /// Processes and threads that a run may have at least where nobody says.
+    pub const AUTOMATIC_PROCESSES: u64 = 4096;
+
     /// The wall-time limit.
     pub fn wall(&self) -> Duration {
         Duration::from_millis(self.wall_ms)

@@ -357,7 +357,8 @@ fn warn_root() {
 /// Processes and threads that a sandbox may have. Threads count, so honest suites need many.
 pub(super) fn processes(limits: &Limits) -> u64 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    limits.processes.unwrap_or_else(|| 4096.max(256 * cores))
+    let automatic = Limits::AUTOMATIC_PROCESSES.max(256 * cores);
+    limits.processes.unwrap_or(automatic)
 }
 
 pub(super) fn supervision(limits: &Limits, stop: CancellationToken) -> Supervision {

@@ -37,9 +37,9 @@ pub(super) struct Watched {
 pub(super) fn watch(place: &Place, limits: &Limits, tree: Tree) -> Watched {
     let (tell, breached) = oneshot::channel();
     let said = Arc::new(OnceLock::new());
-    if let Some(space) = space(&place.tree) {
+    if let Some(free) = free(&place.tree) {
         let watch = Watch {
-            ledger: Ledger::new(limits.disk_bytes, space),
+            ledger: Ledger::new(limits.disk_bytes, free),
             place: place.clone(),
             tree,
             // File systems stamp with a coarse clock.
@@ -51,19 +51,10 @@ pub(super) fn watch(place: &Place, limits: &Limits, tree: Tree) -> Watched {
     Watched { breached, said }
 }
 
-/// A file system's size and what an ordinary user may still write, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Space {
-    size: u64,
-    free: u64,
-}
-
-fn space(path: &Path) -> Option<Space> {
+/// What an ordinary user may still write on the disk of a path, in bytes.
+fn free(path: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(path).ok()?;
-    Some(Space {
-        size: stat.f_blocks.saturating_mul(stat.f_frsize),
-        free: stat.f_bavail.saturating_mul(stat.f_frsize),
-    })
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 struct Watch {
@@ -84,10 +75,10 @@ impl Watch {
         }
         let mut not_before = Instant::now();
         loop {
-            let Some(space) = space(&self.place.tree) else {
+            let Some(free) = free(&self.place.tree) else {
                 return;
             };
-            let pause = match self.ledger.look(space.free) {
+            let pause = match self.ledger.look(free) {
                 Turn::Walk if Instant::now() >= not_before => {
                     let begun = Instant::now();
                     if let Some(hit) = self.walk().await {
@@ -110,8 +101,8 @@ impl Watch {
     /// Finds out what the run wrote; answers whether that is too much.
     async fn walk(&mut self) -> Option<LimitHit> {
         let measured = self.measure().await?;
-        let space = space(&self.place.tree)?;
-        let breach = self.ledger.walked(measured, space.free)?;
+        let free = free(&self.place.tree)?;
+        let breach = self.ledger.walked(measured, free)?;
         let _ = self.said.set(breach.said(&self.place.tree));
         Some(breach.hit)
     }

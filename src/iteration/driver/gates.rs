@@ -278,7 +278,7 @@ impl Question {
             mounts,
             limits: Limits {
                 wall_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-                ..Limits::default()
+                ..grounds.config.limits
             },
             network: grounds.network(),
             image: grounds.image(),

@@ -1,8 +1,8 @@
 //! What a run may write, and when it is worth a walk to find out. A pure account: free space and
 //! walks come in, pauses and a breach go out.
 
+use crate::model::Limits;
 use crate::process::LimitHit;
-use crate::sandbox::disk::Space;
 use crate::sandbox::disk::measure::Measured;
 use std::path::Path;
 use std::time::Duration;
@@ -14,10 +14,10 @@ const LATEST: Duration = Duration::from_secs(1);
 /// No disk takes more than this in a millisecond, in bytes.
 const FASTEST: u64 = 4 << 20;
 /// Growth of a run that nobody limited: this, or a multiple of what its slot held, in bytes.
-const GENEROUS: u64 = 64 << 30;
+const GENEROUS: u64 = Limits::AUTOMATIC_DISK;
 /// That multiple. A first build makes of sources many times their size, and `GENEROUS` is for it.
 const MULTIPLE: u64 = 4;
-/// What stays free for everybody else, in bytes; less where there was less than that four times.
+/// What stays free for everybody else, in bytes; less where there was less than four times that.
 const RESERVE: u64 = 1 << 30;
 
 /// The account of one run.
@@ -55,16 +55,16 @@ pub(super) struct Breach {
 }
 
 impl Ledger {
-    pub fn new(configured: Option<u64>, space: Space) -> Self {
-        let reserve = RESERVE.max(space.size / 50).min(space.free / 4);
+    /// A run begins, with so much free space.
+    pub fn new(configured: Option<u64>, free: u64) -> Self {
         Ledger {
             configured,
             most: configured.unwrap_or(GENEROUS),
-            reserve,
-            begun: space.free,
+            reserve: RESERVE.min(free / 4),
+            begun: free,
             held: None,
             grown: 0,
-            free: space.free,
+            free,
         }
     }
 
@@ -159,16 +159,6 @@ mod tests {
 
     const GIB: u64 = 1 << 30;
 
-    fn ledger(configured: Option<u64>, free: u64) -> Ledger {
-        Ledger::new(
-            configured,
-            Space {
-                size: 100 * GIB,
-                free,
-            },
-        )
-    }
-
     fn found(written: u64, held: u64) -> Measured {
         Measured {
             written,
@@ -179,7 +169,7 @@ mod tests {
 
     #[test]
     fn nothing_is_walked_while_nothing_is_gone() {
-        let ledger = ledger(None, 80 * GIB);
+        let ledger = Ledger::new(None, 80 * GIB);
         assert_eq!(ledger.look(80 * GIB), Turn::Wait(LATEST));
         assert_eq!(ledger.look(90 * GIB), Turn::Wait(LATEST));
         assert_eq!(ledger.look(70 * GIB), Turn::Wait(LATEST));
@@ -188,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_nearer_the_limit_the_closer_it_is_looked() {
-        let ledger = ledger(Some(GIB), 80 * GIB);
+        let ledger = Ledger::new(Some(GIB), 80 * GIB);
         let after = |gone: u64| ledger.look(80 * GIB - gone);
         assert_eq!(after(0), Turn::Wait(Duration::from_millis(256)));
         assert_eq!(after(GIB / 2), Turn::Wait(Duration::from_millis(128)));
@@ -198,7 +188,7 @@ mod tests {
 
     #[test]
     fn growth_beyond_the_limit_is_a_breach_and_others_growth_is_not() {
-        let mut ledger = ledger(Some(GIB), 80 * GIB);
+        let mut ledger = Ledger::new(Some(GIB), 80 * GIB);
         assert_eq!(ledger.walked(found(GIB / 4, 0), 78 * GIB), None);
         assert_eq!(
             ledger.look(78 * GIB),
@@ -212,13 +202,13 @@ mod tests {
 
     #[test]
     fn what_was_written_in_place_is_no_growth() {
-        let mut ledger = ledger(Some(GIB), 80 * GIB);
+        let mut ledger = Ledger::new(Some(GIB), 80 * GIB);
         assert_eq!(ledger.walked(found(10 * GIB, 0), 80 * GIB), None);
     }
 
     #[test]
     fn what_replaces_something_is_no_growth_whatever_others_write() {
-        let mut ledger = ledger(Some(GIB), 80 * GIB);
+        let mut ledger = Ledger::new(Some(GIB), 80 * GIB);
         ledger.held(found(0, 5 * GIB));
         assert_eq!(ledger.walked(found(3 * GIB, 2 * GIB), 70 * GIB), None);
         let breach = ledger.walked(found(3 * GIB, 3 * GIB), 70 * GIB);
@@ -227,13 +217,7 @@ mod tests {
 
     #[test]
     fn a_large_slot_may_grow_by_a_multiple_of_itself() {
-        let mut ledger = Ledger::new(
-            None,
-            Space {
-                size: 2000 * GIB,
-                free: 1500 * GIB,
-            },
-        );
+        let mut ledger = Ledger::new(None, 1500 * GIB);
         assert_eq!(ledger.walked(found(70 * GIB, 30 * GIB), 1400 * GIB), None);
         let breach = ledger.walked(found(70 * GIB, 10 * GIB), 1400 * GIB);
         assert_eq!(breach.map(|breach| breach.hit), Some(LimitHit::Disk));
@@ -241,27 +225,27 @@ mod tests {
 
     #[test]
     fn whoever_fills_the_disk_is_ended_before_it_is_full() {
-        let mut own = ledger(None, 10 * GIB);
-        assert_eq!(own.look(3 * GIB), Turn::Wait(Duration::from_millis(256)));
-        assert_eq!(own.look(2 * GIB), Turn::Walk);
-        let breach = own.walked(found(8 * GIB, 0), 2 * GIB).expect("its doing");
+        let mut own = Ledger::new(None, 10 * GIB);
+        assert_eq!(own.look(2 * GIB), Turn::Wait(Duration::from_millis(256)));
+        assert_eq!(own.look(GIB), Turn::Walk);
+        let breach = own.walked(found(9 * GIB, 0), GIB).expect("its doing");
         assert_eq!(breach.hit, LimitHit::DiskSpace);
         // Another program's doing, and then it is not looked for again and again.
-        let mut others = ledger(None, 10 * GIB);
-        assert_eq!(others.walked(found(GIB, 0), 2 * GIB), None);
-        assert!(matches!(others.look(2 * GIB), Turn::Wait(_)));
+        let mut others = Ledger::new(None, 10 * GIB);
+        assert_eq!(others.walked(found(GIB, 0), GIB), None);
+        assert!(matches!(others.look(GIB), Turn::Wait(_)));
     }
 
     #[test]
     fn little_free_space_at_the_start_is_no_breach() {
-        let mut ledger = ledger(None, GIB / 2);
+        let mut ledger = Ledger::new(None, GIB / 2);
         assert!(matches!(ledger.look(GIB / 3), Turn::Wait(_)));
         assert_eq!(ledger.walked(found(GIB / 4, 0), GIB / 4), None);
     }
 
     #[test]
     fn what_cannot_be_looked_at_counts_as_written() {
-        let mut ledger = ledger(Some(GIB), 80 * GIB);
+        let mut ledger = Ledger::new(Some(GIB), 80 * GIB);
         let hidden = Measured {
             complete: false,
             ..found(0, 0)

@@ -107,8 +107,8 @@ fn artifacts_are_kept_with_their_run_and_go_with_it() {
         return;
     }
     let project = script(
-        "[ -e out/first ] && rm out/first && mkdir -p out/more && echo again > out/more/second
-         [ -e out/more/second ] || { mkdir out; echo once > out/first; ln -s /etc/passwd out/link; }
+        "if [ -e out/first ]; then mkdir out/more; echo again > out/more/second
+         else mkdir out; echo once > out/first; ln -s /etc/passwd out/link; fi
          echo '1 test passed'\n",
     );
     project.edit(
