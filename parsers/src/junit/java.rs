@@ -199,6 +199,12 @@ fn message(thrown: &Thrown<'_>, kind: FailureKind) -> String {
     }
 }
 
+/// Whether that exception says that a test does not apply.
+pub(crate) fn is_assumption(class: &str) -> bool {
+    let assumed = ["TestAbortedException", "AssumptionViolatedException"];
+    assumed.iter().any(|name| class.ends_with(name))
+}
+
 /// The first line that is not empty.
 pub(crate) fn first_line(text: &str) -> &str {
     text.lines()

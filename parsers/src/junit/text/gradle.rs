@@ -31,6 +31,7 @@ struct Block {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     began: bool,
+    ends: u64,
     open: bool,
     blocks: Vec<Block>,
     passed: u64,
@@ -74,6 +75,11 @@ impl Reader {
     /// Whether it was seen at all.
     pub fn began(&self) -> bool {
         self.began
+    }
+
+    /// How many builds or tasks came to their end.
+    pub fn ends(&self) -> u64 {
+        self.ends
     }
 
     /// Takes one line.
@@ -125,8 +131,10 @@ impl Reader {
             self.task(task);
         } else if line.starts_with("BUILD SUCCESSFUL") {
             (self.began, self.success) = (true, true);
+            self.ends += 1;
         } else if line.starts_with("BUILD FAILED") {
             (self.began, self.failed) = (true, true);
+            self.ends += 1;
         } else if line.starts_with("FAILURE: Build ") {
             self.began = true;
         } else if line == "* What went wrong:" {
@@ -147,6 +155,7 @@ impl Reader {
     fn completed(&mut self, line: &str, tests: u64) {
         let (all, failed, skipped) = self.total.unwrap_or_default();
         self.began = true;
+        self.ends += 1;
         self.total = Some((
             all.saturating_add(tests),
             failed.saturating_add(number_before(line, " failed").unwrap_or(0)),
@@ -193,7 +202,9 @@ impl Reader {
             return;
         };
         let title = title.trim_end();
-        if !title.contains(" > ") || title.starts_with(['\t', ' ']) {
+        // The console launcher's feed of tests has its own word for it.
+        let other = title.ends_with(" ::");
+        if !title.contains(" > ") || title.starts_with(['\t', ' ']) || other {
             return;
         }
         let title = own(title);

@@ -51,6 +51,8 @@ enum Part {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     began: bool,
+    started: bool,
+    ends: u64,
     /// The class that is running.
     class: String,
     running: Option<String>,
@@ -98,6 +100,16 @@ impl Reader {
         self.began
     }
 
+    /// Whether it said that it begins.
+    pub fn started(&self) -> bool {
+        self.started
+    }
+
+    /// How many builds came to their end.
+    pub fn ends(&self) -> u64 {
+        self.ends
+    }
+
     /// Takes one line.
     pub fn line(&mut self, line: &str) {
         let (level, rest) = level(line);
@@ -107,6 +119,7 @@ impl Reader {
                 .any(|words| rest.trim().starts_with(words))
         {
             self.began = true;
+            self.started |= rest.starts_with("Scanning for projects...");
         }
         if rest.starts_with("Tests run:") && self.counts(rest) {
             return;
@@ -229,6 +242,7 @@ impl Reader {
                 self.crashed.push(class.to_owned());
             }
         }
+        self.ends += u64::from(words.starts_with("BUILD "));
         if words.starts_with("BUILD SUCCESS") {
             self.success = true;
         } else if words.starts_with("BUILD FAILURE") || words.starts_with("BUILD ERROR") {

@@ -41,6 +41,14 @@ pub(crate) struct Told {
     pub died: Option<String>,
 }
 
+impl Told {
+    /// Counts what is told as it happens.
+    fn add(&mut self, more_passed: u64, more_skipped: u64) {
+        let (passed, failed, skipped) = self.counts.unwrap_or_default();
+        self.counts = Some((passed + more_passed, failed, skipped + more_skipped));
+    }
+}
+
 /// Reads all of them line by line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
@@ -51,6 +59,19 @@ pub(crate) struct Reader {
     /// What the compilers said.
     pub javac: javac::Reader,
     virtual_machine: Option<String>,
+    /// How many lines mattered, and which of them each tool began and ended with.
+    lines: u64,
+    spans: [Span; 4],
+}
+
+/// Where a tool's own text begins and where it last came to an end; 0 if nowhere.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    began: u64,
+    /// It said so itself that it begins.
+    started: u64,
+    ended: u64,
+    ends: u64,
 }
 
 impl Reader {
@@ -71,6 +92,7 @@ impl Reader {
         }
         let line = seen.shown();
         self.launcher.line(&line);
+        self.mark();
         // The tree has a line for each test, and says nothing to the others.
         let bytes = line.as_bytes();
         let others = self.maven.wants(bytes) || self.gradle.wants(bytes) || self.core.wants(bytes);
@@ -82,6 +104,54 @@ impl Reader {
         self.core.line(&line);
         self.javac.line(&line);
         self.machine(&line);
+        self.mark();
+    }
+
+    /// Remembers where each tool's text begins and ends.
+    fn mark(&mut self) {
+        self.lines += 1;
+        let now = [
+            (
+                self.launcher.began(),
+                self.launcher.started(),
+                self.launcher.ends(),
+            ),
+            (self.maven.began(), self.maven.started(), self.maven.ends()),
+            (self.gradle.began(), false, self.gradle.ends()),
+            (self.core.began(), false, self.core.ends()),
+        ];
+        for (span, (began, started, ends)) in self.spans.iter_mut().zip(now) {
+            let first = |known: u64, is: bool| match known {
+                0 if is => self.lines,
+                known => known,
+            };
+            span.began = first(span.began, began);
+            span.started = first(span.started, started);
+            if ends > span.ends {
+                (span.ends, span.ended) = (ends, self.lines);
+            }
+        }
+    }
+
+    /// The tool whose text it is; what looks like another's was printed by a test. The outermost
+    /// ends last, or began first if it does not end.
+    fn tool(&self) -> Option<usize> {
+        let spans = || {
+            self.spans
+                .iter()
+                .enumerate()
+                .filter(|(_, span)| span.began > 0)
+        };
+        let outer = spans()
+            .filter(|(_, span)| span.started > 0)
+            .min_by_key(|(_, span)| span.started);
+        let ended = spans().filter(|(_, span)| span.ended > 0);
+        let last = ended.max_by_key(|(_, span)| span.ended);
+        let first = spans().min_by_key(|(_, span)| span.began);
+        let broken = outer.filter(|(_, span)| {
+            span.ended == 0 && spans().all(|(_, other)| other.began >= span.started)
+        });
+        broken.or(last).or(outer).or(first).map(|(tool, _)| tool)
     }
 
     /// Whether any tool's text was seen.
@@ -107,21 +177,18 @@ impl Reader {
     }
 
     /// What was read.
-    pub fn finish(self, sources: &mut Sources) -> Told {
-        let machine = self.virtual_machine.filter(|said| !said.is_empty());
-        let mut told = if self.launcher.began() {
-            self.launcher.finish(sources)
-        } else if self.maven.began() {
-            self.maven.finish(sources)
-        } else if self.gradle.began() {
-            self.gradle.finish(sources)
-        } else if self.core.began() {
-            self.core.finish(sources)
-        } else {
-            Told {
+    pub fn finish(mut self, sources: &mut Sources) -> Told {
+        let machine = self.virtual_machine.take();
+        let machine = machine.filter(|said| !said.is_empty());
+        let mut told = match self.tool() {
+            Some(0) => self.launcher.finish(sources),
+            Some(1) => self.maven.finish(sources),
+            Some(2) => self.gradle.finish(sources),
+            Some(_) => self.core.finish(sources),
+            None => Told {
                 refused: self.launcher.refused(),
                 ..Told::default()
-            }
+            },
         };
         told.died = told.died.or(machine);
         told
