@@ -5,10 +5,13 @@ use crate::compose::Compose;
 use crate::junit::Document;
 use crate::junit::JunitRun;
 use crate::junit::document::Read;
+use crate::junit::java;
 use crate::junit::rerun;
 use crate::junit::rerun::Method;
 use crate::junit::sources::Sources;
+use crate::junit::stack::At;
 use crate::junit::text::Told;
+use crate::junit::text::core;
 use crate::junit::text::of_session;
 use crate::live::End;
 use crate::records::how;
@@ -71,13 +74,14 @@ impl JunitRun {
         for warning in warnings {
             compose.diagnostic(warning);
         }
-        if reads.is_empty() && !told.began && !compose.has_fault() && told.refused.is_none() {
+        let silent = !told.began && told.refused.is_none() && told.fatal.is_none();
+        if reads.is_empty() && silent && !compose.has_fault() {
             compose.incomplete(
                 Note::new("no_report", "there is no JUnit file")
                     .remedy("give it with `--report FILE`"),
             );
         }
-        self.settle(&mut compose, &told, end, structured);
+        self.settle(&mut compose, &told, end, structured, &mut sources);
         let source = if structured {
             Source::Report
         } else {
@@ -108,13 +112,20 @@ impl JunitRun {
     }
 
     /// Is it over, and does the exit status agree?
-    fn settle(&self, compose: &mut Compose, told: &Told, end: &End, structured: bool) {
+    fn settle(
+        &self,
+        compose: &mut Compose,
+        told: &Told,
+        end: &End,
+        structured: bool,
+        sources: &mut Sources,
+    ) {
         let exit = end.exit.unwrap_or_default();
         let broken = told.began && !told.ended || told.died.is_some();
         let left = !told.running.is_empty() && (broken || structured && !told.ended);
         if broken || left {
             compose.complete = false;
-            return self.broken_off(compose, told, end);
+            return self.broken_off(compose, told, end, sources);
         }
         if let Some(refused) = &told.refused {
             return refuse(compose, refused, told, end);
@@ -134,12 +145,12 @@ impl JunitRun {
         let nothing = !told.began && !structured;
         if nothing && !compose.has_fault() && end.exit.is_some() && !exit.success() {
             compose.complete = false;
-            return self.broken_off(compose, told, end);
+            return self.broken_off(compose, told, end, sources);
         }
         settle_exit(compose, end, &self.tail, "command");
     }
 
-    fn broken_off(&self, compose: &mut Compose, told: &Told, end: &End) {
+    fn broken_off(&self, compose: &mut Compose, told: &Told, end: &End, sources: &mut Sources) {
         if end.interrupted {
             if let Some((id, _)) = told.running.first() {
                 let message = format!("running when the run was interrupted: {id}");
@@ -153,6 +164,10 @@ impl JunitRun {
             if died.contains("timeout") {
                 kind = FailureKind::Timeout;
             }
+        }
+        if let Some(failure) = out_of_memory(told, sources) {
+            compose.failed(failure);
+            return;
         }
         for (id, class) in told.running.iter().take(50) {
             let message = match &told.died {
@@ -192,6 +207,31 @@ impl JunitRun {
         failure.details = text::block(&self.tail.lines(60).join("\n"), text::DETAILS);
         compose.failed(failure);
     }
+}
+
+/// The test in which the main thread ran out of memory: the one that was running, or else the
+/// outermost of the user's methods in the trace.
+fn out_of_memory(told: &Told, sources: &mut Sources) -> Option<Failure> {
+    let fatal = told.fatal.as_deref()?;
+    let (thrown, _) = java::split(fatal.lines().next()?.trim());
+    if !thrown.ends_with("OutOfMemoryError") || told.running.len() > 1 {
+        return None;
+    }
+    let by_trace = || {
+        let ats = fatal.lines().filter_map(At::read);
+        let at = ats.filter(|at| !at.foreign()).last()?;
+        let plain = fatal.contains(".interceptTestMethod(");
+        let parameters = if plain { "()" } else { "" };
+        Some((format!("{}.{}{parameters}", at.class, at.method), at.class))
+    };
+    let (id, class) = told.running.first().cloned().or_else(by_trace)?;
+    let name = id.strip_prefix(class.as_str()).unwrap_or("");
+    let name = name.trim_start_matches('.').to_owned();
+    let mut failure = core::of(&id, &class, &name, fatal.trim_end(), sources);
+    failure.kind = FailureKind::Oom;
+    failure.kind_sure = true;
+    failure.phase = Phase::Call;
+    Some(compose::seal(failure))
 }
 
 fn read(document: &Document, sources: &mut Sources) -> Read {

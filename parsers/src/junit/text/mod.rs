@@ -12,6 +12,9 @@ use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Phase;
 
+/// The most that is kept of what ended the main thread, in bytes.
+const MOST_FATAL: usize = 64 * 1024;
+
 /// What the texts say together.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -39,6 +42,8 @@ pub(crate) struct Told {
     pub compile: bool,
     /// The tool's own word that the process of the tests died.
     pub died: Option<String>,
+    /// What ended the main thread, with its trace.
+    pub fatal: Option<String>,
 }
 
 impl Told {
@@ -59,6 +64,8 @@ pub(crate) struct Reader {
     /// What the compilers said.
     pub javac: javac::Reader,
     virtual_machine: Option<String>,
+    fatal: String,
+    in_fatal: bool,
     /// How many lines mattered, and which of them each tool began and ended with.
     lines: u64,
     spans: [Span; 4],
@@ -86,6 +93,7 @@ impl Reader {
             || self.core.wants(bytes)
             || self.javac.wants(bytes)
             || first == b'#'
+            || self.in_fatal
             || first == b'E' && bytes.starts_with(b"Exception in thread");
         if plain && !wanted {
             return;
@@ -161,6 +169,16 @@ impl Reader {
 
     /// The virtual machine's own last words.
     fn machine(&mut self, line: &str) {
+        if let Some(thrown) = line.strip_prefix("Exception in thread \"main\" ") {
+            self.in_fatal = true;
+            self.fatal = format!("{thrown}\n");
+        } else if self.in_fatal {
+            self.in_fatal = line.starts_with(['\t', ' ']) || line.starts_with("Caused by: ");
+            if self.in_fatal && self.fatal.len() < MOST_FATAL {
+                self.fatal.push_str(line);
+                self.fatal.push('\n');
+            }
+        }
         if self.virtual_machine.is_some() && self.virtual_machine.as_deref() != Some("") {
             return;
         }
@@ -191,6 +209,7 @@ impl Reader {
             },
         };
         told.died = told.died.or(machine);
+        told.fatal = Some(self.fatal).filter(|fatal| !fatal.is_empty());
         told
     }
 }

@@ -30,11 +30,21 @@ impl Identity {
 
 /// What an entry of the block of failures is. `chain` tells where the names of its node and of
 /// the nodes around it end, and which child each is.
-pub(super) fn of_title(title: &str, source: &str, chain: Option<&[(usize, u64)]>) -> Identity {
+pub(super) fn of_title(
+    title: &str,
+    source: &str,
+    chain: Option<&[(usize, u64)]>,
+    text: &str,
+) -> Identity {
     let Some(class) = value(source, "className") else {
-        return Identity {
-            id: title.to_owned(),
-            ..Identity::default()
+        let names: Vec<&str> = title.split(':').collect();
+        return match names.last() {
+            // JUnit 4's word for a class that cannot be a test: there is no such method.
+            Some(&"initializationError") => of_names(&names, text),
+            _ => Identity {
+                id: title.to_owned(),
+                ..Identity::default()
+            },
         };
     };
     let Some(method) = value(source, "methodName") else {
@@ -146,17 +156,13 @@ pub(super) fn of_unique(unique: &str) -> Option<Identity> {
 
 /// `bar[0: x](com.example.OldTest)`, `com.example.OldTest$Inner`, `[0: x]`.
 fn vintage(value: &str, identity: &mut Identity, name: &mut String) {
-    let class = |text: &str| {
-        let known = |c: char| c.is_alphanumeric() || "._$".contains(c);
-        !text.is_empty() && text.chars().all(known)
-    };
     let inner = value.strip_suffix(')').and_then(|v| v.rsplit_once('('));
-    if let Some((own, of)) = inner.filter(|(_, of)| class(of)) {
+    if let Some((own, of)) = inner.filter(|(_, of)| is_class(of)) {
         of.clone_into(&mut identity.class);
         own.clone_into(name);
         identity.method = own.split('[').next().unwrap_or(own).to_owned();
         identity.types = Some(String::new());
-    } else if class(value) {
+    } else if is_class(value) {
         value.clone_into(&mut identity.class);
     }
 }
@@ -187,8 +193,8 @@ fn decoded(value: &str) -> String {
 
 /// What the names of nodes say, outermost first, where nobody says more: the trace knows the
 /// class. The first is the engine.
-pub(super) fn of_names(names: &[&str], trace: &str) -> Identity {
-    let frames: Vec<At> = trace
+pub(super) fn of_names(names: &[&str], text: &str) -> Identity {
+    let frames: Vec<At> = text
         .lines()
         .filter_map(At::read)
         .filter(|at| !at.foreign())
@@ -196,21 +202,29 @@ pub(super) fn of_names(names: &[&str], trace: &str) -> Identity {
     let named = |name: &str| {
         let whole = frames.iter().map(|at| at.class.as_str());
         let mut all = whole.chain(frames.iter().map(At::outer));
-        let ends = |class: &&str| *class == name || class.ends_with(&format!(".{name}"));
-        all.find(ends).map(str::to_owned)
+        let ends = |class: &&str| {
+            let before = class.strip_suffix(name);
+            before.is_some_and(|before| before.is_empty() || before.ends_with(['.', '$']))
+        };
+        let found = all.find(ends).map(str::to_owned);
+        found.or_else(|| (name.contains('.') && is_class(name)).then(|| name.to_owned()))
     };
     let inner = names.get(1..).unwrap_or_default();
     let at = inner.iter().position(|name| name.contains('('));
     let vintage = names.first() == Some(&"JUnit Vintage");
-    let at = at.or((vintage && inner.len() > 1).then(|| inner.len() - 1));
+    let last = inner.len().saturating_sub(1);
+    let leaf = vintage && last > 0 && !inner[last].contains('.');
+    let at = at.or(leaf.then_some(last));
     let (classes, rest) = inner.split_at(at.unwrap_or(inner.len()));
     let bare = rest.first().map_or("", |name| bare(name));
     let of_method = frames
         .iter()
         .rfind(|at| !bare.is_empty() && at.method == bare);
+    let spelled = || classes.last().and_then(|name| spelled(text, name));
     let class = of_method
         .map(|at| at.class.clone())
-        .or_else(|| classes.iter().rev().find_map(|name| named(name)));
+        .or_else(|| classes.iter().rev().find_map(|name| named(name)))
+        .or_else(spelled);
     let Some(class) = class else {
         return Identity {
             id: names.join(" > "),
@@ -236,6 +250,27 @@ pub(super) fn of_names(names: &[&str], trace: &str) -> Identity {
         method: bare.to_owned(),
         types: None,
     }
+}
+
+/// A class's name with its package as the text spells it somewhere.
+fn spelled(text: &str, name: &str) -> Option<String> {
+    if name.is_empty() {
+        return None;
+    }
+    let part = |c: char| c.is_alphanumeric() || "._$".contains(c);
+    text.match_indices(name).take(100).find_map(|(at, _)| {
+        let before = text[..at].char_indices().rev();
+        let from = before.take_while(|(_, c)| part(*c)).last();
+        let package = &text[from.map_or(at, |(from, _)| from)..at];
+        let after = text[at + name.len()..].chars().next();
+        let whole = !after.is_some_and(|c| c.is_alphanumeric() || "_$".contains(c));
+        (whole && package.ends_with('.')).then(|| format!("{package}{name}"))
+    })
+}
+
+fn is_class(text: &str) -> bool {
+    let known = |c: char| c.is_alphanumeric() || "._$".contains(c);
+    !text.is_empty() && text.chars().all(known)
 }
 
 fn bare(name: &str) -> &str {

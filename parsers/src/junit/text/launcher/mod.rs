@@ -359,8 +359,12 @@ impl Reader {
                 .into_iter()
                 .map(|entry| {
                     let chain = self.tree.take(&entry.title);
-                    let identity =
-                        identity::of_title(&entry.title, &entry.source, chain.as_deref());
+                    let identity = identity::of_title(
+                        &entry.title,
+                        &entry.source,
+                        chain.as_deref(),
+                        &entry.body,
+                    );
                     (identity, entry.body)
                 })
                 .collect(),
@@ -518,20 +522,35 @@ fn node(line: &str) -> Option<(usize, &str, bool)> {
     Some(((columns / width).min(100), &rest[mark.len()..], ascii))
 }
 
-/// The entry's text as a trace is usually printed.
+/// The entry's text as a trace is usually printed. Frames that other text follows stand in the
+/// message, and stay as they are.
 fn as_trace(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 64);
-    let mut frames = false;
-    for line in text.lines() {
-        let trimmed = line.trim_start();
+    let frame = |line: &str| {
         let indented = line.starts_with("     ") || line.starts_with('\t');
-        if indented && At::read(trimmed).is_some() {
-            frames = true;
+        indented && At::read(line).is_some()
+    };
+    let caused = |line: &str| {
+        let trimmed = line.trim_start();
+        trimmed.starts_with("Caused by: ") || trimmed.starts_with("Suppressed: ")
+    };
+    let mut start = None;
+    for (at, line) in text.lines().enumerate() {
+        if frame(line) {
+            start.get_or_insert(at);
+        } else if start.is_some() && caused(line) {
+            break;
+        } else if !line.trim().is_empty() && line.trim() != "[...]" {
+            start = None;
+        }
+    }
+    let start = start.unwrap_or(usize::MAX);
+    let mut out = String::with_capacity(text.len() + 64);
+    for (at, line) in text.lines().enumerate() {
+        let trimmed = line.trim_start();
+        if at >= start && frame(line) {
             out.push_str("\tat ");
             out.push_str(trimmed.strip_prefix("at ").unwrap_or(trimmed));
-        } else if frames
-            && (trimmed.starts_with("Caused by: ") || trimmed.starts_with("Suppressed: "))
-        {
+        } else if at >= start && caused(line) {
             out.push_str(trimmed);
         } else if trimmed == "[...]" {
             out.push_str("\t[...]");

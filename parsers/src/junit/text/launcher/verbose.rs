@@ -10,6 +10,8 @@ use crate::junit::text::launcher::OnTheWay;
 
 /// More failures than this are not kept.
 const MOST: usize = 5_000;
+/// More failures than this do not wait for their class.
+const MOST_UNKNOWN: usize = 1_000;
 /// The most that is kept of what was caught, in bytes.
 const LONGEST: usize = 256 * 1024;
 /// The end of the labels, behind what stands for the depth.
@@ -30,6 +32,8 @@ struct Node {
 pub(super) struct Verbose {
     open: Vec<Node>,
     failed: Vec<OnTheWay>,
+    /// Those of `failed` that have no unique id yet.
+    unknown: Vec<usize>,
     /// Where the text begins of what is being caught; 0 if nothing is.
     column: usize,
     passed: u64,
@@ -63,19 +67,36 @@ impl Verbose {
         let Some(node) = self.open.pop() else {
             return;
         };
+        self.learn(&names, &node.unique);
         if node.caught.is_empty() || self.failed.len() >= MOST {
             return;
         }
-        let unique = match node.unique.as_str() {
-            "" => self.open.last().map_or(String::new(), |outer| {
-                inner_unique(&outer.unique, &node.name)
-            }),
-            unique => unique.to_owned(),
-        };
+        if node.unique.is_empty() && self.unknown.len() < MOST_UNKNOWN {
+            self.unknown.push(self.failed.len());
+        }
         self.failed.push(OnTheWay {
             names,
-            unique,
+            unique: node.unique,
             text: node.caught,
+        });
+    }
+
+    /// What a class is tells what those are that stand in it, and failed before anybody knew.
+    fn learn(&mut self, names: &[String], unique: &str) {
+        if unique.is_empty() || self.unknown.is_empty() {
+            return;
+        }
+        let failed = &mut self.failed;
+        self.unknown.retain(|at| {
+            let Some(way) = failed.get_mut(*at) else {
+                return false;
+            };
+            let inner = way.names.split_last();
+            let Some((name, _)) = inner.filter(|(_, outer)| outer == &names) else {
+                return true;
+            };
+            way.unique = inner_unique(unique, name);
+            false
         });
     }
 
