@@ -34,11 +34,19 @@ static NODE: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant pattern")
 });
 
+/// The most of a message that is searched for everything, in bytes.
+const MOST: usize = 64 * 1024;
+/// More places than this a message is not cut at.
+const MOST_CUTS: usize = 200;
+
 /// Both sides, where the message says which is which.
 pub(crate) fn sides(message: &str) -> Option<Diff> {
     let message = text::clean(message);
-    let message = text::cap(&message, 64 * 1024);
-    let found = but_was(&message)
+    // Long values are looked for first: a message that is cut has lost one of them.
+    let long = (message.len() > MOST).then(|| but_was(&message)).flatten();
+    let message = text::cap(&message, MOST);
+    let found = long
+        .or_else(|| but_was(&message))
         .or_else(|| assertj(&message))
         .or_else(|| lines(&message))
         .or_else(|| captured(&KOTLIN, &message, false))
@@ -93,7 +101,7 @@ fn but_was_from(message: &str) -> Option<(String, String, bool)> {
     }
     let mut best = None;
     for between in BETWEEN {
-        for (at, _) in body.match_indices(between) {
+        for (at, _) in body.match_indices(between).take(MOST_CUTS) {
             let (one, two) = (&body[..at], &body[at + between.len()..]);
             let (Some(expected), Some(actual)) = (bracketed(one), bracketed(two)) else {
                 continue;

@@ -24,6 +24,7 @@ use crate::report::Report;
 use crate::report::Source;
 use crate::text;
 use crate::text::Tail;
+use std::collections::BTreeSet;
 
 impl JunitRun {
     /// The report.
@@ -48,17 +49,17 @@ impl JunitRun {
                     .map(|(id, class)| (id, class.unwrap_or_default())),
             );
         }
+        if !structured {
+            by_text(&mut compose, &mut told);
+        } else {
+            more(&mut compose, &mut told);
+        }
         let said = told.counts.map_or(0, |(passed, _, _)| passed);
         if told.all_in_files && told.ended && !reads.is_empty() && said > compose.counts.passed {
             compose.incomplete(compose::inconsistent(format!(
                 "{said} tests passed by the text, the files hold {}",
                 compose.counts.passed
             )));
-        }
-        if !structured {
-            by_text(&mut compose, &mut told);
-        } else {
-            more(&mut compose, &mut told);
         }
         let ran = compose.counts.passed + compose.counts.failed + compose.counts.skipped > 0;
         let fine = end.exit.is_some_and(|exit| exit.success());
@@ -218,8 +219,8 @@ fn out_of_memory(told: &Told, sources: &mut Sources) -> Option<Failure> {
         return None;
     }
     let by_trace = || {
-        let ats = fatal.lines().filter_map(At::read);
-        let at = ats.filter(|at| !at.foreign()).last()?;
+        let mut ats = fatal.lines().filter_map(At::read);
+        let at = ats.rfind(|at| !at.foreign())?;
         let plain = fatal.contains(".interceptTestMethod(");
         let parameters = if plain { "()" } else { "" };
         Some((format!("{}.{}{parameters}", at.class, at.method), at.class))
@@ -271,6 +272,9 @@ fn by_text(compose: &mut Compose, told: &mut Told) {
 
 /// What the text tells and the files do not: the tool counts more failures than they hold.
 fn more(compose: &mut Compose, told: &mut Told) {
+    if told.all_in_files && told.ended && told.faults.is_empty() {
+        of_containers(compose, told);
+    }
     let said = told.counts.map_or(0, |(_, failed, _)| failed);
     if !told.ended || said <= compose.counts.failed || !told.faults.is_empty() {
         return;
@@ -288,6 +292,37 @@ fn more(compose: &mut Compose, told: &mut Told) {
     let room = said - compose.counts.failed;
     for failure in missing.into_iter().take(room as usize) {
         compose.failed(failure);
+    }
+}
+
+/// The console launcher's files tell what failed of a class or a factory at the tests in it, as if
+/// these had failed; its text tells it as it is.
+fn of_containers(compose: &mut Compose, told: &Told) {
+    let ids: BTreeSet<String> = compose.failures.iter().map(|f| f.id.clone()).collect();
+    let mut any = false;
+    for whole in told.failures.iter().filter(|f| !ids.contains(&f.id)) {
+        let part = |known: &Failure| {
+            let inner = known.id.strip_prefix(whole.id.as_str());
+            let inner = inner.is_some_and(|rest| rest.starts_with(['.', '[']));
+            inner
+                && known.message == whole.message
+                && !told.failures.iter().any(|own| own.id == known.id)
+        };
+        let Some(first) = compose.failures.iter().position(part) else {
+            continue;
+        };
+        compose.failures[first] = whole.clone();
+        let known = compose.failures.len();
+        compose.failures.retain(|known| !part(known));
+        let gone = (known - compose.failures.len()) as u64;
+        compose.counts.failed = compose.counts.failed.saturating_sub(gone);
+        any = true;
+    }
+    if let Some((passed, failed, skipped)) = told.counts
+        && any
+        && failed == compose.counts.failed
+    {
+        (compose.counts.passed, compose.counts.skipped) = (passed, skipped);
     }
 }
 

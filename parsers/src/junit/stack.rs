@@ -12,7 +12,7 @@ use crate::report::Phase;
 /// More frames than this are not kept.
 const MOST_FRAMES: usize = 40;
 /// More lines of one trace than this are not looked at.
-const MOST_LINES: usize = 4_000;
+const MOST_LINES: usize = 200_000;
 
 /// Packages of the runtime, of test frameworks and of what stands between these and a test.
 const FOREIGN: &[&str] = &[

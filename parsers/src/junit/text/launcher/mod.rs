@@ -30,6 +30,8 @@ use crate::junit::text::launcher::identity::Identity;
 use crate::junit::text::launcher::tree::Tree;
 use crate::junit::text::launcher::verbose::Verbose;
 use crate::report::Failure;
+use crate::report::FailureKind;
+use crate::report::Phase;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -45,6 +47,15 @@ struct OnTheWay {
     unique: String,
     /// What was thrown.
     text: String,
+}
+
+/// What failed.
+#[derive(Debug)]
+struct Failed {
+    identity: Identity,
+    text: String,
+    /// It is no test, and others ran in it.
+    holds: bool,
 }
 
 /// What the launcher counts, by its words.
@@ -353,26 +364,32 @@ impl Reader {
         };
         let announced = block.announced;
         let entries = block.chosen(&mut self.tree);
-        let failed: Vec<(Identity, String)> = match entries.is_empty() {
+        let failed: Vec<Failed> = match entries.is_empty() {
             true => self.on_the_way(&mut told),
             false => entries
                 .into_iter()
                 .map(|entry| {
-                    let chain = self.tree.take(&entry.title);
-                    let identity = identity::of_title(
-                        &entry.title,
-                        &entry.source,
-                        chain.as_deref(),
-                        &entry.body,
-                    );
-                    (identity, entry.body)
+                    let place = self.tree.take(&entry.title);
+                    let chain = place.as_ref().map(|place| place.chain.as_slice());
+                    Failed {
+                        identity: identity::of_title(
+                            &entry.title,
+                            &entry.source,
+                            chain,
+                            &entry.body,
+                        ),
+                        text: entry.body,
+                        holds: place.is_some_and(|place| place.holds),
+                    }
                 })
                 .collect(),
         };
+        let ran: BTreeSet<String> = failed.iter().filter_map(Failed::test_of).collect();
         let mut ids = BTreeSet::new();
-        for (mut identity, body) in failed {
-            distinct(&mut identity.id, &mut ids);
-            told.failures.push(failure(&identity, &body, sources));
+        for mut each in failed {
+            each.holds |= ran.contains(&each.identity.class);
+            distinct(&mut each.identity.id, &mut ids);
+            told.failures.push(each.failure(sources));
         }
         if let Some(counts) = counts {
             counted_by_itself(&counts, announced, &mut told);
@@ -381,7 +398,7 @@ impl Reader {
     }
 
     /// `verbose`, `flat` and `testfeed` tell each failure where it happens, and have no block.
-    fn on_the_way(&mut self, told: &mut Told) -> Vec<(Identity, String)> {
+    fn on_the_way(&mut self, told: &mut Told) -> Vec<Failed> {
         let (mut failed, running) = std::mem::take(&mut self.verbose).over(told);
         let mut running: Vec<OnTheWay> = running.into_iter().collect();
         let (more, open) = std::mem::take(&mut self.flat).over(told);
@@ -398,7 +415,11 @@ impl Reader {
         }
         failed
             .into_iter()
-            .map(|way| (way.identity(), way.text))
+            .map(|way| Failed {
+                identity: way.identity(),
+                text: way.text,
+                holds: false,
+            })
             .collect()
     }
 }
@@ -439,6 +460,25 @@ fn counted_by_itself(counts: &Counts, announced: u64, told: &mut Told) {
     }
 }
 
+impl Failed {
+    /// The class, if it is a test of one.
+    fn test_of(&self) -> Option<String> {
+        let Identity { class, method, .. } = &self.identity;
+        (!method.is_empty()).then(|| class.clone())
+    }
+
+    fn failure(&self, sources: &mut Sources) -> Failure {
+        let mut failure = failure(&self.identity, &self.text, sources);
+        // Tests ran in this class: it was not its set-up.
+        let guessed = failure.kind == FailureKind::SetupError && !failure.kind_sure;
+        if guessed && self.holds && self.identity.method.is_empty() {
+            failure.kind = FailureKind::TeardownError;
+            failure.phase = Phase::Teardown;
+        }
+        compose::seal(failure)
+    }
+}
+
 fn failure(identity: &Identity, text: &str, sources: &mut Sources) -> Failure {
     let Identity {
         id, class, method, ..
@@ -475,7 +515,7 @@ fn failure(identity: &Identity, text: &str, sources: &mut Sources) -> Failure {
         types: identity.types.as_deref(),
     };
     failure.rerun = rerun::method(&selected, sources.context());
-    compose::seal(failure)
+    failure
 }
 
 /// What the root of a tree is printed as; the tree follows.

@@ -15,10 +15,20 @@ const LONGEST: usize = 4096;
 /// More lines than this no name has.
 const MOST_LINES: usize = 40;
 
+/// Where a node that failed stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Where the name of each ancestor and its own end in its path, and which child each is.
+    pub chain: Vec<(usize, u64)>,
+    /// Others stand in it.
+    pub holds: bool,
+}
+
 /// A node that failed: where the names of its ancestors end in its path, and which child each is.
 #[derive(Debug, Clone)]
 struct Failed {
     chain: Vec<(usize, u64)>,
+    holds: bool,
     next: Option<usize>,
     taken: bool,
 }
@@ -30,6 +40,8 @@ struct Open {
     end: usize,
     place: u64,
     children: u64,
+    /// Which of the failed it is.
+    failed: Option<usize>,
     /// What else its whole path may be.
     others: Vec<String>,
 }
@@ -107,6 +119,9 @@ impl Tree {
         self.open.truncate(depth);
         if let Some(parent) = self.open.last_mut() {
             parent.children += 1;
+            if let Some(failed) = parent.failed.and_then(|at| self.failed.get_mut(at)) {
+                failed.holds = true;
+            }
         }
         let (end, place) = self
             .open
@@ -122,8 +137,8 @@ impl Tree {
         self.open.push(Open {
             end: self.path.len(),
             place,
-            children: 0,
             others,
+            ..Open::default()
         });
         if failed && self.failed.len() < MOST_NODES && self.path.len() < LONGEST {
             self.insert();
@@ -151,18 +166,24 @@ impl Tree {
     /// Keeps the innermost open node, by each of its paths.
     fn insert(&mut self) {
         let at = self.failed.len();
-        let Some(open) = self.open.last() else {
+        let Some(open) = self.open.last_mut() else {
             return;
         };
+        open.failed = Some(at);
+        let others = std::mem::take(&mut open.others);
         let chain = self.open.iter().map(|open| (open.end, open.place));
         self.failed.push(Failed {
             chain: chain.collect(),
+            holds: false,
             next: None,
             taken: false,
         });
         // A path that is only possible leads to the first node that may have it.
-        for other in &open.others {
+        for other in &others {
             self.paths.insert(other, (at, at, at));
+        }
+        if let Some(open) = self.open.last_mut() {
+            open.others = others;
         }
         let (entry, new) = self.paths.insert(&self.path, (at, at, at));
         if !new && let Some((_, last, _)) = self.paths.at_mut(entry) {
@@ -171,9 +192,8 @@ impl Tree {
         }
     }
 
-    /// The next node of that path that nobody took: where the name of it and of each ancestor
-    /// ends in its path, and which child each is.
-    pub fn take(&mut self, path: &str) -> Option<Vec<(usize, u64)>> {
+    /// The next node of that path that nobody took.
+    pub fn take(&mut self, path: &str) -> Option<Place> {
         let entry = self.paths.find(path)?;
         let (_, last, mut at) = *self.paths.at(entry)?;
         while self.failed.get(at)?.taken && at != last {
@@ -184,7 +204,10 @@ impl Tree {
         }
         let found = self.failed.get_mut(at)?;
         let free = !std::mem::replace(&mut found.taken, true);
-        free.then(|| found.chain.clone())
+        free.then(|| Place {
+            chain: found.chain.clone(),
+            holds: found.holds,
+        })
     }
 
     /// Nothing is taken any more.
@@ -235,7 +258,7 @@ fn names(text: &str, ascii: bool) -> (Vec<&str>, bool) {
             .or_else(|| before(mark).map(str::len));
         at.map(|at| &text[..at])
     };
-    names.extend(other.iter().find_map(|mark| words(mark)));
+    names.extend(other.iter().find_map(words));
     (names, false)
 }
 
@@ -280,8 +303,8 @@ mod tests {
         tree.node(3, "[4] x", false);
         tree.more("y \u{2718} x");
         let mut last = |path: &str| {
-            let chain = tree.take(path)?;
-            chain.last().map(|(_, place)| *place)
+            let place = tree.take(path)?;
+            place.chain.last().map(|(_, place)| *place)
         };
         assert_eq!(last("Engine:ATest:p(int):check"), Some(1));
         assert_eq!(last("Engine:ATest:p(int):check"), Some(3));
