@@ -34,11 +34,19 @@ static NODE: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant pattern")
 });
 
+/// The most of a message that is searched for everything, in bytes.
+const MOST: usize = 64 * 1024;
+/// More places than this a message is not cut at.
+const MOST_CUTS: usize = 200;
+
 /// Both sides, where the message says which is which.
 pub(crate) fn sides(message: &str) -> Option<Diff> {
     let message = text::clean(message);
-    let message = text::cap(&message, 64 * 1024);
-    let found = but_was(&message)
+    // Long values are looked for first: a message that is cut has lost one of them.
+    let long = (message.len() > MOST).then(|| but_was(&message)).flatten();
+    let message = text::cap(&message, MOST);
+    let found = long
+        .or_else(|| but_was(&message))
         .or_else(|| assertj(&message))
         .or_else(|| lines(&message))
         .or_else(|| captured(&KOTLIN, &message, false))
@@ -66,9 +74,25 @@ fn captured(pattern: &Regex, message: &str, turned: bool) -> Option<(String, Str
 /// hold what stands between them: of several places to cut the one counts where both sides are
 /// whole.
 fn but_was(message: &str) -> Option<(String, String)> {
+    // What the test itself has to say stands before an arrow, and may hold the same words.
+    const ARROW: &str = " ==> expected:";
+    let arrows = message.match_indices(ARROW).map(|(at, _)| at + 5);
+    let starts = message.find("expected:").into_iter().chain(arrows);
+    let mut best = None;
+    for start in starts.take(20) {
+        match but_was_from(&message[start..]) {
+            Some((expected, actual, true)) => return Some((expected, actual)),
+            Some((expected, actual, false)) => best = Some((expected, actual)),
+            None => {}
+        }
+    }
+    best
+}
+
+/// Both sides of what begins with `expected:`, and whether both are whole.
+fn but_was_from(message: &str) -> Option<(String, String, bool)> {
     const BETWEEN: [&str; 2] = [" but was: ", " but was:"];
-    let start = message.find("expected:")?;
-    let body = message[start + "expected:".len()..].trim_start_matches(' ');
+    let body = message["expected:".len()..].trim_start_matches(' ');
     // What follows the last value is no value.
     let end = body.rfind('>')?;
     let body = &body[..=end];
@@ -77,14 +101,14 @@ fn but_was(message: &str) -> Option<(String, String)> {
     }
     let mut best = None;
     for between in BETWEEN {
-        for (at, _) in body.match_indices(between) {
+        for (at, _) in body.match_indices(between).take(MOST_CUTS) {
             let (one, two) = (&body[..at], &body[at + between.len()..]);
             let (Some(expected), Some(actual)) = (bracketed(one), bracketed(two)) else {
                 continue;
             };
             let whole = balanced(expected) && balanced(actual);
             if best.is_none() || whole {
-                best = Some((expected.to_owned(), actual.to_owned()));
+                best = Some((expected.to_owned(), actual.to_owned(), whole));
             }
             if whole {
                 return best;
@@ -262,6 +286,11 @@ mod tests {
         for (message, expected, actual) in [
             ("expected: <1> but was: <2>", "1", "2"),
             ("why ==> expected: <a b> but was: <>", "a b", ""),
+            (
+                "lazy: expected: <z> but was: <q> ==> expected: <a> but was: <b>",
+                "a",
+                "b",
+            ),
             (
                 "expected:<hello [world]> but was:<hello [there]>",
                 "hello [world]",

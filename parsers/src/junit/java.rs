@@ -104,13 +104,17 @@ pub(crate) fn failure(
     sources: &mut Sources,
 ) -> (Failure, Told) {
     let stack = Stack::read(thrown.body);
-    let of_class = method.is_empty() || method == class;
+    // JUnit 4's name for the steps of a class, as Gradle has it.
+    let of_class = method.is_empty() || method == class || method == "classMethod";
     let mut told = stack.phase(class, method, sources);
     if of_class && told.phase == Phase::Call && !thrown.class.is_empty() {
         // What is a class's own failure and no test's is its set-up, if nothing says more.
         told = Told::of(Phase::Setup, false);
     }
-    let (kind, sure) = kind_of(thrown, told);
+    let (kind, sure) = kind_of(thrown, method, told, &stack);
+    if kind == FailureKind::CollectionError {
+        told = Told::of(Phase::Collect, true);
+    }
     let mut failure = compose::failure(id, kind, told.phase, message(thrown, kind));
     failure.kind_sure = sure && told.sure;
     let (frames, location) = stack.place(method, sources);
@@ -134,15 +138,44 @@ fn whole_message<'a>(thrown: &Thrown<'a>) -> &'a str {
     }
 }
 
-/// Where the frames begin.
+/// Where the frames begin. Frames that other text follows stand in the message.
 pub(crate) fn trace_start(body: &str) -> usize {
-    let marks = ["\n\tat ", "\n    at ", "\n\t\tat "];
-    let found = marks.iter().filter_map(|mark| body.find(mark)).min();
-    found.unwrap_or(body.len())
+    let mut start = None;
+    let mut from = 0;
+    for line in body.split_inclusive('\n') {
+        let trimmed = line.trim_start();
+        let indented = ["\tat ", "    at ", "\t\tat "];
+        let frame = indented.iter().any(|mark| line.starts_with(mark));
+        let words = ["Caused by: ", "Suppressed: ", "... ", "[...]", "at "];
+        if frame && from > 0 {
+            start.get_or_insert(from - 1);
+        } else if ["Caused by: ", "Suppressed: "]
+            .iter()
+            .any(|word| trimmed.starts_with(word))
+        {
+            if start.is_some() {
+                break;
+            }
+        } else if !trimmed.is_empty() && !words.iter().any(|word| trimmed.starts_with(word)) {
+            start = None;
+        }
+        from += line.len();
+    }
+    start.unwrap_or(body.len())
 }
 
-fn kind_of(thrown: &Thrown<'_>, told: Told) -> (FailureKind, bool) {
+fn kind_of(thrown: &Thrown<'_>, method: &str, told: Told, stack: &Stack) -> (FailureKind, bool) {
     let message = thrown.message;
+    let invalid = [
+        "InitializationError",
+        "InvalidTestClassError",
+        "NoTestsFound",
+    ];
+    let named = invalid.iter().any(|word| thrown.class.ends_with(word));
+    // JUnit 4's name for a class that cannot be a test.
+    if named || method == "initializationError" {
+        return (FailureKind::CollectionError, true);
+    }
     match told.phase {
         Phase::Setup => return (FailureKind::SetupError, true),
         Phase::Teardown => return (FailureKind::TeardownError, true),
@@ -156,15 +189,8 @@ fn kind_of(thrown: &Thrown<'_>, told: Told) -> (FailureKind, bool) {
     if late {
         return (FailureKind::Timeout, true);
     }
-    let invalid = [
-        "InitializationError",
-        "InvalidTestClassError",
-        "NoTestsFound",
-    ];
-    if invalid.iter().any(|word| thrown.class.ends_with(word)) {
-        return (FailureKind::CollectionError, true);
-    }
-    if kind::asserts(thrown.class) {
+    // Some of JUnit 4's exceptions do not say their class.
+    if kind::asserts(thrown.class) || thrown.class.is_empty() && stack.asserted() {
         return (FailureKind::Assertion, true);
     }
     (FailureKind::Panic, !thrown.class.is_empty())
@@ -197,6 +223,12 @@ fn message(thrown: &Thrown<'_>, kind: FailureKind) -> String {
         (_, _) if plain => one,
         (class, one) => format!("{class}: {one}"),
     }
+}
+
+/// Whether that exception says that a test does not apply.
+pub(crate) fn is_assumption(class: &str) -> bool {
+    let assumed = ["TestAbortedException", "AssumptionViolatedException"];
+    assumed.iter().any(|name| class.ends_with(name))
 }
 
 /// The first line that is not empty.

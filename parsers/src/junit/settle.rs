@@ -5,10 +5,13 @@ use crate::compose::Compose;
 use crate::junit::Document;
 use crate::junit::JunitRun;
 use crate::junit::document::Read;
+use crate::junit::java;
 use crate::junit::rerun;
 use crate::junit::rerun::Method;
 use crate::junit::sources::Sources;
+use crate::junit::stack::At;
 use crate::junit::text::Told;
+use crate::junit::text::core;
 use crate::junit::text::of_session;
 use crate::live::End;
 use crate::records::how;
@@ -21,6 +24,7 @@ use crate::report::Report;
 use crate::report::Source;
 use crate::text;
 use crate::text::Tail;
+use std::collections::BTreeSet;
 
 impl JunitRun {
     /// The report.
@@ -45,17 +49,17 @@ impl JunitRun {
                     .map(|(id, class)| (id, class.unwrap_or_default())),
             );
         }
+        if !structured {
+            by_text(&mut compose, &mut told);
+        } else {
+            more(&mut compose, &mut told);
+        }
         let said = told.counts.map_or(0, |(passed, _, _)| passed);
         if told.all_in_files && told.ended && !reads.is_empty() && said > compose.counts.passed {
             compose.incomplete(compose::inconsistent(format!(
                 "{said} tests passed by the text, the files hold {}",
                 compose.counts.passed
             )));
-        }
-        if !structured {
-            by_text(&mut compose, &mut told);
-        } else {
-            more(&mut compose, &mut told);
         }
         let ran = compose.counts.passed + compose.counts.failed + compose.counts.skipped > 0;
         let fine = end.exit.is_some_and(|exit| exit.success());
@@ -71,13 +75,14 @@ impl JunitRun {
         for warning in warnings {
             compose.diagnostic(warning);
         }
-        if reads.is_empty() && !told.began && !compose.has_fault() && told.refused.is_none() {
+        let silent = !told.began && told.refused.is_none() && told.fatal.is_none();
+        if reads.is_empty() && silent && !compose.has_fault() {
             compose.incomplete(
                 Note::new("no_report", "there is no JUnit file")
                     .remedy("give it with `--report FILE`"),
             );
         }
-        self.settle(&mut compose, &told, end, structured);
+        self.settle(&mut compose, &told, end, structured, &mut sources);
         let source = if structured {
             Source::Report
         } else {
@@ -108,13 +113,20 @@ impl JunitRun {
     }
 
     /// Is it over, and does the exit status agree?
-    fn settle(&self, compose: &mut Compose, told: &Told, end: &End, structured: bool) {
+    fn settle(
+        &self,
+        compose: &mut Compose,
+        told: &Told,
+        end: &End,
+        structured: bool,
+        sources: &mut Sources,
+    ) {
         let exit = end.exit.unwrap_or_default();
         let broken = told.began && !told.ended || told.died.is_some();
         let left = !told.running.is_empty() && (broken || structured && !told.ended);
         if broken || left {
             compose.complete = false;
-            return self.broken_off(compose, told, end);
+            return self.broken_off(compose, told, end, sources);
         }
         if let Some(refused) = &told.refused {
             return refuse(compose, refused, told, end);
@@ -134,12 +146,12 @@ impl JunitRun {
         let nothing = !told.began && !structured;
         if nothing && !compose.has_fault() && end.exit.is_some() && !exit.success() {
             compose.complete = false;
-            return self.broken_off(compose, told, end);
+            return self.broken_off(compose, told, end, sources);
         }
         settle_exit(compose, end, &self.tail, "command");
     }
 
-    fn broken_off(&self, compose: &mut Compose, told: &Told, end: &End) {
+    fn broken_off(&self, compose: &mut Compose, told: &Told, end: &End, sources: &mut Sources) {
         if end.interrupted {
             if let Some((id, _)) = told.running.first() {
                 let message = format!("running when the run was interrupted: {id}");
@@ -153,6 +165,10 @@ impl JunitRun {
             if died.contains("timeout") {
                 kind = FailureKind::Timeout;
             }
+        }
+        if let Some(failure) = out_of_memory(told, sources) {
+            compose.failed(failure);
+            return;
         }
         for (id, class) in told.running.iter().take(50) {
             let message = match &told.died {
@@ -194,6 +210,31 @@ impl JunitRun {
     }
 }
 
+/// The test in which the main thread ran out of memory: the one that was running, or else the
+/// outermost of the user's methods in the trace.
+fn out_of_memory(told: &Told, sources: &mut Sources) -> Option<Failure> {
+    let fatal = told.fatal.as_deref()?;
+    let (thrown, _) = java::split(fatal.lines().next()?.trim());
+    if !thrown.ends_with("OutOfMemoryError") || told.running.len() > 1 {
+        return None;
+    }
+    let by_trace = || {
+        let mut ats = fatal.lines().filter_map(At::read);
+        let at = ats.rfind(|at| !at.foreign())?;
+        let plain = fatal.contains(".interceptTestMethod(");
+        let parameters = if plain { "()" } else { "" };
+        Some((format!("{}.{}{parameters}", at.class, at.method), at.class))
+    };
+    let (id, class) = told.running.first().cloned().or_else(by_trace)?;
+    let name = id.strip_prefix(class.as_str()).unwrap_or("");
+    let name = name.trim_start_matches('.').to_owned();
+    let mut failure = core::of(&id, &class, &name, fatal.trim_end(), sources);
+    failure.kind = FailureKind::Oom;
+    failure.kind_sure = true;
+    failure.phase = Phase::Call;
+    Some(compose::seal(failure))
+}
+
 fn read(document: &Document, sources: &mut Sources) -> Read {
     document.read_with(sources)
 }
@@ -231,6 +272,9 @@ fn by_text(compose: &mut Compose, told: &mut Told) {
 
 /// What the text tells and the files do not: the tool counts more failures than they hold.
 fn more(compose: &mut Compose, told: &mut Told) {
+    if told.all_in_files && told.ended && told.faults.is_empty() {
+        of_containers(compose, told);
+    }
     let said = told.counts.map_or(0, |(_, failed, _)| failed);
     if !told.ended || said <= compose.counts.failed || !told.faults.is_empty() {
         return;
@@ -248,6 +292,37 @@ fn more(compose: &mut Compose, told: &mut Told) {
     let room = said - compose.counts.failed;
     for failure in missing.into_iter().take(room as usize) {
         compose.failed(failure);
+    }
+}
+
+/// The console launcher's files tell what failed of a class or a factory at the tests in it, as if
+/// these had failed; its text tells it as it is.
+fn of_containers(compose: &mut Compose, told: &Told) {
+    let ids: BTreeSet<String> = compose.failures.iter().map(|f| f.id.clone()).collect();
+    let mut any = false;
+    for whole in told.failures.iter().filter(|f| !ids.contains(&f.id)) {
+        let part = |known: &Failure| {
+            let inner = known.id.strip_prefix(whole.id.as_str());
+            let inner = inner.is_some_and(|rest| rest.starts_with(['.', '[']));
+            inner
+                && known.message == whole.message
+                && !told.failures.iter().any(|own| own.id == known.id)
+        };
+        let Some(first) = compose.failures.iter().position(part) else {
+            continue;
+        };
+        compose.failures[first] = whole.clone();
+        let known = compose.failures.len();
+        compose.failures.retain(|known| !part(known));
+        let gone = (known - compose.failures.len()) as u64;
+        compose.counts.failed = compose.counts.failed.saturating_sub(gone);
+        any = true;
+    }
+    if let Some((passed, failed, skipped)) = told.counts
+        && any
+        && failed == compose.counts.failed
+    {
+        (compose.counts.passed, compose.counts.skipped) = (passed, skipped);
     }
 }
 

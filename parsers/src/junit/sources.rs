@@ -159,6 +159,16 @@ impl Sources {
         self.texts.get(path).and_then(|text| text.as_deref())
     }
 
+    /// The method that holds a line of a file.
+    pub fn method_at(&mut self, path: &str, line: u32) -> Option<String> {
+        if !self.known() {
+            return None;
+        }
+        let text = self.text(path)?;
+        let lines: Vec<&str> = text.lines().take(line as usize).collect();
+        lines.iter().rev().find_map(|line| declaration(line))
+    }
+
     /// What the annotations of a frame's method say about its phase, or else its name.
     pub fn annotated(&mut self, at: &At) -> Told {
         let path = self.path(&at.class, &at.file);
@@ -202,17 +212,84 @@ impl Sources {
             if !self.context.tree.holds(&path) {
                 continue;
             }
-            let text = self.text(&path)?;
-            let mut lines = text.lines().zip(1u32..);
-            let found = lines.find(|(line, _)| declares(line, bare));
+            let nested: Vec<&str> = class.split('$').collect();
+            let found = declared(self.text(&path)?, &nested, bare);
             return Some(Location {
                 file: path,
-                line: found.map(|(_, number)| number),
+                line: found,
                 column: None,
             });
         }
         None
     }
+}
+
+/// The line where a class's method is declared: in its own body, or else in one that it is
+/// nested in, or anywhere.
+fn declared(text: &str, nested: &[&str], method: &str) -> Option<u32> {
+    // How many braces are open, and how many were before the body of each class on the way.
+    let (mut depth, mut bodies) = (0_usize, Vec::new());
+    let mut best: Option<(usize, u32)> = None;
+    for (line, number) in text.lines().zip(1..) {
+        let inner = |bodies: &[usize]| bodies.last().is_none_or(|outer| depth == outer + 1);
+        let name = nested.get(bodies.len()).map_or("", |name| last_name(name));
+        let class = inner(&bodies) && names_class(line, name);
+        let own = inner(&bodies);
+        if class {
+            bodies.push(depth);
+        }
+        if declares(line, method) {
+            let weight = bodies.len() * 2 + usize::from(own);
+            if best.is_none_or(|(known, _)| weight > known) {
+                best = Some((weight, number));
+            }
+        }
+        let (open, close) = braces(line);
+        depth = (depth + open).saturating_sub(close);
+        while close > 0 && bodies.last().is_some_and(|outer| depth <= *outer) {
+            bodies.pop();
+        }
+    }
+    best.map(|(_, line)| line)
+}
+
+/// A class's name without its packages.
+fn last_name(class: &str) -> &str {
+    class.rsplit('.').next().unwrap_or(class)
+}
+
+/// `class Name`, `object Name`, `record Name` and the like.
+fn names_class(line: &str, name: &str) -> bool {
+    !name.is_empty()
+        && line.match_indices(name).any(|(at, _)| {
+            let before = line[..at].trim_end();
+            let kinds = ["class", "interface", "object", "record", "enum"];
+            let known = kinds.iter().any(|kind| before.ends_with(kind));
+            let after = line[at + name.len()..].chars().next();
+            known && !after.is_some_and(|c| c.is_alphanumeric() || c == '_')
+        })
+}
+
+/// How many braces a line opens and closes; those in texts do not count.
+fn braces(line: &str) -> (usize, usize) {
+    let (mut open, mut close) = (0, 0);
+    let mut quoted: Option<char> = None;
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quoted, c) {
+            (Some(_), '\\') => {
+                chars.next();
+            }
+            (Some(quote), _) if c == quote => quoted = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quoted = Some(c),
+            (None, '/') if chars.peek() == Some(&'/') => break,
+            (None, '{') => open += 1,
+            (None, '}') => close += 1,
+            _ => {}
+        }
+    }
+    (open, close)
 }
 
 /// `void bar(` or `` fun `a b`( ``.
@@ -231,6 +308,19 @@ fn declares(line: &str, method: &str) -> bool {
             && !["new", "return", "=", "->"].contains(&typed);
         after.starts_with('(') && named && !line.trim_start().starts_with("//")
     })
+}
+
+/// The name of the method that a line declares and whose body it begins.
+fn declaration(line: &str) -> Option<String> {
+    let (head, tail) = line.split_once('(')?;
+    let (typed, name) = head.trim_end().rsplit_once([' ', '\t'])?;
+    let typed = typed.trim_end().rsplit([' ', '\t']).next().unwrap_or("");
+    let part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let kind = |c: char| part(c) || "<>[].,?>".contains(c);
+    let known = !name.is_empty() && name.chars().all(part);
+    let word = ["new", "return", "else", "throw", "case", "="].contains(&typed);
+    let typed = !typed.is_empty() && typed.chars().all(kind) && !word;
+    (known && typed && tail.contains(')') && tail.contains('{')).then(|| name.to_owned())
 }
 
 /// The annotation above the method that holds a line.
@@ -284,6 +374,40 @@ mod tests {
             Some(Told::of_class(Phase::Teardown))
         );
         assert_eq!(annotation(SOURCE, 4, "boom"), None);
+    }
+
+    #[test]
+    fn a_method_is_found_in_its_own_class() {
+        let text = "class T {\n  void same() { x(\"}\"); }\n  class A {\n    void same() {\n    }\n    class B { void same() {} }\n  }\n  static class C\n  {\n    void other() {}\n    void same() {}\n  }\n}\n";
+        for (class, method, line) in [
+            ("a.T", "same", 2),
+            ("a.T$A", "same", 4),
+            ("a.T$A$B", "same", 6),
+            ("a.T$C", "same", 11),
+            ("a.T$C", "other", 10),
+        ] {
+            let nested: Vec<&str> = class.split('$').collect();
+            assert_eq!(
+                declared(text, &nested, method),
+                Some(line),
+                "{class}.{method}"
+            );
+        }
+        assert_eq!(declared(text, &["a.T"], "none"), None);
+    }
+
+    #[test]
+    fn the_method_of_a_line_is_known() {
+        for (line, name) in [
+            ("  public void bar() throws X {", Some("bar")),
+            ("  @After public void tidy() { boom(1); }", Some("tidy")),
+            ("    if (bar(1)) {", None),
+            ("    return bar(() -> {", None),
+            ("    new Thread(x) {", None),
+            ("    bar();", None),
+        ] {
+            assert_eq!(declaration(line).as_deref(), name, "{line}");
+        }
     }
 
     #[test]

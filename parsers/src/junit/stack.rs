@@ -12,7 +12,7 @@ use crate::report::Phase;
 /// More frames than this are not kept.
 const MOST_FRAMES: usize = 40;
 /// More lines of one trace than this are not looked at.
-const MOST_LINES: usize = 4_000;
+const MOST_LINES: usize = 200_000;
 
 /// Packages of the runtime, of test frameworks and of what stands between these and a test.
 const FOREIGN: &[&str] = &[
@@ -129,6 +129,28 @@ struct Part {
     suppressed: bool,
 }
 
+impl Part {
+    /// Whether the outermost of the user's methods is one that JUnit calls by itself, and not the
+    /// test: a step before or after it.
+    fn called(&self, last: &At, test: &str) -> bool {
+        let plain = |name: &str| {
+            let mut chars = name.chars();
+            let first = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
+            first && chars.all(|c| c.is_alphanumeric() || c == '_')
+        };
+        let at = self.frames.iter().rposition(|at| at == last);
+        let caller = at.and_then(|at| self.frames.get(at + 1));
+        let reflects = [
+            "jdk.internal.reflect.",
+            "java.lang.reflect.",
+            "sun.reflect.",
+        ];
+        plain(test)
+            && plain(&last.method)
+            && caller.is_some_and(|at| reflects.iter().any(|start| at.class.starts_with(start)))
+    }
+}
+
 /// What a trace says.
 #[derive(Debug, Default)]
 pub(crate) struct Stack {
@@ -197,6 +219,19 @@ impl Stack {
         (none.unwrap_or_default(), None)
     }
 
+    /// Whether it was thrown by an assertion of JUnit's own.
+    pub fn asserted(&self) -> bool {
+        const OWN: [&str; 5] = [
+            "org.junit.Assert",
+            "junit.framework.Assert",
+            "org.junit.internal.ComparisonCriteria",
+            "org.junit.jupiter.api.Assert",
+            "org.hamcrest.MatcherAssert",
+        ];
+        let first = self.parts.first().and_then(|part| part.frames.first());
+        first.is_some_and(|at| OWN.iter().any(|class| at.class.starts_with(class)))
+    }
+
     /// The phase, as far as the frames of JUnit or the user's own methods tell; `true` where it
     /// is told for sure, and whether it is the whole class's.
     pub fn phase(&self, class: &str, method: &str, sources: &mut Sources) -> Told {
@@ -235,7 +270,8 @@ impl Stack {
         }
         let told = sources.annotated(last);
         let step = |at: &At| at.method == "interceptLifecycleMethod";
-        match told.phase == Phase::Call && part.frames.iter().any(step) {
+        let step = part.frames.iter().any(step) || of_class(&last) && part.called(last, bare);
+        match told.phase == Phase::Call && step {
             true => Told::of(Phase::Setup, false),
             false => told,
         }
@@ -299,6 +335,8 @@ fn lifecycle(at: &At) -> Option<Told> {
     let method = at.method.as_str();
     match method {
         "interceptBeforeAllMethod" | "invokeBeforeAllMethods" => Some(Told::of_class(Phase::Setup)),
+        // A class whose own steps cannot be run at all.
+        "findBeforeAllMethods" | "findAfterAllMethods" => Some(Told::of_class(Phase::Setup)),
         "interceptAfterAllMethod" | "invokeAfterAllMethods" => {
             Some(Told::of_class(Phase::Teardown))
         }

@@ -45,6 +45,11 @@ impl Reader {
         self.began
     }
 
+    /// How many runs came to their end.
+    pub fn ends(&self) -> u64 {
+        u64::from(self.total.is_some())
+    }
+
     /// Takes one line.
     pub fn line(&mut self, line: &str) {
         if line.starts_with("JUnit version ") && line.len() < 60 {

@@ -12,7 +12,9 @@ use crate::junit::text::Told;
 use crate::junit::text::core;
 use crate::junit::text::number_before;
 use crate::report::Failure;
+use crate::report::FailureKind;
 use crate::report::Location;
+use crate::report::Phase;
 use crate::text;
 
 /// More failures than this are not kept.
@@ -31,6 +33,7 @@ struct Block {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     began: bool,
+    ends: u64,
     open: bool,
     blocks: Vec<Block>,
     passed: u64,
@@ -74,6 +77,11 @@ impl Reader {
     /// Whether it was seen at all.
     pub fn began(&self) -> bool {
         self.began
+    }
+
+    /// How many builds or tasks came to their end.
+    pub fn ends(&self) -> u64 {
+        self.ends
     }
 
     /// Takes one line.
@@ -125,8 +133,10 @@ impl Reader {
             self.task(task);
         } else if line.starts_with("BUILD SUCCESSFUL") {
             (self.began, self.success) = (true, true);
+            self.ends += 1;
         } else if line.starts_with("BUILD FAILED") {
             (self.began, self.failed) = (true, true);
+            self.ends += 1;
         } else if line.starts_with("FAILURE: Build ") {
             self.began = true;
         } else if line == "* What went wrong:" {
@@ -147,6 +157,7 @@ impl Reader {
     fn completed(&mut self, line: &str, tests: u64) {
         let (all, failed, skipped) = self.total.unwrap_or_default();
         self.began = true;
+        self.ends += 1;
         self.total = Some((
             all.saturating_add(tests),
             failed.saturating_add(number_before(line, " failed").unwrap_or(0)),
@@ -193,7 +204,9 @@ impl Reader {
             return;
         };
         let title = title.trim_end();
-        if !title.contains(" > ") || title.starts_with(['\t', ' ']) {
+        // The console launcher's feed of tests has its own word for it.
+        let other = title.ends_with(" ::");
+        if !title.contains(" > ") || title.starts_with(['\t', ' ']) || other {
             return;
         }
         let title = own(title);
@@ -323,8 +336,54 @@ impl Block {
                 column: None,
             });
             failure.details = text::block(body, text::DETAILS);
+            step(&mut failure, &class, &method, sources);
             return compose::seal(failure);
         }
-        core::of(&id, &class, &method, body, sources)
+        let mut failure = core::of(&id, &class, &method, first_thrown(body), sources);
+        failure.details = text::block(body, text::DETAILS);
+        compose::seal(failure)
     }
+}
+
+/// Of several exceptions of one test, as its own and its teardown's, the first.
+fn first_thrown(body: &str) -> &str {
+    let mut frames = false;
+    for (at, _) in body.match_indices("\n\n") {
+        let before = body[..at].rsplit('\n').next().unwrap_or("");
+        frames |= At::read(before).is_some() || before.trim_start().starts_with("... ");
+        let next = body[at + 2..].lines().next().unwrap_or("");
+        if frames && !java::split(next).0.is_empty() {
+            return &body[..at];
+        }
+    }
+    body
+}
+
+/// The short form names no method: the project's file has it, and its annotation tells the phase.
+fn step(failure: &mut Failure, class: &str, method: &str, sources: &mut Sources) {
+    let Some(Location {
+        file,
+        line: Some(line),
+        ..
+    }) = failure.location.clone()
+    else {
+        return;
+    };
+    let bare = method.split(['(', '[', ' ']).next().unwrap_or(method);
+    let Some(holder) = sources.method_at(&file, line).filter(|at| at != bare) else {
+        return;
+    };
+    let at = At {
+        class: class.to_owned(),
+        method: holder,
+        file: file.rsplit('/').next().unwrap_or(&file).to_owned(),
+        line: Some(line),
+    };
+    let told = sources.annotated(&at);
+    let kind = match told.phase {
+        Phase::Setup => FailureKind::SetupError,
+        Phase::Teardown => FailureKind::TeardownError,
+        _ => return,
+    };
+    (failure.kind, failure.phase, failure.kind_sure) = (kind, told.phase, told.sure);
 }

@@ -51,6 +51,8 @@ enum Part {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
     began: bool,
+    started: bool,
+    ends: u64,
     /// The class that is running.
     class: String,
     running: Option<String>,
@@ -58,9 +60,17 @@ pub(crate) struct Reader {
     blocks: Vec<Block>,
     results: bool,
     part: Part,
+    leveled: bool,
     lines: Vec<Line>,
-    /// Tests, failures, errors, skipped: of all modules together.
+    /// Tests, failures, errors, skipped: of all modules before the last together.
     total: Option<[u64; 4]>,
+    /// The same of the last module.
+    module: Option<[u64; 4]>,
+    /// How many lines of the summary are of modules before.
+    settled: usize,
+    /// The modules say when their tests begin, and do not run at once.
+    ordered: bool,
+    at_once: bool,
     classes: [u64; 4],
     flaky: u64,
     success: bool,
@@ -98,6 +108,16 @@ impl Reader {
         self.began
     }
 
+    /// Whether it said that it begins.
+    pub fn started(&self) -> bool {
+        self.started
+    }
+
+    /// How many builds came to their end.
+    pub fn ends(&self) -> u64 {
+        self.ends
+    }
+
     /// Takes one line.
     pub fn line(&mut self, line: &str) {
         let (level, rest) = level(line);
@@ -107,7 +127,13 @@ impl Reader {
                 .any(|words| rest.trim().starts_with(words))
         {
             self.began = true;
+            self.started |= rest.starts_with("Scanning for projects...");
         }
+        if level.is_some() && rest.trim() == "T E S T S" {
+            self.settle();
+            self.ordered = true;
+        }
+        self.at_once |= rest.starts_with("Using the MultiThreadedBuilder");
         if rest.starts_with("Tests run:") && self.counts(rest) {
             return;
         }
@@ -161,6 +187,7 @@ impl Reader {
         let target = match line.contains("Time elapsed") {
             true => {
                 self.running = None;
+                self.unsettle();
                 let class = line.rsplit_once(" in ").map(|(_, class)| class.trim());
                 if let Some(class) = class.filter(|class| !class.contains(' ')) {
                     self.class = class.to_owned();
@@ -170,7 +197,7 @@ impl Reader {
             false => {
                 (self.results, self.part) = (false, Part::Outside);
                 self.flaky += number_after(line, "Flakes:").unwrap_or(0);
-                self.total.get_or_insert_default()
+                self.module.get_or_insert_default()
             }
         };
         for (sum, number) in target.iter_mut().zip(numbers) {
@@ -179,14 +206,38 @@ impl Reader {
         true
     }
 
+    /// The last module is over.
+    fn settle(&mut self) {
+        self.settled = self.lines.len();
+        let Some(module) = self.module.take() else {
+            return;
+        };
+        let total = self.total.get_or_insert_default();
+        for (sum, number) in total.iter_mut().zip(module) {
+            *sum = sum.saturating_add(number);
+        }
+    }
+
+    /// A class is over after the summary of its module: a test printed that.
+    fn unsettle(&mut self) {
+        if self.ordered && !self.at_once && self.module.take().is_some() {
+            self.lines.truncate(self.settled);
+        }
+    }
+
     fn summary(&mut self, leveled: bool, rest: &str) {
         let trimmed = rest.trim_end();
+        if !matches!(self.part, Part::Failures | Part::Errors) {
+            self.leveled = leveled;
+        }
         self.part = match trimmed.trim_end_matches([':', ' ']) {
             "Failures" | "Failed tests" if trimmed.contains(':') => Part::Failures,
             "Errors" | "Tests in error" if trimmed.contains(':') => Part::Errors,
             "Flakes" if trimmed.contains(':') => Part::Flakes,
             _ => {
+                // Where lines have levels, those without are a message's.
                 let named = rest.starts_with("  ") && !rest.starts_with("   ");
+                let named = named && (leveled || !self.leveled);
                 let wanted = matches!(self.part, Part::Failures | Part::Errors);
                 if named && wanted && self.lines.len() < MOST {
                     self.lines.push(Line {
@@ -229,6 +280,7 @@ impl Reader {
                 self.crashed.push(class.to_owned());
             }
         }
+        self.ends += u64::from(words.starts_with("BUILD "));
         if words.starts_with("BUILD SUCCESS") {
             self.success = true;
         } else if words.starts_with("BUILD FAILURE") || words.starts_with("BUILD ERROR") {
@@ -259,6 +311,7 @@ impl Reader {
 
     /// What was read.
     pub fn finish(mut self, sources: &mut Sources) -> Told {
+        self.settle();
         let ended = self.success || self.failed;
         let mut told = Told {
             began: true,
@@ -275,7 +328,9 @@ impl Reader {
         let bad = failures + errors;
         let blocks = std::mem::take(&mut self.blocks);
         let lines = std::mem::take(&mut self.lines);
-        if !blocks.is_empty()
+        if bad == 0 && self.success && self.total.is_some() {
+            // Blocks of tests that passed when they ran again, or that a test printed.
+        } else if !blocks.is_empty()
             && (blocks.len() as u64 == bad || self.total.is_none() || lines.is_empty())
         {
             for block in &blocks {

@@ -12,6 +12,9 @@ use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Phase;
 
+/// The most that is kept of what ended the main thread, in bytes.
+const MOST_FATAL: usize = 64 * 1024;
+
 /// What the texts say together.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -39,6 +42,16 @@ pub(crate) struct Told {
     pub compile: bool,
     /// The tool's own word that the process of the tests died.
     pub died: Option<String>,
+    /// What ended the main thread, with its trace.
+    pub fatal: Option<String>,
+}
+
+impl Told {
+    /// Counts what is told as it happens.
+    fn add(&mut self, more_passed: u64, more_skipped: u64) {
+        let (passed, failed, skipped) = self.counts.unwrap_or_default();
+        self.counts = Some((passed + more_passed, failed, skipped + more_skipped));
+    }
 }
 
 /// Reads all of them line by line.
@@ -51,6 +64,21 @@ pub(crate) struct Reader {
     /// What the compilers said.
     pub javac: javac::Reader,
     virtual_machine: Option<String>,
+    fatal: String,
+    in_fatal: bool,
+    /// How many lines mattered, and which of them each tool began and ended with.
+    lines: u64,
+    spans: [Span; 4],
+}
+
+/// Where a tool's own text begins and where it last came to an end; 0 if nowhere.
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    began: u64,
+    /// It said so itself that it begins.
+    started: u64,
+    ended: u64,
+    ends: u64,
 }
 
 impl Reader {
@@ -65,12 +93,14 @@ impl Reader {
             || self.core.wants(bytes)
             || self.javac.wants(bytes)
             || first == b'#'
+            || self.in_fatal
             || first == b'E' && bytes.starts_with(b"Exception in thread");
         if plain && !wanted {
             return;
         }
         let line = seen.shown();
         self.launcher.line(&line);
+        self.mark();
         // The tree has a line for each test, and says nothing to the others.
         let bytes = line.as_bytes();
         let others = self.maven.wants(bytes) || self.gradle.wants(bytes) || self.core.wants(bytes);
@@ -82,6 +112,54 @@ impl Reader {
         self.core.line(&line);
         self.javac.line(&line);
         self.machine(&line);
+        self.mark();
+    }
+
+    /// Remembers where each tool's text begins and ends.
+    fn mark(&mut self) {
+        self.lines += 1;
+        let now = [
+            (
+                self.launcher.began(),
+                self.launcher.started(),
+                self.launcher.ends(),
+            ),
+            (self.maven.began(), self.maven.started(), self.maven.ends()),
+            (self.gradle.began(), false, self.gradle.ends()),
+            (self.core.began(), false, self.core.ends()),
+        ];
+        for (span, (began, started, ends)) in self.spans.iter_mut().zip(now) {
+            let first = |known: u64, is: bool| match known {
+                0 if is => self.lines,
+                known => known,
+            };
+            span.began = first(span.began, began);
+            span.started = first(span.started, started);
+            if ends > span.ends {
+                (span.ends, span.ended) = (ends, self.lines);
+            }
+        }
+    }
+
+    /// The tool whose text it is; what looks like another's was printed by a test. The outermost
+    /// ends last, or began first if it does not end.
+    fn tool(&self) -> Option<usize> {
+        let spans = || {
+            self.spans
+                .iter()
+                .enumerate()
+                .filter(|(_, span)| span.began > 0)
+        };
+        let outer = spans()
+            .filter(|(_, span)| span.started > 0)
+            .min_by_key(|(_, span)| span.started);
+        let ended = spans().filter(|(_, span)| span.ended > 0);
+        let last = ended.max_by_key(|(_, span)| span.ended);
+        let first = spans().min_by_key(|(_, span)| span.began);
+        let broken = outer.filter(|(_, span)| {
+            span.ended == 0 && spans().all(|(_, other)| other.began >= span.started)
+        });
+        broken.or(last).or(outer).or(first).map(|(tool, _)| tool)
     }
 
     /// Whether any tool's text was seen.
@@ -91,6 +169,16 @@ impl Reader {
 
     /// The virtual machine's own last words.
     fn machine(&mut self, line: &str) {
+        if let Some(thrown) = line.strip_prefix("Exception in thread \"main\" ") {
+            self.in_fatal = true;
+            self.fatal = format!("{thrown}\n");
+        } else if self.in_fatal {
+            self.in_fatal = line.starts_with(['\t', ' ']) || line.starts_with("Caused by: ");
+            if self.in_fatal && self.fatal.len() < MOST_FATAL {
+                self.fatal.push_str(line);
+                self.fatal.push('\n');
+            }
+        }
         if self.virtual_machine.is_some() && self.virtual_machine.as_deref() != Some("") {
             return;
         }
@@ -107,23 +195,21 @@ impl Reader {
     }
 
     /// What was read.
-    pub fn finish(self, sources: &mut Sources) -> Told {
-        let machine = self.virtual_machine.filter(|said| !said.is_empty());
-        let mut told = if self.launcher.began() {
-            self.launcher.finish(sources)
-        } else if self.maven.began() {
-            self.maven.finish(sources)
-        } else if self.gradle.began() {
-            self.gradle.finish(sources)
-        } else if self.core.began() {
-            self.core.finish(sources)
-        } else {
-            Told {
+    pub fn finish(mut self, sources: &mut Sources) -> Told {
+        let machine = self.virtual_machine.take();
+        let machine = machine.filter(|said| !said.is_empty());
+        let mut told = match self.tool() {
+            Some(0) => self.launcher.finish(sources),
+            Some(1) => self.maven.finish(sources),
+            Some(2) => self.gradle.finish(sources),
+            Some(_) => self.core.finish(sources),
+            None => Told {
                 refused: self.launcher.refused(),
                 ..Told::default()
-            }
+            },
         };
         told.died = told.died.or(machine);
+        told.fatal = Some(self.fatal).filter(|fatal| !fatal.is_empty());
         told
     }
 }
