@@ -3,6 +3,7 @@
 use crate::cargo::package::Package;
 use crate::compose;
 use crate::context::Context;
+use crate::junit::catch;
 use crate::junit::compare;
 use crate::junit::dialect;
 use crate::junit::dialect::Dialect;
@@ -56,6 +57,10 @@ pub(crate) fn read(
     let failed: Vec<&Element> = case.children.iter().filter(bad).collect();
     if failed.is_empty() {
         return unharmed(case);
+    }
+    // `[!mayfail]`: it is told what failed, and it does not count.
+    if dialect == Dialect::Catch && case.child("skipped").is_some() {
+        return Verdict::Skipped;
     }
     if dialect == Dialect::Phpunit && failed.iter().all(|child| is_risky(child)) {
         return Verdict::Risky;
@@ -166,6 +171,7 @@ fn failure(
             (FailureKind::CollectionError, _) => crate::pytest::last_error(&body),
             (_, Dialect::Bats) => bats(&body).unwrap_or_else(|| kind::shown(message, kind)),
             (_, Dialect::Ctest) => message.to_owned(),
+            (_, Dialect::Catch) => catch::message(attribute, &body),
             _ => kind::shown(&said(attribute, &body, message, dialect), kind),
         };
         let mut failure = compose::failure(&id, kind, phase, shown);
@@ -179,7 +185,10 @@ fn failure(
                 }
                 _ => None,
             });
-        failure.diff = compare::sides(message)
+        let catch = (dialect == Dialect::Catch).then(|| catch::sides(&body));
+        failure.diff = catch
+            .flatten()
+            .or_else(|| compare::sides(message))
             .or_else(|| compare::sides(&body))
             .or_else(|| compare::sides(&whole));
         failure.stdout = output.and_then(|out| text::block(out, text::DETAILS));

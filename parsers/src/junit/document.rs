@@ -53,6 +53,8 @@ pub(crate) struct Read {
     pub faults: Vec<String>,
     /// Tests that had begun and were not over: the document says when they begin.
     pub running: Vec<(String, Option<String>)>,
+    /// It breaks off.
+    pub cut: bool,
 }
 
 impl Document {
@@ -87,6 +89,11 @@ impl Document {
         .any(|root| start.starts_with(root))
     }
 
+    /// What is in it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Reads the document.
     pub fn read(&self, context: &Context) -> Read {
         self.read_with(&mut Sources::new(context.clone()))
@@ -109,6 +116,61 @@ impl Document {
         }
         read
     }
+}
+
+/// Whose conventions the beginning of a document follows.
+pub(crate) fn peek(text: &str) -> Option<Dialect> {
+    const MOST_CASES: usize = 200;
+    let mut reader = Reader::new(text);
+    let mut suites = Vec::new();
+    let (mut found, mut named, mut cases) = (None, None, 0);
+    while let Some(token) = reader.next() {
+        match token {
+            Token::Open {
+                name: name @ ("testsuites" | "testsuite" | "testrun"),
+                attributes,
+                empty: false,
+            } => {
+                suites.push(Suite::of(&Element {
+                    name: name.to_owned(),
+                    attributes: xml::attributes(attributes),
+                    ..Element::default()
+                }));
+                named = named.or_else(|| dialect::by_name(&suites));
+            }
+            Token::Close("testsuites" | "testsuite" | "testrun") => {
+                suites.pop();
+            }
+            Token::Open {
+                name: "property",
+                attributes,
+                ..
+            } if attributes.contains("\"go.version\"") => {
+                if let Some(suite) = suites.last_mut() {
+                    suite.go = true;
+                }
+            }
+            Token::Open {
+                name: "testcase",
+                attributes,
+                empty,
+            } => {
+                let case = Element::read(&mut reader, "testcase", attributes, empty);
+                let dialect = dialect::recognise(&suites, &case);
+                found = match (found, dialect) {
+                    (None | Some(Dialect::Other), dialect) => Some(dialect),
+                    (Some(Dialect::Java), Dialect::Unittest) => Some(dialect),
+                    (known, _) => known,
+                };
+                cases += 1;
+                if !found.is_some_and(Dialect::is_guess) || cases > MOST_CASES {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    found.or(named)
 }
 
 /// The way through a document.
@@ -181,6 +243,7 @@ impl<'a> Walk<'a> {
         }
         if !self.suites.is_empty() {
             self.fault("not a whole XML document: it breaks off");
+            self.read.cut = true;
             while !self.suites.is_empty() {
                 self.suite_over();
             }
@@ -239,7 +302,8 @@ impl<'a> Walk<'a> {
         let lenient = match self.read.dialect {
             // Pytest counts each subtest and each failed phase besides the cases.
             Some(Dialect::Pytest) => said > Some(seen),
-            _ => false,
+            Some(dialect) => !dialect.counts_cases(),
+            None => false,
         };
         if let Some(said) = said.filter(|said| *said != seen && !lenient) {
             self.fault(&format!("{said} tests are announced, {seen} are there"));
@@ -264,6 +328,8 @@ impl<'a> Walk<'a> {
         let dialect = match self.read.dialect {
             // A later case may tell what the ones before it did not.
             None | Some(Dialect::Other) => dialect::recognise(&self.suites, case),
+            // A module's and a class's name look like Java's.
+            Some(Dialect::Java) if dialect::is_traceback(case) => Dialect::Unittest,
             Some(dialect) => dialect,
         };
         self.read.dialect = Some(dialect);
@@ -291,9 +357,7 @@ impl<'a> Walk<'a> {
             }
             Verdict::Failed(failures) => {
                 self.bad += 1;
-                for failure in failures {
-                    self.failure(failure);
-                }
+                self.failed(failures);
             }
             Verdict::ClassStep { failure, passed } => {
                 self.bad += 1;
@@ -302,9 +366,21 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What failed of one case. Python's writers give a test that failed and whose teardown
+    /// failed, too, two cases; cases of one name are tests of their own elsewhere.
+    fn failed(&mut self, failures: Vec<Failure>) {
+        let python = matches!(self.read.dialect, Some(Dialect::Pytest | Dialect::Unittest));
+        let mut first = true;
+        for failure in failures {
+            let key = (failure.target.clone(), failure.id.clone());
+            let again = !self.failed.insert(key);
+            self.read.doubles += u64::from(again && (python || !first));
+            first = false;
+            self.failure(failure);
+        }
+    }
+
     fn failure(&mut self, failure: Failure) {
-        let key = (failure.target.clone(), failure.id.clone());
-        self.read.doubles += u64::from(!self.failed.insert(key));
         if self.read.failures.len() < MOST_FAILURES {
             self.read.failures.push(failure);
         } else {
