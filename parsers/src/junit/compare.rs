@@ -34,12 +34,20 @@ static NODE: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant pattern")
 });
 
+/// So much of a message is looked through for two values.
+const MOST: usize = 4 * 1024 * 1024;
+/// So much of it for lines of any kind.
+const MOST_LINES: usize = 64 * 1024;
+
 /// Both sides, where the message says which is which.
 pub(crate) fn sides(message: &str) -> Option<Diff> {
     let message = text::clean(message);
-    let message = text::cap(&message, 64 * 1024);
-    let found = but_was(&message)
-        .or_else(|| assertj(&message))
+    let whole = text::cap(&message, MOST);
+    if let Some((expected, actual)) = but_was(&whole) {
+        return Some(made(expected, actual));
+    }
+    let message = text::cap(&message, MOST_LINES);
+    let found = assertj(&message)
         .or_else(|| lines(&message))
         .or_else(|| captured(&KOTLIN, &message, false))
         .or_else(|| captured(&TESTNG, &message, false))
@@ -62,13 +70,28 @@ fn captured(pattern: &Regex, message: &str, turned: bool) -> Option<(String, Str
     Some((expected.to_owned(), actual.to_owned()))
 }
 
-/// `expected: <1> but was: <2>` of JUnit 5, `expected:<1> but was:<2>` of JUnit 4. The values may
-/// hold what stands between them: of several places to cut the one counts where both sides are
-/// whole.
-fn but_was(message: &str) -> Option<(String, String)> {
+/// `expected: <1> but was: <2>` of JUnit 5, `expected:<1> but was:<2>` of JUnit 4. The words
+/// before it may hold the same, and the values may hold what stands between them: the last place
+/// counts at which both sides are whole, and where there is none the first.
+fn but_was(message: &str) -> Option<(&str, &str)> {
+    const START: &str = "expected:";
+    const MOST_PLACES: usize = 20;
+    let first = message.find(START)?;
+    let places = message.rmatch_indices(START).take(MOST_PLACES);
+    for (at, _) in places {
+        let said = compared(&message[at + START.len()..]);
+        if let Some((sides, true)) = said {
+            return Some(sides);
+        }
+    }
+    compared(&message[first + START.len()..]).map(|(sides, _)| sides)
+}
+
+/// The values behind `expected:`, and whether both are whole.
+fn compared(body: &str) -> Option<((&str, &str), bool)> {
     const BETWEEN: [&str; 2] = [" but was: ", " but was:"];
-    let start = message.find("expected:")?;
-    let body = message[start + "expected:".len()..].trim_start_matches(' ');
+    const MOST_PLACES: usize = 50;
+    let body = body.trim_start_matches(' ');
     // What follows the last value is no value.
     let end = body.rfind('>')?;
     let body = &body[..=end];
@@ -77,21 +100,18 @@ fn but_was(message: &str) -> Option<(String, String)> {
     }
     let mut best = None;
     for between in BETWEEN {
-        for (at, _) in body.match_indices(between) {
+        for (at, _) in body.match_indices(between).take(MOST_PLACES) {
             let (one, two) = (&body[..at], &body[at + between.len()..]);
             let (Some(expected), Some(actual)) = (bracketed(one), bracketed(two)) else {
                 continue;
             };
-            let whole = balanced(expected) && balanced(actual);
-            if best.is_none() || whole {
-                best = Some((expected.to_owned(), actual.to_owned()));
+            if balanced(expected) && balanced(actual) {
+                return Some(((expected, actual), true));
             }
-            if whole {
-                return best;
-            }
+            best = best.or(Some((expected, actual)));
         }
     }
-    best
+    best.map(|sides| (sides, false))
 }
 
 /// The value in `<…>`; a class's name before it stays.
@@ -258,6 +278,15 @@ mod tests {
     }
 
     #[test]
+    fn large_values_are_compared() {
+        let (one, two) = ("x".repeat(300_000), "y".repeat(300_000));
+        let diff = sides(&format!("expected: <{one}> but was: <{two}>")).expect("sides");
+        let (expected, actual) = (diff.expected.expect("a"), diff.actual.expect("b"));
+        assert!(expected.starts_with("xxx") && expected.ends_with("xxx"));
+        assert!(actual.starts_with("yyy") && actual.ends_with("yyy"));
+    }
+
+    #[test]
     fn each_library_s_words_are_known() {
         for (message, expected, actual) in [
             ("expected: <1> but was: <2>", "1", "2"),
@@ -273,6 +302,22 @@ mod tests {
                 "<c>",
             ),
             ("expected: <a\nb> but was: <a\nc>", "a\nb", "a\nc"),
+            (
+                "lazy: expected: <z> but was: <q> ==> expected: <a> but was: <b>",
+                "a",
+                "b",
+            ),
+            (
+                "expected: <a> but was: <m: expected: <1> but was: <2>>",
+                "a",
+                "m: expected: <1> but was: <2>",
+            ),
+            (
+                "as expected:<8> but was:<9> expected:<1> but was:<2>",
+                "1",
+                "2",
+            ),
+            ("expected: <a<b> but was: <c>", "a<b", "c"),
             (
                 "expected: java.lang.Long@524a6a3a<1> but was: java.lang.Integer@1<1>",
                 "java.lang.Long@524a6a3a<1>",
