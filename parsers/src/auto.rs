@@ -253,7 +253,7 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
             }
             weights[place(format)] += weight;
         };
-        let start = bytes.trim_ascii_start();
+        let start = without_mark(bytes).trim_ascii_start();
         let file = matches!(stream, Owned::File(_));
         if start.starts_with(b"{") || start.starts_with(b"[") || start.starts_with(b"<") {
             let known = whole(start, !file, &mut add);
@@ -367,13 +367,18 @@ fn may_weigh(line: &[u8]) -> bool {
 
 /// The framework of a document that is its report as a whole.
 pub(crate) fn document(bytes: &[u8]) -> Option<Format> {
-    let start = bytes.trim_ascii_start();
+    let start = without_mark(bytes).trim_ascii_start();
     if !matches!(start.first(), Some(b'{' | b'[' | b'<')) {
         return None;
     }
     let mut found = None;
     whole(start, true, &mut |format, _| found = Some(format));
     found
+}
+
+/// The bytes behind a byte order mark.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 /// A document that is a report as a whole; whether it is one. `inline` where it is a log.

@@ -19,6 +19,7 @@ use crate::phpunit;
 use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Location;
+use crate::report::Phase;
 use crate::text;
 
 /// What a case came to.
@@ -89,6 +90,22 @@ pub(crate) fn read(
         }
     }
     Verdict::Failed(failures)
+}
+
+/// A suite's own failure, which no step of it explains: it could not be loaded.
+pub(crate) fn of_suite(mut failure: Failure) -> Failure {
+    let step = matches!(
+        failure.kind,
+        FailureKind::SetupError | FailureKind::TeardownError | FailureKind::Timeout
+    );
+    let unloaded = ["ClassNotFoundException", "NoClassDefFoundError"];
+    let unloaded = unloaded.iter().any(|class| failure.message.contains(class));
+    if !step || unloaded {
+        failure.kind = FailureKind::CollectionError;
+        failure.phase = Phase::Collect;
+        failure.kind_sure = unloaded;
+    }
+    compose::seal(failure)
 }
 
 fn is_risky(child: &Element) -> bool {

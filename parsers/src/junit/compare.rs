@@ -70,21 +70,25 @@ fn captured(pattern: &Regex, message: &str, turned: bool) -> Option<(String, Str
     Some((expected.to_owned(), actual.to_owned()))
 }
 
-/// `expected: <1> but was: <2>` of JUnit 5, `expected:<1> but was:<2>` of JUnit 4. The words
-/// before it may hold the same, and the values may hold what stands between them: the last place
-/// counts at which both sides are whole, and where there is none the first.
+/// `expected: <1> but was: <2>` of JUnit 5, `expected:<1> but was:<2>` of JUnit 4. What the test
+/// itself has to say stands before an arrow, and may hold the same; the values may hold what
+/// stands between them: the first place counts at which both sides are whole.
 fn but_was(message: &str) -> Option<(&str, &str)> {
     const START: &str = "expected:";
+    const ARROW: &str = " ==> expected:";
     const MOST_PLACES: usize = 20;
-    let first = message.find(START)?;
-    let places = message.rmatch_indices(START).take(MOST_PLACES);
-    for (at, _) in places {
-        let said = compared(&message[at + START.len()..]);
-        if let Some((sides, true)) = said {
-            return Some(sides);
+    let arrows = message.match_indices(ARROW);
+    let behind = arrows.map(|(at, _)| at + ARROW.len());
+    let first = message.find(START)? + START.len();
+    let mut best = None;
+    for from in [first].into_iter().chain(behind).take(MOST_PLACES) {
+        match compared(&message[from..]) {
+            Some((sides, true)) => return Some(sides),
+            Some((sides, false)) => best = Some(sides),
+            None => {}
         }
     }
-    compared(&message[first + START.len()..]).map(|(sides, _)| sides)
+    best
 }
 
 /// The values behind `expected:`, and whether both are whole.
@@ -313,9 +317,9 @@ mod tests {
                 "m: expected: <1> but was: <2>",
             ),
             (
-                "as expected:<8> but was:<9> expected:<1> but was:<2>",
-                "1",
-                "2",
+                "expected: <plain> but was: <x ==> y\n=> E: expected: <1> but was: <2>",
+                "plain",
+                "x ==> y\n=> E: expected: <1> but was: <2",
             ),
             ("expected: <a<b> but was: <c>", "a<b", "c"),
             (

@@ -110,6 +110,8 @@ pub(crate) struct Suite {
     pub tests: Option<u64>,
     /// How many failures and errors it announces.
     pub bad: Option<u64>,
+    /// How many of them are errors.
+    pub errors: u64,
     /// `package`.
     pub package: String,
     /// How many tests the suites in it announce.
@@ -135,6 +137,7 @@ impl Suite {
             bad: failures
                 .or(errors)
                 .map(|_| failures.unwrap_or(0).saturating_add(errors.unwrap_or(0))),
+            errors: errors.unwrap_or(0),
             package: element.get("package").unwrap_or("").to_owned(),
             cases: 0,
             go: false,
@@ -233,6 +236,9 @@ fn by_case(case: &Element, class: &str, name: &str, (last, bare): (&Suite, bool)
         return Dialect::Node;
     }
     let text = fault.map_or("", |fault| fault.text.as_str());
+    if text.contains("_test.go:") && class == last.name {
+        return Dialect::Go;
+    }
     let capital = |part: &str| part.starts_with(char::is_uppercase);
     let class_like = identifier(class) && class.split(['.', '$']).any(capital);
     if text.contains("\tat ") && text.contains(".java:") || class_like && class.contains('.') {
@@ -387,10 +393,18 @@ pub(crate) fn identity(
     }
 }
 
+/// The class of a case that is a whole class, as Ant names it.
+pub(crate) const AROUND: &str = "junit.framework.TestSuite";
+
 /// `com.example.FooTest` and `bar` make `com.example.FooTest.bar`; what is the class's own has
 /// the class's name.
 fn java(name: &str, class: &str, suite: &str) -> (String, Option<String>) {
-    let class = if class.is_empty() { suite } else { class };
+    // Ant's word for what failed around a class.
+    let class = match class {
+        "" => suite,
+        AROUND => name,
+        class => class,
+    };
     let simple = class.rsplit('.').next().unwrap_or(class);
     let of_class = name.is_empty() || name == class || name == simple || name == "null";
     let id = match of_class || class.is_empty() {

@@ -185,6 +185,10 @@ struct Walk<'a> {
     any_root: bool,
     seen: u64,
     bad: u64,
+    /// How many suites failed as a whole.
+    suites_failed: u64,
+    /// How many cases and suites have an error.
+    errors: u64,
     broken: Vec<String>,
 }
 
@@ -199,6 +203,8 @@ impl<'a> Walk<'a> {
             any_root: false,
             seen: 0,
             bad: 0,
+            suites_failed: 0,
+            errors: 0,
             broken: Vec::new(),
         }
     }
@@ -220,6 +226,20 @@ impl<'a> Walk<'a> {
                     let case = Element::read(&mut reader, "testcase", attributes, empty);
                     self.case(&case);
                 }
+                Token::Open {
+                    name: name @ ("error" | "failure"),
+                    attributes,
+                    empty,
+                } if !self.suites.is_empty() => {
+                    let fault = Element::read(&mut reader, name, attributes, empty);
+                    self.whole_suite(fault);
+                }
+                // Whatever a test printed is no part of the document.
+                Token::Open {
+                    name: "system-out" | "system-err",
+                    empty: false,
+                    ..
+                } => xml::skip(&mut reader),
                 Token::Open {
                     name: "events",
                     empty: false,
@@ -266,7 +286,8 @@ impl<'a> Walk<'a> {
     fn suite(&mut self, name: &str, tag: &str, empty: bool) {
         if self.suites.is_empty() {
             // A new document: its numbers are its own.
-            (self.seen, self.bad) = (0, 0);
+            (self.seen, self.bad, self.suites_failed) = (0, 0, 0);
+            self.errors = 0;
         }
         self.any_root = true;
         let suite = Suite::of(&Element {
@@ -305,12 +326,51 @@ impl<'a> Walk<'a> {
             Some(dialect) => !dialect.counts_cases(),
             None => false,
         };
-        if let Some(said) = said.filter(|said| *said != seen && !lenient) {
+        // A suite that could not be run counts as one of its tests, or as none.
+        let fits = |said: &u64| (seen..=seen + self.suites_failed).contains(said);
+        if let Some(said) = said.filter(|said| !fits(said) && !lenient) {
             self.fault(&format!("{said} tests are announced, {seen} are there"));
+        }
+        // gotestsum counts packages that cannot be built, and says no more of them.
+        if self.read.dialect == Some(Dialect::Go) && root.errors > self.errors {
+            let message = format!(
+                "{} errors are announced, {} are there",
+                root.errors, self.errors
+            );
+            self.fault(&message);
         }
         let bad = root.bad.unwrap_or(0);
         if bad > 0 && self.bad == 0 {
             self.fault(&format!("{bad} failures are announced, none is there"));
+        }
+    }
+
+    /// A suite failed, and no case of it: it could not be loaded, or not be run.
+    fn whole_suite(&mut self, fault: Element) {
+        let name = self.suites.last().map_or("", |suite| suite.name.as_str());
+        let case = Element {
+            name: "testcase".to_owned(),
+            attributes: vec![("classname".to_owned(), name.to_owned())],
+            open: fault.open,
+            children: vec![fault],
+            ..Element::default()
+        };
+        let dialect = match self.read.dialect {
+            None => dialect::recognise(&self.suites, &case),
+            Some(dialect) => dialect,
+        };
+        self.read.dialect = Some(dialect);
+        self.bad += 1;
+        self.suites_failed += 1;
+        self.errors += 1;
+        let verdict = case::read(&case, &self.suites, dialect, self.sources);
+        let failures = match verdict {
+            Verdict::Failed(failures) => failures,
+            Verdict::ClassStep { failure, .. } => vec![*failure],
+            _ => return,
+        };
+        for failure in failures {
+            self.failure(case::of_suite(failure));
         }
     }
 
@@ -340,7 +400,11 @@ impl<'a> Walk<'a> {
             self.broken.push(id);
             return;
         }
-        self.seen += 1;
+        // What failed around a class is counted as none of its tests.
+        let around = case.get("classname") == Some(dialect::AROUND);
+        self.seen += u64::from(!around);
+        self.suites_failed += u64::from(around);
+        self.errors += u64::from(case.child("error").is_some());
         match verdict {
             Verdict::Passed { flaky } => {
                 self.read.passed += 1;

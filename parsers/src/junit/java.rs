@@ -152,11 +152,7 @@ pub(crate) fn failure(
         told = Told::of(Phase::Setup, false);
     }
     let (kind, sure) = kind_of(thrown, told);
-    let phase = match kind {
-        FailureKind::CollectionError => Phase::Collect,
-        _ => told.phase,
-    };
-    let mut failure = compose::failure(id, kind, phase, message(thrown, kind));
+    let mut failure = compose::failure(id, kind, told.phase, message(thrown, kind));
     failure.kind_sure = sure && told.sure;
     let (frames, location) = stack.place(method, sources);
     failure.frames = frames;

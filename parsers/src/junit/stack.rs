@@ -131,23 +131,6 @@ struct Part {
     suppressed: bool,
 }
 
-impl Part {
-    /// Whether it was thrown for a class as a whole: JUnit was about to run the class, or had run
-    /// it, and none of its tests was running.
-    fn of_class(&self) -> bool {
-        let calls = |class: &str, method: &str| {
-            let named = |at: &At| at.class.ends_with(class) && at.method.starts_with(method);
-            self.frames.iter().any(named)
-        };
-        let old = calls(".ParentRunner", "run") && !calls("", "runLeaf");
-        let jupiter = calls(".ClassBasedTestDescriptor", "prepare")
-            || calls(".ClassBasedTestDescriptor", "before")
-            || calls(".ClassTestDescriptor", "prepare")
-            || calls(".ClassTestDescriptor", "before");
-        old || jupiter && !calls(".TestMethodTestDescriptor", "")
-    }
-}
-
 /// What a trace says.
 #[derive(Debug, Default)]
 pub(crate) struct Stack {
@@ -233,11 +216,11 @@ impl Stack {
             return Told::default();
         };
         if let Some(told) = part.frames.iter().find_map(lifecycle) {
-            let class = told.class || told.phase != Phase::Call && part.of_class();
+            let class = told.class || told.phase != Phase::Call && is_of_class(&part.frames);
             return Told { class, ..told };
         }
         // JUnit itself refuses a class whose steps are not as they should be.
-        let refused = part.of_class() && !part.frames.iter().any(|at| !at.foreign());
+        let refused = is_of_class(&part.frames) && !part.frames.iter().any(|at| !at.foreign());
         if refused {
             return Told::of_class(Phase::Setup);
         }
@@ -353,6 +336,21 @@ fn lifecycle(at: &At) -> Option<Told> {
         "createTest" if name(".BlockJUnit4ClassRunner") => Some(Told::of(Phase::Setup, true)),
         _ => None,
     }
+}
+
+/// Whether it was thrown for a class as a whole: JUnit was about to run the class, or had run
+/// it, and none of its tests was running.
+fn is_of_class(frames: &[At]) -> bool {
+    let calls = |class: &str, method: &str| {
+        let named = |at: &At| at.class.ends_with(class) && at.method.starts_with(method);
+        frames.iter().any(named)
+    };
+    let old = calls(".ParentRunner", "run") && !calls("", "runLeaf");
+    let jupiter = calls(".ClassBasedTestDescriptor", "prepare")
+        || calls(".ClassBasedTestDescriptor", "before")
+        || calls(".ClassTestDescriptor", "prepare")
+        || calls(".ClassTestDescriptor", "before");
+    old || jupiter && !calls(".TestMethodTestDescriptor", "")
 }
 
 fn frames(ats: &[At], sources: &mut Sources) -> Vec<Frame> {

@@ -137,3 +137,28 @@ fn an_exit_status_raises_the_outcome() {
     assert_eq!(report.outcome, Outcome::Failed);
     assert_eq!(report.failures[0].kind, FailureKind::ExitNonzero);
 }
+
+#[test]
+fn a_suite_that_could_not_be_run_is_told() {
+    let report = read(
+        r#"<testsuite errors="1" failures="0" name="com.acme.Nope" tests="1"><properties/><error message="com.acme.Nope" type="java.lang.ClassNotFoundException">java.lang.ClassNotFoundException: com.acme.Nope
+	at java.base/java.lang.Class.forName(Class.java:467)
+</error><system-out>
+<testcase name="ghost"><failure/></testcase>
+</system-out></testsuite>"#,
+    );
+    assert_eq!(report.outcome, Outcome::CollectionError);
+    assert!(report.complete, "{report:?}");
+    assert_eq!(report.failures.len(), 1);
+    assert_eq!(report.failures[0].id, "com.acme.Nope");
+    assert_eq!(report.failures[0].kind, FailureKind::CollectionError);
+    assert_eq!(report.counts.failed, 1);
+}
+
+#[test]
+fn packages_that_cannot_be_built_make_no_green() {
+    let report = read(
+        r#"<testsuites tests="1" failures="0" errors="1"><testsuite tests="1" failures="0" name="m/a"><properties><property name="go.version" value="go1.19"/></properties><testcase classname="m/a" name="TestA"/></testsuite></testsuites>"#,
+    );
+    assert!(!report.complete && !report.is_green(), "{report:?}");
+}
