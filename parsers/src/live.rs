@@ -299,7 +299,8 @@ impl Live {
             let room = OPEN - self.open.len();
             self.open.extend_from_slice(&line[..line.len().min(room)]);
         }
-        if stream != Stream::Log {
+        // That a log is empty is said, too.
+        if stream != Stream::Log || bytes.is_empty() {
             return self.adapter.feed(stream, bytes);
         }
         let mut events = Vec::new();
@@ -364,7 +365,7 @@ fn half_named(line: &str, failure: &Failure, complete: bool) -> bool {
         && line.ends_with(&failure.id)
 }
 
-fn open(format: Format, context: Context) -> Box<dyn Adapter> {
+pub(crate) fn open(format: Format, context: Context) -> Box<dyn Adapter> {
     match format {
         Format::Cargo => Box::new(CargoRun::new(context)),
         Format::Libtest => Box::new(CargoRun::libtest(context)),

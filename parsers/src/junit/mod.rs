@@ -2,6 +2,7 @@
 //!
 //! The dialects of the XML differ in where the location is (attribute, message, body) and in what
 //! `classname` means; the module `dialect` says how each is recognised and which ids it gives.
+//! A document of a framework that has a reader of its own is given to that (`native`).
 //! Documents that break off, that hold characters which XML does not allow, or that were joined
 //! in one log are read as far as they go.
 //!
@@ -12,12 +13,14 @@
 //! written by hand.
 
 mod case;
+mod catch;
 mod compare;
 mod dialect;
 mod document;
 mod events;
 mod java;
 mod kind;
+pub(crate) mod native;
 mod place;
 mod request;
 mod rerun;
@@ -63,6 +66,7 @@ pub struct JunitRun {
     files: BTreeMap<String, Document>,
     inline: Document,
     inside: i64,
+    declared: bool,
     any_inline: bool,
     wide: bool,
     first: bool,
@@ -82,6 +86,7 @@ impl JunitRun {
             files: BTreeMap::new(),
             inline: Document::default(),
             inside: 0,
+            declared: false,
             any_inline: false,
             wide: false,
             first: true,
@@ -146,8 +151,13 @@ impl JunitRun {
             return;
         }
         self.any_inline = true;
-        self.inside += depth(head) + i64::from(head.starts_with(b"<?xml") && self.inside == 0);
-        if self.inside == 1 && ends(head) {
+        if self.inside <= 0 {
+            // The declaration counts as one that is open until the root is over.
+            self.declared = head.starts_with(b"<?xml");
+            self.inside = i64::from(self.declared);
+        }
+        self.inside += depth(head);
+        if self.inside <= i64::from(self.declared) && ends(head) {
             self.inside = 0;
         }
         self.inline.feed(bytes);

@@ -360,7 +360,7 @@ impl Element {
 }
 
 /// Passes over all that is in an element whose tag was just read.
-fn skip(reader: &mut Reader<'_>) {
+pub(crate) fn skip(reader: &mut Reader<'_>) {
     let outside = reader.depth().saturating_sub(1);
     while reader.depth() > outside && reader.next().is_some() {}
 }

@@ -1,0 +1,128 @@
+//! Documents of frameworks that have a reader of their own: it knows what their words mean, which
+//! of their failures are hooks' or files', and what their diffs compare.
+//!
+//! A document is read by the walker of every origin first. What that reader says is taken only
+//! where it reads the document at all; a document that breaks off it would not.
+
+use crate::compose::Compose;
+use crate::context::Context;
+use crate::junit::dialect::Dialect;
+use crate::junit::document;
+use crate::junit::document::Document;
+use crate::junit::document::Read;
+use crate::junit::xml;
+use crate::live;
+use crate::live::End;
+use crate::live::Format;
+use crate::live::Stream;
+use crate::report::Outcome;
+use crate::report::Report;
+
+/// The format of a document, by its beginning; `inline` where it stands in a log.
+pub(crate) fn format(head: &str, inline: bool) -> Format {
+    let Some(dialect) = document::peek(head) else {
+        return Format::Junit;
+    };
+    match dialect {
+        // These find their documents in files only.
+        Dialect::Jest | Dialect::Mocha if inline && !head.contains("<testsuite name=\"Mocha") => {
+            Format::Junit
+        }
+        Dialect::Go | Dialect::Nextest | Dialect::Unittest if inline => Format::Junit,
+        Dialect::Nextest => Format::Nextest,
+        Dialect::Bats => Format::Bats,
+        dialect => reader(dialect).unwrap_or(Format::Junit),
+    }
+}
+
+/// Whose reader reads a dialect better than the one of every origin.
+fn reader(dialect: Dialect) -> Option<Format> {
+    Some(match dialect {
+        Dialect::Pytest => Format::Pytest,
+        Dialect::Unittest => Format::Unittest,
+        Dialect::Go => Format::GoTest,
+        Dialect::Jest => Format::Jest,
+        Dialect::Vitest => Format::Vitest,
+        Dialect::Mocha => Format::Mocha,
+        Dialect::Node => Format::NodeTest,
+        Dialect::Gtest => Format::Gtest,
+        Dialect::Ctest => Format::Ctest,
+        Dialect::Rspec => Format::Rspec,
+        Dialect::Bats => Format::Bats,
+        _ => return None,
+    })
+}
+
+/// Gives documents to the readers of their frameworks. What these read is left in `reads` only
+/// as far as the document itself is to be judged.
+pub(crate) fn read(
+    documents: &[(&str, &Document)],
+    reads: &mut [(String, Read)],
+    context: &Context,
+) -> Vec<Report> {
+    let mut formats: Vec<Format> = Vec::new();
+    let of = |read: &Read| read.dialect.filter(|_| !read.cut).and_then(reader);
+    for (_, read) in reads.iter() {
+        formats.extend(of(read).filter(|format| !formats.contains(format)));
+    }
+    let mut reports = Vec::new();
+    for format in formats {
+        let mut adapter = live::open(format, context.clone());
+        // There is no text, and nobody is to wait for it.
+        adapter.feed(Stream::Log, b"");
+        let mut own = (0, false);
+        for (name, read) in reads.iter().filter(|(_, read)| of(read) == Some(format)) {
+            own.0 += read.passed + read.skipped + read.failures.len() as u64;
+            own.1 |= !read.failures.is_empty();
+            let document = documents.iter().find(|(known, _)| known == name);
+            let text = document.map(|(_, document)| xml::text_of(document.bytes()));
+            let name = match format {
+                // It knows its files by their ends.
+                Format::Unittest if !name.ends_with(".xml") => format!("{name}.xml"),
+                _ => name.clone(),
+            };
+            let text = text.unwrap_or_default();
+            adapter.feed(Stream::File(&name), text.as_bytes());
+        }
+        let report = adapter.finish(End::default());
+        let nothing = report.counts.total == 0 && report.failures.is_empty();
+        let blind = own.1 && report.failures.is_empty() && format != Format::NodeTest;
+        if blind || nothing && own.0 > 0 {
+            continue;
+        }
+        for (_, read) in reads
+            .iter_mut()
+            .filter(|(_, read)| of(read) == Some(format))
+        {
+            *read = Read {
+                dialect: read.dialect,
+                faults: std::mem::take(&mut read.faults),
+                ..Read::default()
+            };
+        }
+        reports.push(report);
+    }
+    reports
+}
+
+/// Adds such a report.
+pub(crate) fn add(compose: &mut Compose, report: Report) {
+    compose.counts.passed += report.counts.passed;
+    compose.counts.failed += report.counts.failed;
+    compose.counts.skipped += report.counts.skipped;
+    compose.counts.flaky += report.counts.flaky;
+    compose.complete &= report.complete;
+    let bad = !matches!(report.outcome, Outcome::Passed | Outcome::NoTests);
+    if bad && report.outcome != Outcome::Failed {
+        compose.outcome(report.outcome);
+    }
+    for failure in report.failures {
+        compose.failure(failure);
+    }
+    for diagnostic in report.diagnostics {
+        compose.diagnostic(diagnostic);
+    }
+    for note in report.notes {
+        compose.note(note);
+    }
+}
