@@ -1,11 +1,14 @@
 //! `regreen doctor`: everything that may keep regreen from working on this machine.
 
+use crate::config::BackendName;
+use crate::config::Config;
 use crate::daemon::Handle;
 use crate::git::Worktree;
 use crate::model::Check;
 use crate::model::DoctorReport;
 use crate::sandbox::attack::AttackError;
 use crate::sandbox::doctor;
+use crate::sandbox::engine;
 use crate::sandbox::toolchain;
 use std::path::Path;
 
@@ -27,6 +30,7 @@ impl Handle {
             .iter()
             .all(|check| check.state == crate::model::Health::Ok);
         checks.extend(sandbox);
+        checks.extend(engine::checks(host, self.wants_engine(root)).await);
         checks.push(doctor::cgroup(host));
         checks.push(doctor::inotify());
         checks.extend(doctor::disk(host));
@@ -44,6 +48,15 @@ impl Handle {
             mounts: found.describe(),
             attack,
         })
+    }
+}
+
+impl Handle {
+    /// Whether the configuration asks for the engine backend; what is wrong with it is told
+    /// elsewhere.
+    fn wants_engine(&self, root: &Path) -> bool {
+        let config = Config::load(self.host(), Some(root), &[]);
+        config.is_ok_and(|config| config.backend == BackendName::Engine)
     }
 }
 

@@ -261,10 +261,11 @@ impl Watch {
                 Ok(state) if state.running == Some(true) => {
                     found = found || self.found(&state);
                 }
-                Ok(state) => match self.ended(&state) {
-                    Some(status) => return Ok(status),
-                    None => {}
-                },
+                Ok(state) => {
+                    if let Some(status) = self.ended(&state) {
+                        return Ok(status);
+                    }
+                }
                 Err(_) if self.container.is_destroyed() => {
                     return Ok(Status::Signaled(libc::SIGKILL));
                 }

@@ -84,6 +84,16 @@ impl Facts {
 }
 
 impl Facts {
+    /// Which engine it is, in words.
+    pub fn describe(&self) -> String {
+        let by = if self.rootless {
+            "without root"
+        } else {
+            "as root"
+        };
+        format!("{} {}, {by}", self.kind.as_str(), self.version)
+    }
+
     /// Whether commands do not get the limits that their container was made with.
     pub fn forgets_ulimits(&self) -> bool {
         self.rootless && self.kind == Kind::Podman
@@ -124,6 +134,31 @@ pub async fn connect(host: &HostEnv) -> Result<Link, SandboxError> {
                  socket in `DOCKER_HOST=unix:///…`"
             .into(),
     })
+}
+
+/// One place where an engine may listen, and what was found there.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Where, and who names it.
+    pub place: String,
+    /// The engine, or why there is none.
+    pub engine: Result<Facts, String>,
+}
+
+/// Looks at every place where an engine may listen.
+pub async fn survey(host: &HostEnv) -> Vec<Found> {
+    let mut all = Vec::new();
+    for candidate in socket::candidates(host) {
+        let (place, engine) = match candidate.socket {
+            Ok(socket) => {
+                let engine = greet(&socket).await.map(|link| link.facts);
+                (format!("`{}`", socket.display()), engine)
+            }
+            Err(why) => (candidate.origin, Err(why)),
+        };
+        all.push(Found { place, engine });
+    }
+    all
 }
 
 async fn greet(socket: &Path) -> Result<Link, String> {

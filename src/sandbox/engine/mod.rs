@@ -6,6 +6,7 @@
 //! is made of stands in its key ([`plan`]): if a run needs another one, the old one goes.
 
 mod container;
+mod doctor;
 mod exec;
 mod image;
 mod label;
@@ -29,18 +30,24 @@ use crate::sandbox::base::Base;
 use crate::sandbox::bwrap::supervision;
 use crate::sandbox::mountpoint;
 use crate::sandbox::policy;
+pub use doctor::checks;
+
 use container::Container;
 use image::Image;
 use link::Facts;
 use link::Link;
 use plan::Plan;
 use std::collections::HashMap;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The engine backend.
@@ -52,23 +59,50 @@ pub struct Engine {
     idle: Arc<Idle>,
 }
 
+/// How long a container is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+
 /// Warm containers that nobody uses, by slot.
 #[derive(Default)]
 struct Idle {
     /// Runs end in tasks of their own and give their container back here; held for one look.
-    by_slot: Mutex<HashMap<PathBuf, Arc<Container>>>,
+    by_slot: Mutex<HashMap<PathBuf, Kept>>,
+}
+
+/// A container and since when nobody uses it.
+struct Kept {
+    container: Arc<Container>,
+    since: Instant,
 }
 
 impl Idle {
-    fn take(&self, slot: &PathBuf) -> Option<Arc<Container>> {
-        let mut all = self.by_slot.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(slot)
+    fn all(&self) -> MutexGuard<'_, HashMap<PathBuf, Kept>> {
+        self.by_slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a container; answers the one that was there.
-    fn put(&self, slot: PathBuf, container: Arc<Container>) -> Option<Arc<Container>> {
-        let mut all = self.by_slot.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(slot, container)
+    fn take(&self, slot: &Path) -> Option<Arc<Container>> {
+        Some(self.all().remove(slot)?.container)
+    }
+
+    /// Keeps a container for a while; answers the one that was there.
+    fn put(self: Arc<Self>, slot: PathBuf, container: Arc<Container>) -> Option<Arc<Container>> {
+        let since = Instant::now();
+        let kept = Kept { container, since };
+        let before = self.all().insert(slot.clone(), kept);
+        // Whoever drops the backend must not wait for this.
+        let idle = Arc::downgrade(&self);
+        tokio::spawn(async move {
+            tokio::time::sleep_until(since + IDLE).await;
+            let idle = idle.upgrade()?;
+            let unused = {
+                let mut all = idle.all();
+                let same = all.get(&slot)?.since == since;
+                same.then(|| all.remove(&slot))??
+            };
+            unused.container.destroy().await;
+            Some(())
+        });
+        Some(before?.container)
     }
 }
 
@@ -90,17 +124,8 @@ impl Engine {
     /// [`SandboxError::Unavailable`] with what was tried.
     pub async fn check(&self) -> Result<String, SandboxError> {
         let link = self.link().await?;
-        let facts = &link.facts;
-        let root = if facts.rootless {
-            "without root"
-        } else {
-            "as root"
-        };
-        let (kind, version) = (facts.kind.as_str(), &facts.version);
-        Ok(format!(
-            "{kind} {version}, {root}, at `{}`",
-            link.socket.display()
-        ))
+        let socket = link.socket.display();
+        Ok(format!("{}, at `{socket}`", link.facts.describe()))
     }
 
     async fn link(&self) -> Result<&Link, SandboxError> {

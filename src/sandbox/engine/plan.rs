@@ -25,6 +25,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// The first process of a container.
 const KEEPER: &str = include_str!("keeper.sh");
@@ -89,12 +90,24 @@ impl Plan {
             self.limits.file_bytes
         );
         for bind in &self.binds {
-            let identity = std::fs::metadata(&bind.source);
-            let identity = identity.map(|it| (it.dev(), it.ino())).ok();
+            let source = identity(&bind.source);
+            // A mount goes with its mount point: `/tmp` is emptied between runs, and a project
+            // may lie in it.
+            let point = self.point(bind).and_then(|point| identity(&point));
             // Writing to a string cannot fail.
-            let _ = write!(text, "\n{bind:?} {identity:?}");
+            let _ = write!(text, "\n{bind:?} {source:?} {point:?}");
         }
         blake3::hash(text.as_bytes()).to_hex().to_string()
+    }
+
+    /// The mount point of what lies in another mount, as it lies on this machine.
+    fn point(&self, bind: &Bind) -> Option<PathBuf> {
+        let holders = self.binds.iter().filter(|holder| {
+            holder.target != bind.target && bind.target.starts_with(&holder.target)
+        });
+        let holder = holders.max_by_key(|holder| holder.target.components().count())?;
+        let relative = bind.target.strip_prefix(&holder.target).ok()?;
+        Some(holder.source.join(relative))
     }
 
     /// What the engine is asked for.
@@ -196,6 +209,13 @@ impl Plan {
         }
         all
     }
+}
+
+/// What names a file or directory for good. A file system gives the number of what was removed
+/// to what is made next, so that the time of birth belongs to it.
+fn identity(path: &Path) -> Option<(u64, u64, Option<SystemTime>)> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.dev(), meta.ino(), meta.created().ok()))
 }
 
 /// Open files of a process where the engine does not know better.

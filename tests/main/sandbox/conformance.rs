@@ -45,6 +45,7 @@ cases![
     the_whole_environment,
     the_project_at_its_own_path,
     home_and_tmp,
+    a_project_in_a_tmp_that_is_emptied,
     mounts,
     what_is_not_there,
     where_no_project_may_lie,
@@ -65,6 +66,17 @@ cases![
     every_limit_is_told,
 ];
 
+/// A panic in a case says its line; this says whose case it was.
+struct Named<'a>(&'a str, &'a str);
+
+impl Drop for Named<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            say(&format!("conformance of {}: `{}` failed", self.0, self.1));
+        }
+    }
+}
+
 async fn all(backend: &dyn Backend, lab: &Lab) {
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let own = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -75,15 +87,8 @@ async fn all(backend: &dyn Backend, lab: &Lab) {
         number,
     };
     for (name, case) in CASES {
-        let start = Instant::now();
-        // A panic in a case says its line; this says whose case it was.
-        say(&format!("conformance {}: {name}", backend.name()));
+        let _named = Named(backend.name(), name);
         case(&bench).await;
-        say(&format!(
-            "conformance {}: {name}: {:?}",
-            backend.name(),
-            start.elapsed()
-        ));
     }
 }
 
@@ -277,6 +282,20 @@ async fn home_and_tmp(bench: &Bench<'_>) {
     );
     for file in ["home/h", "tmp/t"] {
         assert!(bench.lab.top().join("slot").join(file).exists(), "{file}");
+    }
+}
+
+/// The lab lies below /var/tmp, so that its project's mount point lies in the slot's.
+async fn a_project_in_a_tmp_that_is_emptied(bench: &Bench<'_>) {
+    let tmp = bench.lab.top().join("slot/tmp");
+    for _ in 0..2 {
+        let seen = bench.shell("pwd; cat given; ls /tmp").await;
+        assert!(seen.stdout.contains("\nhere"), "{seen:?}");
+        for entry in std::fs::read_dir(&tmp).expect("ours").flatten() {
+            let path = entry.path();
+            let removed = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+            removed.expect("the slot's own can be removed");
+        }
     }
 }
 

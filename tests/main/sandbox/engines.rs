@@ -504,6 +504,35 @@ fn one_death(engine: &TestEngine, round: u32) -> Duration {
     start.elapsed()
 }
 
+/// What a daemon tests twice is tested in one container: nothing that a run needs stands in
+/// another place than before.
+#[test]
+fn a_daemon_keeps_its_container_from_save_to_save() {
+    let Some(engine) = TestEngine::docker() else {
+        return;
+    };
+    // A project below /tmp loses its mounts when that is emptied, and so its container.
+    let home = Home::within(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    home.user_config("backend = \"engine\"\n");
+    let project = home.fixture("cargo-assertion");
+    let watch = project.regreen(["watch"]);
+    let _daemon = watch.env("DOCKER_HOST", engine.address()).start();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let container = || runtime.block_on(only_container(engine, &home.cache()));
+    let settled = |wanted: &str| {
+        project.status_until(wanted, |status| {
+            status["verdict"] == wanted && status["activity"] == "idle"
+        })
+    };
+    let status = settled("red");
+    assert_eq!(status["isolation"]["backend"], "docker", "{status:#}");
+    let first = container();
+    let source = std::fs::read_to_string(project.path("src/lib.rs")).expect("there");
+    project.write("src/lib.rs", source.replace("left - right", "left + right"));
+    settled("green");
+    assert_eq!(container(), first);
+}
+
 #[test]
 fn a_run_by_the_command_line_has_the_engine_s_report() {
     for engine in engines() {
