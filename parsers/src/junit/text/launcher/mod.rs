@@ -103,6 +103,7 @@ pub(crate) struct Reader {
     first: Option<End>,
     last: Option<End>,
     ends: u64,
+    banners: u64,
     seen: bool,
     /// It said how it begins, before anything else.
     started: bool,
@@ -155,6 +156,11 @@ impl Reader {
     /// Whether it said that it begins.
     pub fn started(&self) -> bool {
         self.started
+    }
+
+    /// How many times it said its first words.
+    pub fn banners(&self) -> u64 {
+        self.banners
     }
 
     /// How many times a run of it came to its end.
@@ -258,6 +264,7 @@ impl Reader {
     /// them was printed by tests.
     fn banner(&mut self) {
         self.started = true;
+        self.banners += 1;
         if self.is_telling() {
             return;
         }
