@@ -249,3 +249,6 @@ pub(crate) fn number_after(text: &str, word: &str) -> Option<u64> {
     let end = rest.find(|c: char| !c.is_ascii_digit());
     rest[..end.unwrap_or(rest.len())].parse().ok()
 }
+
+#[cfg(test)]
+mod tests;
