@@ -325,12 +325,43 @@ fn of_containers(compose: &mut Compose, told: &Told) {
         compose.counts.failed = compose.counts.failed.saturating_sub(gone);
         any = true;
     }
+    any |= of_classes(compose, told);
     if let Some((passed, failed, skipped)) = told.counts
         && any
-        && failed == compose.counts.failed
+        && failed == compose.failures.len() as u64
     {
-        (compose.counts.passed, compose.counts.skipped) = (passed, skipped);
+        compose.counts.passed = passed;
+        compose.counts.failed = failed;
+        compose.counts.skipped = skipped;
     }
+}
+
+/// The files name the class that others stand in where JUnit 4 has a class in a class; the text
+/// has the class itself.
+fn of_classes(compose: &mut Compose, told: &Told) -> bool {
+    let method = |id: &str| id.rsplit('.').next().unwrap_or(id).to_owned();
+    let mut any = false;
+    for known in &mut compose.failures {
+        let same = |own: &&Failure| own.id == known.id;
+        if told.failures.iter().any(|own| same(&own)) {
+            continue;
+        }
+        let mut others = told.failures.iter().filter(|own| {
+            let inner = own.target.as_deref().zip(known.target.as_deref());
+            let inner = inner.and_then(|(own, outer)| own.strip_prefix(outer));
+            inner.is_some_and(|rest| rest.starts_with('$'))
+                && own.message == known.message
+                && method(&own.id) == method(&known.id)
+        });
+        if let (Some(own), None) = (others.next(), others.next()) {
+            known.id.clone_from(&own.id);
+            known.target.clone_from(&own.target);
+            known.rerun.clone_from(&own.rerun);
+            *known = compose::seal(known.clone());
+            any = true;
+        }
+    }
+    any
 }
 
 /// Adds what one document says.

@@ -183,7 +183,10 @@ impl Sources {
         let class = lower.contains("class") || lower.contains("all");
         let phase = if begins(&["setup", "before", "init", "prepare", "<init>"]) {
             Phase::Setup
-        } else if begins(&["teardown", "after", "cleanup", "clean", "close", "destroy"]) {
+        } else if begins(&[
+            "teardown", "after", "cleanup", "clean", "close", "destroy", "stop", "shutdown",
+            "dispose", "release",
+        ]) {
             Phase::Teardown
         } else {
             return Told::default();

@@ -69,6 +69,8 @@ pub(crate) struct Reader {
     /// How many lines mattered, and which of them each tool began and ended with.
     lines: u64,
     spans: [Span; 4],
+    /// The console launcher's first words: how many times, and where last.
+    banners: (u64, u64),
 }
 
 /// Where a tool's own text begins and where it last came to an end; 0 if nowhere.
@@ -118,6 +120,9 @@ impl Reader {
     /// Remembers where each tool's text begins and ends.
     fn mark(&mut self) {
         self.lines += 1;
+        if self.launcher.banners() > self.banners.0 {
+            self.banners = (self.launcher.banners(), self.lines);
+        }
         let now = [
             (
                 self.launcher.began(),
@@ -144,6 +149,13 @@ impl Reader {
     /// The tool whose text it is; what looks like another's was printed by a test. The outermost
     /// ends last, or began first if it does not end.
     fn tool(&self) -> Option<usize> {
+        // The launcher has nothing to say of a run that went well with `--details=none`.
+        let banner = self.banners.1;
+        let around = |span: &Span| span.began < banner && span.ended > banner;
+        let silent = banner > 0 && !self.launcher.began() && !self.maven.started();
+        if silent && !self.spans[1..].iter().any(around) {
+            return None;
+        }
         let spans = || {
             self.spans
                 .iter()
@@ -237,3 +249,6 @@ pub(crate) fn number_after(text: &str, word: &str) -> Option<u64> {
     let end = rest.find(|c: char| !c.is_ascii_digit());
     rest[..end.unwrap_or(rest.len())].parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,6 +88,19 @@ impl Feed {
         self.running.is_empty() && self.failed.is_empty() && self.passed + self.skipped == 0
     }
 
+    /// How many tests failed.
+    pub fn failures(&self) -> u64 {
+        self.failed.len() as u64
+    }
+
+    /// Adds what was told later.
+    pub fn append(&mut self, later: Feed) {
+        self.failed.extend(later.failed);
+        self.running.extend(later.running);
+        self.passed += later.passed;
+        self.skipped += later.skipped;
+    }
+
     /// What failed, and the tests that are running.
     pub fn over(self, told: &mut Told) -> (Vec<OnTheWay>, Vec<OnTheWay>) {
         told.add(self.passed, self.skipped);

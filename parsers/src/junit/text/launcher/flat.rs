@@ -131,6 +131,11 @@ impl Flat {
         }
     }
 
+    /// How many tests passed so far.
+    pub fn passed(&self) -> u64 {
+        self.passed
+    }
+
     /// Whether nothing was told.
     pub fn is_empty(&self) -> bool {
         self.running.is_empty() && self.failed.is_empty() && self.passed + self.skipped == 0

@@ -35,6 +35,8 @@ use crate::report::Phase;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+/// More runs than this are not remembered.
+const MOST_BEFORE: usize = 8;
 /// A message may go on so many bytes behind what looked like the end of the run.
 const MOST_HELD: usize = 64 * 1024;
 
@@ -77,6 +79,16 @@ enum State {
     Counts,
 }
 
+/// How it tells of failures, as far as that is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Mode {
+    /// At the end, or in the feed of tests, which does not say that it begins.
+    #[default]
+    AtTheEnd,
+    Verbose,
+    Flat,
+}
+
 /// Reads the launcher's text.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
@@ -91,15 +103,22 @@ pub(crate) struct Reader {
     first: Option<End>,
     last: Option<End>,
     ends: u64,
+    banners: u64,
     seen: bool,
     /// It said how it begins, before anything else.
     started: bool,
     usage: Option<String>,
     tree: Tree,
+    mode: Mode,
+    /// The counts at the end agree with what was told before them.
+    agreed: bool,
+    /// The line before said that it begins: the root of the tree may follow.
+    begins: bool,
     verbose: Verbose,
-    in_verbose: bool,
     flat: Flat,
     feed: Feed,
+    /// What was told in the feed's way before the launcher's first words, if these are its own.
+    before: Vec<Feed>,
 }
 
 impl Reader {
@@ -118,7 +137,9 @@ impl Reader {
             Some(0xe2) => true,
             Some(0xf0) => bytes.ends_with(b"junit.org/sponsoring"),
             Some(b'+' | b'|' | b'\'' | b'`') => true,
-            Some(b' ') => self.seen && (self.in_verbose || self.first.is_some() || branches(bytes)),
+            Some(b' ') => {
+                self.seen && (self.mode == Mode::Verbose || self.first.is_some() || branches(bytes))
+            }
             Some(b'U') => bytes.starts_with(b"Unknown option") || bytes.starts_with(b"Usage: "),
             Some(b'E') => bytes.starts_with(b"Error parsing command-line"),
             Some(b'o') => bytes.starts_with(b"org.junit.platform.commons.JUnitException"),
@@ -135,6 +156,11 @@ impl Reader {
     /// Whether it said that it begins.
     pub fn started(&self) -> bool {
         self.started
+    }
+
+    /// How many times it said its first words.
+    pub fn banners(&self) -> u64 {
+        self.banners
     }
 
     /// How many times a run of it came to its end.
@@ -163,16 +189,20 @@ impl Reader {
     }
 
     /// All that was read was printed by a test, or is of a run before.
-    fn reset(&mut self) {
+    fn reset(&mut self, mode: Mode) {
         (self.first, self.last) = (None, None);
         self.tree = Tree::default();
+        self.verbose = Verbose::default();
+        self.flat = Flat::default();
+        (self.mode, self.agreed) = (mode, false);
     }
 
     fn outside(&mut self, line: &str) {
         if self.goes_on(line) {
             return;
         }
-        if let Some(number) = heading(line) {
+        let begins = std::mem::take(&mut self.begins);
+        if let Some(number) = heading(line).filter(|_| self.mode == Mode::AtTheEnd) {
             self.tree.settle();
             self.state = State::Failures;
             self.block = Block::new(number);
@@ -181,17 +211,15 @@ impl Reader {
             self.block = Block::default();
             self.count_from(line);
         } else if is_root(line) {
-            self.reset();
+            if !begins {
+                self.reset(Mode::AtTheEnd);
+            }
         } else if line.ends_with("https://junit.org/sponsoring") {
             self.banner();
         } else if line.starts_with("Test plan execution started") {
-            self.reset();
-            self.verbose = Verbose::default();
-            (self.seen, self.started, self.in_verbose) = (true, true, true);
+            self.begin(Mode::Verbose);
         } else if line.starts_with("Test execution started") {
-            self.reset();
-            self.flat = Flat::default();
-            (self.seen, self.started) = (true, true);
+            self.begin(Mode::Flat);
         } else if line.starts_with("Error parsing command-line")
             || line.starts_with("Unknown option")
         {
@@ -203,29 +231,57 @@ impl Reader {
                 .rsplit_once("Exception: ")
                 .map_or(line, |(_, said)| said);
             self.usage = Some(said.to_owned());
-        } else if self.flat.line(line) || self.feed.line(line) {
+        } else if self.on_its_way(line) {
             self.seen = true;
         } else {
             self.node_or_fact(line);
         }
     }
 
+    /// It says that it begins, and tells everything as it happens.
+    fn begin(&mut self, mode: Mode) {
+        if !self.is_telling() {
+            self.reset(mode);
+        }
+        (self.seen, self.started, self.begins) = (true, true, true);
+    }
+
+    /// Whether it tells everything as it happens, and is not over.
+    fn is_telling(&self) -> bool {
+        let told = !self.verbose.is_empty() || !self.flat.is_empty();
+        self.mode != Mode::AtTheEnd && told && !self.agreed
+    }
+
+    fn on_its_way(&mut self, line: &str) -> bool {
+        match self.mode {
+            Mode::Verbose => false,
+            Mode::Flat => self.flat.line(line),
+            Mode::AtTheEnd => self.flat.line(line) || self.feed.line(line),
+        }
+    }
+
     /// The launcher's first words come late where it only prints at its end: what stands before
     /// them was printed by tests.
     fn banner(&mut self) {
-        if !self.in_verbose && self.verbose.is_empty() && self.flat.is_empty() {
-            self.reset();
-            self.seen &= !self.feed.is_empty();
-        }
         self.started = true;
+        self.banners += 1;
+        if self.is_telling() {
+            return;
+        }
+        self.reset(Mode::AtTheEnd);
+        self.seen = false;
+        let feed = std::mem::take(&mut self.feed);
+        if !feed.is_empty() && self.before.len() < MOST_BEFORE {
+            self.before.push(feed);
+        }
     }
 
     /// Frames behind what looked like the end of the run: that stood in a message.
     fn goes_on(&mut self, line: &str) -> bool {
-        let Some(first) = &mut self.first else {
+        let Some(first) = self.first.as_mut() else {
             return false;
         };
-        if first.block.announced > 0 && block::is_frame(line) {
+        if self.mode == Mode::AtTheEnd && first.block.announced > 0 && block::is_frame(line) {
             if let Some(first) = self.first.take() {
                 self.last = None;
                 self.block = first.block;
@@ -315,6 +371,12 @@ impl Reader {
             return self.message_goes_on();
         }
         (self.seen, self.state) = (true, State::Outside);
+        let well = self.counts.get("tests successful").copied();
+        self.agreed |= match self.mode {
+            Mode::AtTheEnd => false,
+            Mode::Verbose => well == Some(self.verbose.passed()),
+            Mode::Flat => well == Some(self.flat.passed()),
+        };
         self.ends += 1;
         let end = End {
             block: std::mem::take(&mut self.block),
@@ -336,11 +398,12 @@ impl Reader {
     fn node_or_fact(&mut self, line: &str) {
         if let Some((depth, name, ascii)) = node(line) {
             self.seen = true;
-            match self.in_verbose {
-                true => self.verbose.node(depth, name),
-                false => self.tree.node(depth, name, ascii),
+            match self.mode {
+                Mode::Verbose => self.verbose.node(depth, name),
+                Mode::Flat => {}
+                Mode::AtTheEnd => self.tree.node(depth, name, ascii),
             }
-        } else if self.in_verbose {
+        } else if self.mode == Mode::Verbose {
             let ascii = line.starts_with('|') || line.trim_start().starts_with('|');
             self.verbose.fact(line, if ascii { 2 } else { 3 });
         } else {
@@ -363,6 +426,7 @@ impl Reader {
             None => (None, std::mem::take(&mut self.block)),
         };
         let announced = block.announced;
+        self.fed(counts.as_ref());
         let entries = block.chosen(&mut self.tree);
         let failed: Vec<Failed> = match entries.is_empty() {
             true => self.on_the_way(&mut told),
@@ -395,6 +459,18 @@ impl Reader {
             counted_by_itself(&counts, announced, &mut told);
         }
         told
+    }
+
+    /// Somebody may have printed the launcher's first words in the middle of its feed.
+    fn fed(&mut self, counts: Option<&Counts>) {
+        let known = |feeds: &[Feed]| feeds.iter().map(Feed::failures).sum::<u64>();
+        let all = known(&self.before) + self.feed.failures();
+        if counts.is_some_and(|counts| sum(counts) == all) {
+            for mut feed in std::mem::take(&mut self.before).into_iter().rev() {
+                feed.append(std::mem::take(&mut self.feed));
+                self.feed = feed;
+            }
+        }
     }
 
     /// `verbose`, `flat` and `testfeed` tell each failure where it happens, and have no block.

@@ -44,7 +44,9 @@ impl Verbose {
     /// Takes a line that is a node.
     pub fn node(&mut self, depth: usize, text: &str) {
         let text = text.trim_end();
-        if text.ends_with(" dynamically registered") {
+        // Nothing begins within a test: it prints that itself.
+        let within = self.open.last().is_some_and(|node| node.test);
+        if within || text.ends_with(" dynamically registered") {
             return;
         }
         self.column = 0;
@@ -172,6 +174,11 @@ impl Verbose {
             node.caught.clear();
         }
         self.close();
+    }
+
+    /// How many tests passed so far.
+    pub fn passed(&self) -> u64 {
+        self.passed
     }
 
     /// Whether nothing was told.
