@@ -157,10 +157,9 @@ pub(crate) fn peek(text: &str) -> Option<Dialect> {
             } => {
                 let case = Element::read(&mut reader, "testcase", attributes, empty);
                 let dialect = dialect::recognise(&suites, &case);
-                found = match (found, dialect) {
-                    (None | Some(Dialect::Other), dialect) => Some(dialect),
-                    (Some(Dialect::Java), Dialect::Unittest) => Some(dialect),
-                    (known, _) => known,
+                found = match found {
+                    None | Some(Dialect::Other) => Some(dialect),
+                    Some(known) => Some(dialect::better(known, &case)),
                 };
                 cases += 1;
                 if !found.is_some_and(Dialect::is_guess) || cases > MOST_CASES {
@@ -388,9 +387,7 @@ impl<'a> Walk<'a> {
         let dialect = match self.read.dialect {
             // A later case may tell what the ones before it did not.
             None | Some(Dialect::Other) => dialect::recognise(&self.suites, case),
-            // A module's and a class's name look like Java's.
-            Some(Dialect::Java) if dialect::is_traceback(case) => Dialect::Unittest,
-            Some(dialect) => dialect,
+            Some(known) => dialect::better(known, case),
         };
         self.read.dialect = Some(dialect);
         let verdict = case::read(case, &self.suites, dialect, self.sources);

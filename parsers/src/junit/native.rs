@@ -17,6 +17,7 @@ use crate::live::Format;
 use crate::live::Stream;
 use crate::report::Outcome;
 use crate::report::Report;
+use std::collections::BTreeMap;
 
 /// The format of a document, by its beginning; `inline` where it stands in a log.
 pub(crate) fn format(head: &str, inline: bool) -> Format {
@@ -33,6 +34,25 @@ pub(crate) fn format(head: &str, inline: bool) -> Format {
         Dialect::Bats => Format::Bats,
         dialect => reader(dialect).unwrap_or(Format::Junit),
     }
+}
+
+/// Whether a log is a document that its framework's reader looks for in files only.
+pub(crate) fn is_file(format: Format, log: &[u8]) -> bool {
+    let files_only = matches!(
+        format,
+        Format::Jest
+            | Format::Mocha
+            | Format::GoTest
+            | Format::Nextest
+            | Format::Minitest
+            | Format::Unittest
+    );
+    let start = log.strip_prefix(b"\xef\xbb\xbf").unwrap_or(log);
+    let start = start.trim_ascii_start();
+    let known = [&b"<?xml"[..], b"<testsuite"];
+    files_only
+        && known.iter().any(|known| start.starts_with(known))
+        && memchr::memmem::find(&start[..start.len().min(4096)], b"<testsuite").is_some()
 }
 
 /// Whose reader reads a dialect better than the one of every origin.
@@ -65,6 +85,7 @@ pub(crate) fn read(
     for (_, read) in reads.iter() {
         formats.extend(of(read).filter(|format| !formats.contains(format)));
     }
+    let documents: BTreeMap<&str, &Document> = documents.iter().copied().collect();
     let mut reports = Vec::new();
     for format in formats {
         let mut adapter = live::open(format, context.clone());
@@ -74,8 +95,8 @@ pub(crate) fn read(
         for (name, read) in reads.iter().filter(|(_, read)| of(read) == Some(format)) {
             own.0 += read.passed + read.skipped + read.failures.len() as u64;
             own.1 |= !read.failures.is_empty();
-            let document = documents.iter().find(|(known, _)| known == name);
-            let text = document.map(|(_, document)| xml::text_of(document.bytes()));
+            let document = documents.get(name.as_str());
+            let text = document.map(|document| xml::text_of(document.bytes()));
             let name = match format {
                 // It knows its files by their ends.
                 Format::Unittest if !name.ends_with(".xml") => format!("{name}.xml"),
