@@ -55,6 +55,8 @@ pub(crate) struct Read {
     pub running: Vec<(String, Option<String>)>,
     /// It breaks off.
     pub cut: bool,
+    /// What is told of the case that it breaks off in.
+    pub partial: Vec<Failure>,
 }
 
 impl Document {
@@ -170,6 +172,55 @@ pub(crate) fn peek(text: &str) -> Option<Dialect> {
         }
     }
     found.or(named)
+}
+
+/// A document that breaks off, up to its last whole case and with all suites ended; nothing where
+/// there is none. `end` is what its writer puts before the root's end.
+pub(crate) fn mended(text: &str, end: &str) -> Option<String> {
+    let mut reader = Reader::new(text);
+    let mut open: Vec<&str> = Vec::new();
+    let mut last = None;
+    while let Some(token) = reader.next() {
+        match token {
+            Token::Open {
+                name: "testcase",
+                empty,
+                attributes,
+            } => {
+                let case = Element::read(&mut reader, "testcase", attributes, empty);
+                if case.open {
+                    break;
+                }
+                last = Some((reader.at(), open.clone()));
+            }
+            Token::Open {
+                name: name @ ("testsuites" | "testsuite" | "testrun"),
+                empty: false,
+                ..
+            } => open.push(name),
+            Token::Close("testsuites" | "testsuite" | "testrun") => {
+                open.pop();
+            }
+            Token::Open {
+                name: "system-out" | "system-err",
+                empty: false,
+                ..
+            } => xml::skip(&mut reader),
+            _ => {}
+        }
+        if open.len() > DEEPEST {
+            return None;
+        }
+    }
+    let (at, open) = last?;
+    let mut whole = text[..at].to_owned();
+    for (outer, name) in open.iter().enumerate().rev() {
+        whole.push_str(if outer == 0 { end } else { "" });
+        whole.push_str("</");
+        whole.push_str(name);
+        whole.push('>');
+    }
+    Some(whole)
 }
 
 /// The way through a document.
@@ -418,6 +469,9 @@ impl<'a> Walk<'a> {
             }
             Verdict::Failed(failures) => {
                 self.bad += 1;
+                if case.open {
+                    self.read.partial.clone_from(&failures);
+                }
                 self.failed(failures);
             }
             Verdict::ClassStep { failure, passed } => {

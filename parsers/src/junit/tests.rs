@@ -189,3 +189,32 @@ tests/test_a.py:5: AssertionError</failure></testcase></testsuite></testsuites>"
         assert_eq!(report.failures[0].id, "tests/test_a.py::TestX::test_b");
     }
 }
+
+#[test]
+fn a_framework_s_document_that_breaks_off_is_read_by_its_own_reader() {
+    let xml = r#"<testsuites name="vitest tests" tests="3" failures="2"><testsuite name="a.test.js" tests="3" failures="2"><testcase classname="a.test.js" name="a"/><testcase classname="a.test.js" name="b"><failure message="expected 1 to be 2" type="AssertionError">AssertionError: expected 1 to be 2 // Object.is equality
+
+- Expected
++ Received
+
+- 2
++ 1
+
+ ❯ a.test.js:5:19</failure></testcase><testcase classname="a.test.js" name="c"><failure message="no" type="Error">Error: no
+ ❯ a.test.js:9:3</failure></testcase></testsuite></testsuites>"#;
+    let third = xml.rfind("<testcase").expect("a case");
+    let inside = xml.rfind("</failure>").expect("its end");
+    for (at, failures) in [(third, 1), (third + 60, 1), (inside, 2)] {
+        let report = read(&xml[..at]);
+        assert!(!report.complete, "{at}");
+        assert_eq!(report.failures.len(), failures, "{at}: {report:?}");
+        let first = &report.failures[0];
+        assert_eq!(first.location.as_ref().and_then(|at| at.line), Some(5));
+        let diff = first.diff.as_ref().expect("sides");
+        assert_eq!(diff.expected.as_deref(), Some("2"));
+        assert_eq!(
+            (report.counts.passed, report.counts.failed),
+            (1, failures as u64)
+        );
+    }
+}
