@@ -246,6 +246,7 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
     let mut weights = [0_u64; Format::ALL.len()];
     let mut unfinished: Vec<(&Owned, Lines)> = Vec::new();
     let mut opening = None;
+    let mut documents: Vec<Format> = Vec::new();
     for (stream, bytes) in kept {
         let mut add = |format: Format, weight: u64| {
             if weight >= SURE / 2 {
@@ -256,9 +257,15 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
         let start = without_mark(bytes).trim_ascii_start();
         let file = matches!(stream, Owned::File(_));
         if start.starts_with(b"{") || start.starts_with(b"[") || start.starts_with(b"<") {
-            let known = whole(start, !file, &mut add);
+            let xml = file && start.starts_with(b"<");
+            let known = whole(start, !file, &mut |format, weight| {
+                if xml && !documents.contains(&format) {
+                    documents.push(format);
+                }
+                add(format, weight);
+            });
             // What tests printed stands in it, too.
-            if known && file && start.starts_with(b"<") {
+            if known && xml {
                 continue;
             }
         }
@@ -284,6 +291,11 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
                 weights[place(format)] += weight;
             });
         }
+    }
+    // Documents of several frameworks: each is given to its own.
+    let wrapped = |one: &Format| matches!(one, Format::Ctest | Format::Gtest);
+    if documents.len() > 1 && !documents.iter().all(wrapped) {
+        return Format::Junit;
     }
     // What CTest and nextest run are whole runs of others, one a test.
     if let Some(wrapper @ (Format::Ctest | Format::Nextest)) = opening {
@@ -841,6 +853,26 @@ mod tests {
         ] {
             assert_eq!(of(text).as_str(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn documents_are_known_by_their_cases() {
+        let file =
+            |name: &str, text: &str| (Owned::File(name.to_owned()), text.as_bytes().to_vec());
+        let ctest = "<?xml version=\"1.0\"?>\n<testsuite name=\"(empty)\" tests=\"1\" failures=\"1\">\n<testcase name=\"u\" classname=\"u\" status=\"fail\">\n<failure message=\"\"/>\n<system-out>[==========] Running 1 test from 1 test suite.\n[ RUN      ] A.B\n[==========] 1 test from 1 test suite ran.\n</system-out></testcase></testsuite>";
+        let pytest = "\u{feff}<testsuites><testsuite name=\"pytest\"><testcase classname=\"t\" name=\"test_a\"/></testsuite></testsuites>";
+        let node = "<testsuites>\n<testcase name=\"top\" classname=\"test\"/>\n<!-- duration_ms 1 -->\n</testsuites>";
+        for (text, format) in [
+            (ctest, Format::Ctest),
+            (pytest, Format::Pytest),
+            (node, Format::NodeTest),
+        ] {
+            assert_eq!(recognise(&[file("r.xml", text)]), format);
+        }
+        assert_eq!(
+            recognise(&[file("a.xml", pytest), file("b.xml", node)]),
+            Format::Junit
+        );
     }
 
     #[test]

@@ -8,6 +8,8 @@ use crate::js::results;
 use crate::js::results::Found;
 use crate::js::stack;
 use crate::report::Failure;
+use crate::report::FailureKind;
+use crate::report::Phase;
 use crate::text;
 use roxmltree::Node;
 use roxmltree::NodeId;
@@ -139,7 +141,11 @@ impl Found {
                 ran: ran && (suite || alone),
                 ..Raised::default()
             };
-            results::join(&mut of_case, raised::failure(&raised, context));
+            let mut failure = raised::failure(&raised, context);
+            if file.is_empty() && failure.target.is_none() {
+                failure.target = by_frames(&failure);
+            }
+            results::join(&mut of_case, failure);
         }
         timed(&mut of_case, case);
         self.failures.extend(of_case);
@@ -161,8 +167,21 @@ impl Found {
             ran,
             ..Raised::default()
         };
-        self.failures.push(raised::failure(&raised, context));
+        let mut failure = raised::failure(&raised, context);
+        // Jest says so of what comes after the tests; a step before them fails these.
+        if ran && failure.kind == FailureKind::SetupError {
+            (failure.kind, failure.phase) = (FailureKind::TeardownError, Phase::Teardown);
+        }
+        self.failures.push(failure);
     }
+}
+
+/// The test file that a stack begins in, where no document tells it.
+fn by_frames(failure: &Failure) -> Option<String> {
+    let outermost = failure.frames.iter().rfind(|frame| frame.user)?;
+    let named = [".test.", ".spec.", "__tests__/"];
+    let known = named.iter().any(|part| outermost.file.contains(part));
+    known.then(|| outermost.file.clone())
 }
 
 /// How long a case took.

@@ -93,7 +93,7 @@ impl Dialect {
 
     /// Whether another case may still tell otherwise.
     pub fn is_guess(self) -> bool {
-        matches!(self, Dialect::Other | Dialect::Java)
+        matches!(self, Dialect::Other | Dialect::Java | Dialect::Unittest)
     }
 }
 
@@ -174,6 +174,9 @@ pub(crate) fn recognise(suites: &[Suite], case: &Element) -> Dialect {
     let last = suites.last().cloned().unwrap_or_default();
     if last.package == "org.eslint" || name.starts_with("org.eslint") || is_place(class) {
         return Dialect::Linter;
+    }
+    if is_pytest(case) {
+        return Dialect::Pytest;
     }
     if is_python(suites, case) {
         return Dialect::Unittest;
@@ -273,16 +276,41 @@ fn is_python(suites: &[Suite], case: &Element) -> bool {
         || is_traceback(case)
 }
 
-/// Whether a case failed with a traceback of Python's.
-pub(crate) fn is_traceback(case: &Element) -> bool {
-    let mut faults = case
+/// What failed of a case, by its texts.
+fn faults(case: &Element) -> impl Iterator<Item = &str> {
+    let faults = case
         .children
         .iter()
         .filter(|child| ["failure", "error"].contains(&child.name.as_str()));
-    faults.any(|fault| {
-        let text = fault.text.trim_start();
-        text.starts_with("Traceback (most recent call last):\n")
+    faults.map(|fault| fault.text.as_str())
+}
+
+/// Whether a case failed with a traceback of Python's.
+fn is_traceback(case: &Element) -> bool {
+    const START: &str = "Traceback (most recent call last):\n";
+    faults(case).any(|text| text.trim_start().starts_with(START))
+}
+
+/// Whether a case failed with a block of pytest's, whose suite may have any name: the lines of
+/// the exception are marked, the last line is the place.
+fn is_pytest(case: &Element) -> bool {
+    faults(case).any(|text| {
+        let last = text.trim_end().lines().next_back().unwrap_or("");
+        let place = last.split_once(".py:").map(|(_, rest)| rest);
+        let number = place.and_then(|rest| rest.split(':').next());
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+            && (text.starts_with("E  ") || text.contains("\nE  "))
     })
+}
+
+/// The dialect, where a case tells better than the ones before it: a module's and a class's name
+/// look like Java's, and pytest's files are like any of Python's.
+pub(crate) fn better(known: Dialect, case: &Element) -> Dialect {
+    match known {
+        Dialect::Java | Dialect::Unittest if is_pytest(case) => Dialect::Pytest,
+        Dialect::Java if is_traceback(case) => Dialect::Unittest,
+        known => known,
+    }
 }
 
 /// What a case printed to standard output.

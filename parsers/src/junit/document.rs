@@ -55,6 +55,8 @@ pub(crate) struct Read {
     pub running: Vec<(String, Option<String>)>,
     /// It breaks off.
     pub cut: bool,
+    /// What is told of the case that it breaks off in.
+    pub partial: Vec<Failure>,
 }
 
 impl Document {
@@ -157,10 +159,9 @@ pub(crate) fn peek(text: &str) -> Option<Dialect> {
             } => {
                 let case = Element::read(&mut reader, "testcase", attributes, empty);
                 let dialect = dialect::recognise(&suites, &case);
-                found = match (found, dialect) {
-                    (None | Some(Dialect::Other), dialect) => Some(dialect),
-                    (Some(Dialect::Java), Dialect::Unittest) => Some(dialect),
-                    (known, _) => known,
+                found = match found {
+                    None | Some(Dialect::Other) => Some(dialect),
+                    Some(known) => Some(dialect::better(known, &case)),
                 };
                 cases += 1;
                 if !found.is_some_and(Dialect::is_guess) || cases > MOST_CASES {
@@ -171,6 +172,55 @@ pub(crate) fn peek(text: &str) -> Option<Dialect> {
         }
     }
     found.or(named)
+}
+
+/// A document that breaks off, up to its last whole case and with all suites ended; nothing where
+/// there is none. `end` is what its writer puts before the root's end.
+pub(crate) fn mended(text: &str, end: &str) -> Option<String> {
+    let mut reader = Reader::new(text);
+    let mut open: Vec<&str> = Vec::new();
+    let mut last = None;
+    while let Some(token) = reader.next() {
+        match token {
+            Token::Open {
+                name: "testcase",
+                empty,
+                attributes,
+            } => {
+                let case = Element::read(&mut reader, "testcase", attributes, empty);
+                if case.open {
+                    break;
+                }
+                last = Some((reader.at(), open.clone()));
+            }
+            Token::Open {
+                name: name @ ("testsuites" | "testsuite" | "testrun"),
+                empty: false,
+                ..
+            } => open.push(name),
+            Token::Close("testsuites" | "testsuite" | "testrun") => {
+                open.pop();
+            }
+            Token::Open {
+                name: "system-out" | "system-err",
+                empty: false,
+                ..
+            } => xml::skip(&mut reader),
+            _ => {}
+        }
+        if open.len() > DEEPEST {
+            return None;
+        }
+    }
+    let (at, open) = last?;
+    let mut whole = text[..at].to_owned();
+    for (outer, name) in open.iter().enumerate().rev() {
+        whole.push_str(if outer == 0 { end } else { "" });
+        whole.push_str("</");
+        whole.push_str(name);
+        whole.push('>');
+    }
+    Some(whole)
 }
 
 /// The way through a document.
@@ -388,9 +438,7 @@ impl<'a> Walk<'a> {
         let dialect = match self.read.dialect {
             // A later case may tell what the ones before it did not.
             None | Some(Dialect::Other) => dialect::recognise(&self.suites, case),
-            // A module's and a class's name look like Java's.
-            Some(Dialect::Java) if dialect::is_traceback(case) => Dialect::Unittest,
-            Some(dialect) => dialect,
+            Some(known) => dialect::better(known, case),
         };
         self.read.dialect = Some(dialect);
         let verdict = case::read(case, &self.suites, dialect, self.sources);
@@ -421,6 +469,9 @@ impl<'a> Walk<'a> {
             }
             Verdict::Failed(failures) => {
                 self.bad += 1;
+                if case.open {
+                    self.read.partial.clone_from(&failures);
+                }
                 self.failed(failures);
             }
             Verdict::ClassStep { failure, passed } => {

@@ -67,6 +67,7 @@ pub struct JunitRun {
     inline: Document,
     inside: i64,
     declared: bool,
+    data: bool,
     any_inline: bool,
     wide: bool,
     first: bool,
@@ -87,6 +88,7 @@ impl JunitRun {
             inline: Document::default(),
             inside: 0,
             declared: false,
+            data: false,
             any_inline: false,
             wide: false,
             first: true,
@@ -155,9 +157,10 @@ impl JunitRun {
             // The declaration counts as one that is open until the root is over.
             self.declared = head.starts_with(b"<?xml");
             self.inside = i64::from(self.declared);
+            self.data = false;
         }
-        self.inside += depth(head);
-        if self.inside <= i64::from(self.declared) && ends(head) {
+        self.inside += depth(head, &mut self.data);
+        if self.inside <= i64::from(self.declared) && !self.data && ends(head) {
             self.inside = 0;
         }
         self.inline.feed(bytes);
@@ -200,8 +203,28 @@ fn begins(line: &[u8]) -> bool {
         .any(|start| line.starts_with(start.as_bytes()))
 }
 
-/// How many roots a line opens more than it closes.
-fn depth(line: &[u8]) -> i64 {
+/// How many roots a line opens more than it closes; `data` where character data is open, in which
+/// tests may have printed anything.
+fn depth(mut line: &[u8], data: &mut bool) -> i64 {
+    const OPEN: &[u8] = b"<![CDATA[";
+    const CLOSE: &[u8] = b"]]>";
+    let mut open = 0;
+    loop {
+        let mark = if *data { CLOSE } else { OPEN };
+        let at = memchr::memmem::find(line, mark);
+        if !*data {
+            open += roots(&line[..at.unwrap_or(line.len())]);
+        }
+        let Some(at) = at else {
+            return open;
+        };
+        *data = !*data;
+        line = &line[at + mark.len()..];
+    }
+}
+
+/// The same for a piece without character data.
+fn roots(line: &[u8]) -> i64 {
     let count = |needle: &str| memchr::memmem::find_iter(line, needle.as_bytes()).count() as i64;
     if memchr::memchr(b'<', line).is_none() {
         return 0;

@@ -2,7 +2,7 @@
 //! of their failures are hooks' or files', and what their diffs compare.
 //!
 //! A document is read by the walker of every origin first. What that reader says is taken only
-//! where it reads the document at all; a document that breaks off it would not.
+//! where it reads the document at all. Of one that breaks off it is given the whole cases.
 
 use crate::compose::Compose;
 use crate::context::Context;
@@ -17,6 +17,7 @@ use crate::live::Format;
 use crate::live::Stream;
 use crate::report::Outcome;
 use crate::report::Report;
+use std::collections::BTreeMap;
 
 /// The format of a document, by its beginning; `inline` where it stands in a log.
 pub(crate) fn format(head: &str, inline: bool) -> Format {
@@ -33,6 +34,25 @@ pub(crate) fn format(head: &str, inline: bool) -> Format {
         Dialect::Bats => Format::Bats,
         dialect => reader(dialect).unwrap_or(Format::Junit),
     }
+}
+
+/// Whether a log is a document that its framework's reader looks for in files only.
+pub(crate) fn is_file(format: Format, log: &[u8]) -> bool {
+    let files_only = matches!(
+        format,
+        Format::Jest
+            | Format::Mocha
+            | Format::GoTest
+            | Format::Nextest
+            | Format::Minitest
+            | Format::Unittest
+    );
+    let start = log.strip_prefix(b"\xef\xbb\xbf").unwrap_or(log);
+    let start = start.trim_ascii_start();
+    let known = [&b"<?xml"[..], b"<testsuite"];
+    files_only
+        && known.iter().any(|known| start.starts_with(known))
+        && memchr::memmem::find(&start[..start.len().min(4096)], b"<testsuite").is_some()
 }
 
 /// Whose reader reads a dialect better than the one of every origin.
@@ -61,48 +81,71 @@ pub(crate) fn read(
     context: &Context,
 ) -> Vec<Report> {
     let mut formats: Vec<Format> = Vec::new();
-    let of = |read: &Read| read.dialect.filter(|_| !read.cut).and_then(reader);
+    let of = |read: &Read| read.dialect.and_then(reader);
     for (_, read) in reads.iter() {
         formats.extend(of(read).filter(|format| !formats.contains(format)));
     }
+    let documents: BTreeMap<&str, &Document> = documents.iter().copied().collect();
     let mut reports = Vec::new();
     for format in formats {
-        let mut adapter = live::open(format, context.clone());
-        // There is no text, and nobody is to wait for it.
-        adapter.feed(Stream::Log, b"");
-        let mut own = (0, false);
-        for (name, read) in reads.iter().filter(|(_, read)| of(read) == Some(format)) {
-            own.0 += read.passed + read.skipped + read.failures.len() as u64;
-            own.1 |= !read.failures.is_empty();
-            let document = documents.iter().find(|(known, _)| known == name);
-            let text = document.map(|(_, document)| xml::text_of(document.bytes()));
-            let name = match format {
-                // It knows its files by their ends.
-                Format::Unittest if !name.ends_with(".xml") => format!("{name}.xml"),
-                _ => name.clone(),
-            };
-            let text = text.unwrap_or_default();
-            adapter.feed(Stream::File(&name), text.as_bytes());
-        }
-        let report = adapter.finish(End::default());
-        let nothing = report.counts.total == 0 && report.failures.is_empty();
-        let blind = own.1 && report.failures.is_empty() && format != Format::NodeTest;
-        if blind || nothing && own.0 > 0 {
-            continue;
-        }
-        for (_, read) in reads
+        let own: Vec<&mut (String, Read)> = reads
             .iter_mut()
             .filter(|(_, read)| of(read) == Some(format))
-        {
-            *read = Read {
-                dialect: read.dialect,
-                faults: std::mem::take(&mut read.faults),
-                ..Read::default()
-            };
-        }
-        reports.push(report);
+            .collect();
+        reports.extend(by(format, own, &documents, context));
     }
     reports
+}
+
+/// What the reader of a framework says of its documents; nothing where it cannot read them.
+fn by(
+    format: Format,
+    reads: Vec<&mut (String, Read)>,
+    documents: &BTreeMap<&str, &Document>,
+    context: &Context,
+) -> Option<Report> {
+    let mut adapter = live::open(format, context.clone());
+    // There is no text, and nobody is to wait for it.
+    adapter.feed(Stream::Log, b"");
+    let (mut any, mut failed) = (false, false);
+    let mut partial = Vec::new();
+    for (name, read) in reads.iter().map(|own| &**own) {
+        any |= read.passed + read.skipped > 0 || !read.failures.is_empty();
+        failed |= !read.failures.is_empty();
+        let document = documents.get(name.as_str())?;
+        let mut text = xml::text_of(document.bytes());
+        if read.cut {
+            partial.extend(read.partial.iter().cloned());
+            // Node's document ends with its numbers.
+            let end = match format {
+                Format::NodeTest => "<!-- duration_ms 0 -->",
+                _ => "",
+            };
+            text = document::mended(&text, end).unwrap_or_default().into();
+        }
+        // It knows its files by their ends.
+        let end = match format {
+            Format::Unittest if !name.ends_with(".xml") => ".xml",
+            _ => "",
+        };
+        adapter.feed(Stream::File(&format!("{name}{end}")), text.as_bytes());
+    }
+    let mut report = adapter.finish(End::default());
+    // Node tells of what may fail, too.
+    let blind = failed && report.failures.is_empty() && format != Format::NodeTest;
+    if blind || any && report.counts.total == 0 && report.failures.is_empty() {
+        return None;
+    }
+    report.counts.failed += partial.len() as u64;
+    report.failures.append(&mut partial);
+    for (_, read) in reads {
+        *read = Read {
+            dialect: read.dialect,
+            faults: std::mem::take(&mut read.faults),
+            ..Read::default()
+        };
+    }
+    Some(report)
 }
 
 /// Adds such a report.

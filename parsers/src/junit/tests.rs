@@ -162,3 +162,59 @@ fn packages_that_cannot_be_built_make_no_green() {
     );
     assert!(!report.complete && !report.is_green(), "{report:?}");
 }
+
+#[test]
+fn what_tests_printed_into_a_document_in_a_log_does_not_end_it() {
+    let log = "<testsuites>\n<testsuite name=\"a\" tests=\"1\"><testcase name=\"x\" classname=\"a.B\"><system-out><![CDATA[\n<testsuite>\n</testsuite></testsuite></testsuites>\n]]></system-out></testcase></testsuite>\n<testsuite name=\"b\" tests=\"1\" failures=\"1\"><testcase name=\"y\" classname=\"a.C\"><failure>no</failure></testcase></testsuite>\n</testsuites>\nthe end\n";
+    let report = parse(&Input::log(Format::Junit, log.as_bytes()));
+    let counts = (report.counts.passed, report.counts.failed);
+    assert_eq!((counts, report.complete), ((1, 1), true), "{report:?}");
+}
+
+#[test]
+fn pytest_is_known_whatever_its_suite_is_called() {
+    let xml = r#"<testsuites><testsuite name="unit" errors="0" failures="1" tests="2"><testcase classname="tests.test_a.TestX" name="test_ok" time="0.1"/><testcase classname="tests.test_a.TestX" name="test_b" time="0.1"><failure message="assert 1 == 2">    def test_b(self):
+&gt;       assert 1 == 2
+E       assert 1 == 2
+
+tests/test_a.py:5: AssertionError</failure></testcase></testsuite></testsuites>"#;
+    let report = read(xml);
+    assert!(report.complete, "{report:?}");
+    let failure = &report.failures[0];
+    assert_eq!(failure.id, "tests/test_a.py::TestX::test_b");
+    let diff = failure.diff.as_ref().expect("sides");
+    assert_eq!(diff.left.as_deref(), Some("1"));
+    for format in [Format::Auto, Format::Junit] {
+        let report = parse(&Input::log(format, xml.as_bytes()));
+        assert_eq!(report.failures[0].id, "tests/test_a.py::TestX::test_b");
+    }
+}
+
+#[test]
+fn a_framework_s_document_that_breaks_off_is_read_by_its_own_reader() {
+    let xml = r#"<testsuites name="vitest tests" tests="3" failures="2"><testsuite name="a.test.js" tests="3" failures="2"><testcase classname="a.test.js" name="a"/><testcase classname="a.test.js" name="b"><failure message="expected 1 to be 2" type="AssertionError">AssertionError: expected 1 to be 2 // Object.is equality
+
+- Expected
++ Received
+
+- 2
++ 1
+
+ ❯ a.test.js:5:19</failure></testcase><testcase classname="a.test.js" name="c"><failure message="no" type="Error">Error: no
+ ❯ a.test.js:9:3</failure></testcase></testsuite></testsuites>"#;
+    let third = xml.rfind("<testcase").expect("a case");
+    let inside = xml.rfind("</failure>").expect("its end");
+    for (at, failures) in [(third, 1), (third + 60, 1), (inside, 2)] {
+        let report = read(&xml[..at]);
+        assert!(!report.complete, "{at}");
+        assert_eq!(report.failures.len(), failures, "{at}: {report:?}");
+        let first = &report.failures[0];
+        assert_eq!(first.location.as_ref().and_then(|at| at.line), Some(5));
+        let diff = first.diff.as_ref().expect("sides");
+        assert_eq!(diff.expected.as_deref(), Some("2"));
+        assert_eq!(
+            (report.counts.passed, report.counts.failed),
+            (1, failures as u64)
+        );
+    }
+}

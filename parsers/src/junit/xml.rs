@@ -50,6 +50,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// How far it has read.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
     /// How deeply the place is nested.
     pub fn depth(&self) -> usize {
         self.depth

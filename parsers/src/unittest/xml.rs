@@ -25,6 +25,7 @@ pub(crate) fn refine(failure: &mut Failure, context: &Context) {
         });
         return;
     }
+    failure.rerun = dialect::rerun(context, &failure.id);
     let chain = traceback::read(&details);
     let Some(raised) = chain.last() else {
         return;
@@ -49,6 +50,5 @@ pub(crate) fn refine(failure: &mut Failure, context: &Context) {
     failure.kind_sure = sure;
     failure.message = failure::one_line(raised);
     failure::explain(failure, raised, context);
-    failure.rerun = dialect::rerun(context, &failure.id);
     *failure = compose::seal(failure.clone());
 }
