@@ -20,6 +20,7 @@ mod oom;
 pub mod policy;
 pub mod remedy;
 pub mod seccomp;
+mod seccomp_profile;
 pub mod slot;
 pub mod toolchain;
 
