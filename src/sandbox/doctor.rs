@@ -228,19 +228,25 @@ pub fn user() -> Check {
     }
 }
 
-/// Really tries to get out of a sandbox; `regreen` is this program's own file.
+/// Really tries to get out of a sandbox of this backend, or of bubblewrap's; `regreen` is this
+/// program's own file.
 ///
 /// # Errors
 /// If the attack could not be made.
-pub async fn attack(host: &HostEnv, regreen: &Path) -> Result<Vec<AttackLine>, AttackError> {
+pub async fn attack(
+    host: &HostEnv,
+    regreen: &Path,
+    backend: Option<&dyn Backend>,
+) -> Result<Vec<AttackLine>, AttackError> {
     let scratch = Scratch::new(host).map_err(|source| AttackError::Bait {
         dir: host.cache_dir(),
         source,
     })?;
     // The cache lies in the home directory; the home itself is not littered.
     let trap = Trap::lay(&scratch.dir, &scratch.dir)?;
-    let backend = Bwrap::new(host, Options::default());
-    let answers = trap.spring(&backend, regreen, &host.home).await?;
+    let bubblewrap = Bwrap::new(host, Options::default());
+    let backend = backend.unwrap_or(&bubblewrap);
+    let answers = trap.spring(backend, regreen, &host.home).await?;
     Ok(answers
         .into_iter()
         .map(|answer| AttackLine {
@@ -256,6 +262,7 @@ pub async fn attack(host: &HostEnv, regreen: &Path) -> Result<Vec<AttackLine>, A
 fn remedy(property: &str) -> &'static str {
     match property {
         "kernel_settings" => "do not run regreen as root",
+        "write_dev" if rustix::process::geteuid().is_root() => "do not run regreen as root",
         "shm_size" | "write_dev" | "write_root" => "upgrade bubblewrap to 0.8 or later",
         _ => "stop using the sandbox for untrusted code and report this: it must not happen",
     }

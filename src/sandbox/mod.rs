@@ -24,6 +24,7 @@ pub mod policy;
 pub mod remedy;
 pub mod scope;
 pub mod seccomp;
+mod seccomp_profile;
 pub mod slot;
 pub mod toolchain;
 mod used;

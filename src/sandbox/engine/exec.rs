@@ -72,8 +72,6 @@ pub struct Last {
     head: OnceLock<Vec<u8>>,
     /// Whether the engine ever had a process for it.
     never: OnceLock<bool>,
-    /// Why nobody knows how it ended.
-    lost: OnceLock<String>,
 }
 
 /// Starts a command.
@@ -307,15 +305,16 @@ impl Watch {
 
     fn lost(&self, error: Error) -> io::Error {
         let engine = self.container.link().facts.kind.as_str();
-        let why = match &error {
-            Error::DockerResponseServerError {
-                status_code: 404, ..
-            } => format!("the container was removed while the command ran ({engine})"),
-            _ => format!("{engine} went away while the command ran"),
+        let removed = matches!(
+            &error,
+            Error::DockerResponseServerError { status_code, message }
+                if *status_code == 404 || message.contains("no such container")
+        );
+        let why = match removed {
+            true => format!("the container was removed while the command ran ({engine})"),
+            false => format!("{engine} went away while the command ran"),
         };
-        let text = format!("{why}: {}", words(error));
-        let _ = self.last.lost.set(text.clone());
-        io::Error::other(text)
+        io::Error::other(format!("{why}: {}", words(error)))
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// How long an engine may take to answer a request, in seconds.
 const PATIENCE: u64 = 120;
 /// How long it may take to say who it is.
-const GREETING: Duration = Duration::from_secs(10);
+const GREETING: Duration = Duration::from_secs(30);
 
 /// Which engine it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

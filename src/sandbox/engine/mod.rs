@@ -36,6 +36,7 @@ use container::Container;
 use image::Image;
 use link::Facts;
 use link::Link;
+use plan::Filter;
 use plan::Plan;
 use std::collections::HashMap;
 use std::path::Path;
@@ -143,7 +144,9 @@ impl Engine {
         mountpoint::ensure(&spec, &self.host.home)?;
         let link = self.link().await?;
         let image = Image::of(link, spec.image.as_deref(), &self.base).await?;
-        let plan = Plan::of(&spec, image, &link.facts, &self.base, &self.host.home);
+        let filter = Filter::prepare(&self.host.state_dir()).map_err(SandboxError::Start)?;
+        let (base, home) = (&self.base, &self.host.home);
+        let plan = Plan::of(&spec, image, &link.facts, &filter, base, home);
         let (container, oom_before) = self.container(link, &plan).await?;
         let started = exec::start(&container, &spec).await?;
         let stop = CancellationToken::new();

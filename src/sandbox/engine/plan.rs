@@ -11,6 +11,7 @@ use crate::sandbox::engine::label;
 use crate::sandbox::engine::link::Facts;
 use crate::sandbox::engine::link::Kind;
 use crate::sandbox::policy::SHM_BYTES;
+use crate::sandbox::seccomp_profile;
 use bollard::models::ContainerCreateBody;
 use bollard::models::HealthConfig;
 use bollard::models::HostConfig;
@@ -22,6 +23,8 @@ use bollard::models::MountType;
 use bollard::models::ResourcesUlimits;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -58,12 +61,50 @@ pub struct Plan {
     limits: Limits,
     network: Network,
     facts: Facts,
+    filter: Filter,
+}
+
+/// The profile of system calls; empty where there is none for this processor.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// As text.
+    pub text: String,
+    /// The same in a file that the engine can read.
+    pub file: PathBuf,
+}
+
+impl Filter {
+    /// The profile, written to a file in `dir`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn prepare(dir: &Path) -> std::io::Result<Self> {
+        let text = seccomp_profile::profile().unwrap_or_default();
+        let file = dir.join("engine-seccomp.json");
+        if std::fs::read_to_string(&file).ok().as_deref() != Some(text.as_str()) {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)?;
+            let mut new = tempfile::NamedTempFile::new_in(dir)?;
+            new.write_all(text.as_bytes())?;
+            new.persist(&file)?;
+        }
+        Ok(Filter { text, file })
+    }
 }
 
 impl Plan {
     /// What a command needs. Looks at the sources of mounts: a file that was replaced since is
     /// not the one that a container shows.
-    pub fn of(spec: &Spec, image: Image, facts: &Facts, base: &Base, home: &Path) -> Self {
+    pub fn of(
+        spec: &Spec,
+        image: Image,
+        facts: &Facts,
+        filter: &Filter,
+        base: &Base,
+        home: &Path,
+    ) -> Self {
         let mut plan = Plan {
             slot: spec.place.tree.clone(),
             user: user(facts),
@@ -73,6 +114,7 @@ impl Plan {
             limits: spec.limits,
             network: spec.network,
             facts: facts.clone(),
+            filter: filter.clone(),
         };
         plan.key = plan.digest();
         plan
@@ -153,7 +195,7 @@ impl Plan {
             network_mode: Some(self.network_mode().into()),
             readonly_rootfs: Some(true),
             cap_drop: Some(vec!["ALL".into()]),
-            security_opt: Some(vec!["no-new-privileges".into(), "label=disable".into()]),
+            security_opt: Some(self.security()),
             memory,
             // The same: no swap besides.
             memory_swap: memory,
@@ -173,6 +215,19 @@ impl Plan {
             mounts: Some(self.binds.iter().map(Bind::mount).collect()),
             ..HostConfig::default()
         }
+    }
+
+    /// Docker takes a profile of system calls as it is, Podman the place of one.
+    fn security(&self) -> Vec<String> {
+        let profile = match self.facts.kind {
+            Kind::Docker => self.filter.text.clone(),
+            Kind::Podman => self.filter.file.display().to_string(),
+        };
+        let mut all = vec!["no-new-privileges".to_owned(), "label=disable".to_owned()];
+        if self.facts.seccomp && !self.filter.text.is_empty() {
+            all.push(format!("seccomp={profile}"));
+        }
+        all
     }
 
     /// Podman makes `/run` of a read-only container writable by a file system in memory; asked

@@ -8,6 +8,7 @@ use crate::support::Home;
 use crate::support::TestEngine;
 use crate::support::command;
 use crate::support::full_tier;
+use crate::support::is_root;
 use crate::support::say;
 use crate::support::until;
 use bollard::Docker;
@@ -15,9 +16,13 @@ use bollard::models::ContainerCreateBody;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptions;
 use bollard::query_parameters::RemoveContainerOptions;
+use regreen::model::DoctorReport;
+use regreen::model::Health;
 use regreen::sandbox::Backend;
 use regreen::sandbox::SandboxError;
 use regreen::sandbox::Spec;
+use regreen::sandbox::attack::Trap;
+use regreen::sandbox::attack::probe;
 use regreen::sandbox::engine::Engine;
 use std::collections::HashMap;
 use std::path::Path;
@@ -555,4 +560,62 @@ fn a_run_by_the_command_line_has_the_engine_s_report() {
         assert!(["docker", "podman"].contains(&backend), "{isolation:#}");
         assert_eq!(isolation["limits"]["network"], "enforced");
     }
+}
+
+/// What `regreen doctor --attack` tries, within an engine. Root may make files in the container's own
+/// `/dev`, which lies in memory and has to be as it was before the next run.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_gets_out_of_a_container() {
+    for engine in engines() {
+        let lab = Lab::new();
+        let backend = lab.engine(engine);
+        let regreen = Path::new(env!("CARGO_BIN_EXE_regreen"));
+        let trap = Trap::lay(&lab.top(), &lab.host.home).expect("the bait is laid out");
+        let answers = trap.spring(&backend, regreen, &lab.host.home).await;
+        let answers = answers.expect("it is tried");
+        let names: Vec<&str> = answers.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, probe::names(), "everything was tried");
+        let through: Vec<_> = answers.iter().filter(|answer| !answer.held).collect();
+        let known = |name: &str| is_root() && name == "write_dev";
+        assert!(through.iter().all(|it| known(&it.name)), "{through:?}");
+        if is_root() {
+            let seen = run(
+                &backend,
+                lab.spec(["sh", "-c", "echo x > /dev/planted; ls /dev/planted"]),
+            );
+            assert_eq!(seen.await.stdout, "/dev/planted\n");
+            let seen = run(&backend, lab.spec(["sh", "-c", "ls /dev/planted"])).await;
+            assert_eq!(seen.code(), Some(2), "{seen:?}");
+        }
+    }
+}
+
+#[test]
+fn the_doctor_knows_engines_and_attacks_the_one_that_is_used() {
+    let Some(engine) = TestEngine::podman() else {
+        return;
+    };
+    let home = Home::new();
+    let doctor = |args: &[&str]| {
+        let ran = home.regreen(["doctor", "--json"]).args(args);
+        let ran = ran.env("DOCKER_HOST", engine.address()).run();
+        serde_json::from_str::<DoctorReport>(&ran.stdout()).expect("a report")
+    };
+    let report = doctor(&[]);
+    let check = report.checks.iter().find(|check| check.name == "engine");
+    let check = check.expect("engines are looked for");
+    assert!(
+        check.message.contains("podman 4") && check.state != Health::Fail,
+        "{check:?}"
+    );
+    home.user_config("backend = \"engine\"\n");
+    let report = doctor(&["--attack"]);
+    let through: Vec<_> = report.attack.iter().filter(|line| !line.held).collect();
+    assert!(!report.attack.is_empty());
+    assert!(
+        through
+            .iter()
+            .all(|line| is_root() && line.property == "write_dev"),
+        "{through:?}"
+    );
 }
