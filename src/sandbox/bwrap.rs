@@ -210,8 +210,9 @@ impl Bwrap {
         let launch = Launch::begin(self, &spec, name).await?;
         let (launch, first) = launch.first_process().await?;
         prepare(first, &spec.limits, spec.priority, group.as_ref());
-        if let Some(Err(error)) = pinned.map(|count| cpus::pin(first, count)) {
-            tracing::warn!(%error, "the sandbox is not held to its processors");
+        if let Some(count) = pinned {
+            // The report says that it is held.
+            cpus::pin(first, count).map_err(started)?;
         }
         let tree = Tree::new(launch.child.pid()).sealed();
         let watched = disk::watch(&spec.place, &spec.limits, tree.clone());
