@@ -7,6 +7,7 @@ fn main() -> ExitCode {
     match args.next() {
         Some(word) if word == "__runner" => regreen::run::shim::main(args),
         Some(word) if word == "__probe" => regreen::sandbox::attack::probe::main(),
+        Some(word) if word == "__services" => regreen::run::services::inside::main(args),
         Some(word) if word == "__egress" => regreen::sandbox::egress::inside::main(args),
         _ => regreen::cli::main(),
     }

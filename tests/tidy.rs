@@ -61,6 +61,7 @@ const IMPURE: &[&[&str]] = &[
 const MAY_SPAWN: &[&str] = &[
     "src/process/",
     "src/run/shim",
+    "src/run/services/inside.rs",
     "src/sandbox/egress/inside.rs",
     "tests/",
 ];

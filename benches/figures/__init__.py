@@ -2,6 +2,7 @@
 
 from figures import added
 from figures import burst
+from figures import engine
 from figures import first_failure
 from figures import first_verdict
 from figures import foreground
@@ -27,5 +28,6 @@ FIGURES = {
     "slot": ("one saved file in its slot with its snapshot id, 100,000 files", scale.slot),
     "idle": ("idle CPU, and while another process reads the whole tree", scale.idle),
     "parsers": ("the parsers alone: MB/s of every format, streaming, memory, other readers", parsers.measure),
+    "engine": ("a command in a warm Docker container, against docker run --rm", engine.measure),
     "memory": ("the daemon's proportional set size", scale.memory),
 }

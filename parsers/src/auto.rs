@@ -7,6 +7,7 @@
 
 use crate::context::Context;
 use crate::event::TestEvent;
+use crate::junit::native;
 use crate::lines::Lines;
 use crate::live::Adapter;
 use crate::live::End;
@@ -115,6 +116,9 @@ impl AutoRun {
                 // Nobody asks for the events: piece by piece there are only few at a time.
                 for piece in bytes.chunks(PIECE) {
                     live.feed(stream.stream(), piece);
+                }
+                if bytes.is_empty() {
+                    live.feed(stream.stream(), bytes);
                 }
             }
             (format, live)
@@ -242,6 +246,7 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
     let mut weights = [0_u64; Format::ALL.len()];
     let mut unfinished: Vec<(&Owned, Lines)> = Vec::new();
     let mut opening = None;
+    let mut documents: Vec<Format> = Vec::new();
     for (stream, bytes) in kept {
         let mut add = |format: Format, weight: u64| {
             if weight >= SURE / 2 {
@@ -249,9 +254,20 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
             }
             weights[place(format)] += weight;
         };
-        let start = bytes.trim_ascii_start();
+        let start = without_mark(bytes).trim_ascii_start();
+        let file = matches!(stream, Owned::File(_));
         if start.starts_with(b"{") || start.starts_with(b"[") || start.starts_with(b"<") {
-            whole(start, &mut add);
+            let xml = file && start.starts_with(b"<");
+            let known = whole(start, !file, &mut |format, weight| {
+                if xml && !documents.contains(&format) {
+                    documents.push(format);
+                }
+                add(format, weight);
+            });
+            // What tests printed stands in it, too.
+            if known && xml {
+                continue;
+            }
         }
         if let Owned::File(name) = stream
             && (name.ends_with(".events") || name.ends_with(".list"))
@@ -275,6 +291,11 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
                 weights[place(format)] += weight;
             });
         }
+    }
+    // Documents of several frameworks: each is given to its own.
+    let wrapped = |one: &Format| matches!(one, Format::Ctest | Format::Gtest);
+    if documents.len() > 1 && !documents.iter().all(wrapped) {
+        return Format::Junit;
     }
     // What CTest and nextest run are whole runs of others, one a test.
     if let Some(wrapper @ (Format::Ctest | Format::Nextest)) = opening {
@@ -358,23 +379,29 @@ fn may_weigh(line: &[u8]) -> bool {
 
 /// The framework of a document that is its report as a whole.
 pub(crate) fn document(bytes: &[u8]) -> Option<Format> {
-    let start = bytes.trim_ascii_start();
+    let start = without_mark(bytes).trim_ascii_start();
     if !matches!(start.first(), Some(b'{' | b'[' | b'<')) {
         return None;
     }
     let mut found = None;
-    whole(start, &mut |format, _| found = Some(format));
+    whole(start, true, &mut |format, _| found = Some(format));
     found
 }
 
-/// A document that is a report as a whole.
-fn whole(bytes: &[u8], add: &mut impl FnMut(Format, u64)) {
+/// The bytes behind a byte order mark.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// A document that is a report as a whole; whether it is one. `inline` where it is a log.
+fn whole(bytes: &[u8], inline: bool, add: &mut impl FnMut(Format, u64)) -> bool {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(64 * 1024)]);
     if bytes.starts_with(b"<") {
-        if head.contains("<testsuite") || head.contains("<testrun") {
-            add(dialect(&head), SURE);
+        let known = head.contains("<testsuite") || head.contains("<testrun");
+        if known {
+            add(native::format(&head, inline), 5 * SURE);
         }
-        return;
+        return known;
     }
     let has = |words: &[&str]| words.iter().all(|word| head.contains(word));
     if has(&["\"numTotalTests\""]) {
@@ -388,30 +415,10 @@ fn whole(bytes: &[u8], add: &mut impl FnMut(Format, u64)) {
         add(Format::Rspec, SURE);
     } else if has(&["\"testsuites\"", "\"disabled\""]) {
         add(Format::Gtest, SURE);
-    }
-}
-
-/// JUnit XML of a framework that its own reader knows best.
-fn dialect(head: &str) -> Format {
-    if head.contains("name=\"nextest-run\"") {
-        Format::Nextest
-    } else if head.contains("<testsuites name=\"vitest tests\"") {
-        Format::Vitest
-    } else if head.contains("<testsuites name=\"jest tests\"") {
-        Format::Jest
-    } else if head.contains("<testsuite name=\"Mocha Tests\"") {
-        Format::Mocha
-    } else if head.contains(".bats\" ") {
-        Format::Bats
-    } else if head.contains("<testsuite name=\"rspec\"") {
-        Format::Rspec
-    } else if head.contains(" classname=\"test\"") && head.contains("ERR_TEST_FAILURE") {
-        Format::NodeTest
-    } else if head.contains("<testsuite name=\"pytest\"") {
-        Format::Pytest
     } else {
-        Format::Junit
+        return false;
     }
+    true
 }
 
 /// What one line says for whom.
@@ -469,7 +476,7 @@ fn ruled(line: &str, add: &mut impl FnMut(Format, u64)) {
     if starts("=== RUN ") || starts("--- FAIL: ") || starts("--- PASS: ") {
         add(Format::GoTest, RESULT);
     } else if starts("<testsuite ") || starts("<testsuites ") {
-        add(dialect(line), SURE);
+        add(native::format(line, true), SURE);
     } else if starts("[\"start\",{\"total\":") {
         add(Format::Mocha, SURE);
     } else if starts("===") && line.contains(" test session starts ") {
@@ -846,6 +853,26 @@ mod tests {
         ] {
             assert_eq!(of(text).as_str(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn documents_are_known_by_their_cases() {
+        let file =
+            |name: &str, text: &str| (Owned::File(name.to_owned()), text.as_bytes().to_vec());
+        let ctest = "<?xml version=\"1.0\"?>\n<testsuite name=\"(empty)\" tests=\"1\" failures=\"1\">\n<testcase name=\"u\" classname=\"u\" status=\"fail\">\n<failure message=\"\"/>\n<system-out>[==========] Running 1 test from 1 test suite.\n[ RUN      ] A.B\n[==========] 1 test from 1 test suite ran.\n</system-out></testcase></testsuite>";
+        let pytest = "\u{feff}<testsuites><testsuite name=\"pytest\"><testcase classname=\"t\" name=\"test_a\"/></testsuite></testsuites>";
+        let node = "<testsuites>\n<testcase name=\"top\" classname=\"test\"/>\n<!-- duration_ms 1 -->\n</testsuites>";
+        for (text, format) in [
+            (ctest, Format::Ctest),
+            (pytest, Format::Pytest),
+            (node, Format::NodeTest),
+        ] {
+            assert_eq!(recognise(&[file("r.xml", text)]), format);
+        }
+        assert_eq!(
+            recognise(&[file("a.xml", pytest), file("b.xml", node)]),
+            Format::Junit
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::gtest;
 use crate::jest;
 use crate::junit;
 use crate::junit::JunitRun;
+use crate::junit::native;
 use crate::minitest;
 use crate::mocha;
 use crate::nextest::NextestRun;
@@ -299,7 +300,8 @@ impl Live {
             let room = OPEN - self.open.len();
             self.open.extend_from_slice(&line[..line.len().min(room)]);
         }
-        if stream != Stream::Log {
+        // That a log is empty is said, too.
+        if stream != Stream::Log || bytes.is_empty() {
             return self.adapter.feed(stream, bytes);
         }
         let mut events = Vec::new();
@@ -364,7 +366,7 @@ fn half_named(line: &str, failure: &Failure, complete: bool) -> bool {
         && line.ends_with(&failure.id)
 }
 
-fn open(format: Format, context: Context) -> Box<dyn Adapter> {
+pub(crate) fn open(format: Format, context: Context) -> Box<dyn Adapter> {
     match format {
         Format::Cargo => Box::new(CargoRun::new(context)),
         Format::Libtest => Box::new(CargoRun::libtest(context)),
@@ -459,12 +461,21 @@ pub fn parse(input: &Input<'_>) -> Report {
 /// Reads a log and the files of a run; says whether the log ends within a name.
 fn read(input: &Input<'_>, log: &[u8]) -> (Report, bool) {
     let mut live = Live::new(input.format, input.context.clone());
+    let whole = native::is_file(input.format, log);
+    let (text, document) = if whole {
+        (&b""[..], log)
+    } else {
+        (log, &b""[..])
+    };
     // Nobody looks at the events: they are forgotten piece by piece.
-    for piece in log.chunks(PIECE) {
+    for piece in text.chunks(PIECE) {
         live.feed(Stream::Log, piece);
     }
-    if log.is_empty() {
-        live.feed(Stream::Log, log);
+    if text.is_empty() {
+        live.feed(Stream::Log, text);
+    }
+    if whole {
+        live.feed(Stream::File("log.xml"), document);
     }
     for file in &input.files {
         live.feed(Stream::File(file.name), file.bytes);

@@ -42,9 +42,31 @@ pub struct Report {
     /// Where the complete output lies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_log: Option<String>,
+    /// What the suite wanted kept of the run; in no part of a report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
     /// Only in a part of a report: what comes after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<More>,
+}
+
+/// A file that a run wrote and that is kept with its records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Artifact {
+    /// Where the run wrote it, relative to the project.
+    pub path: String,
+    /// Where it lies now; it goes with the run's records.
+    pub kept: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Artifact {
+    /// A file that is kept.
+    pub fn new(path: String, kept: String, bytes: u64) -> Self {
+        Artifact { path, kept, bytes }
+    }
 }
 
 /// What a part of a report leaves for the next one.
@@ -95,6 +117,9 @@ pub struct RunInfo {
     /// How the run was kept apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation: Option<Isolation>,
+    /// What its processes used, repetitions included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Used>,
     /// Only in a verdict that was not run again: the earlier run that it was taken from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused_from: Option<ReusedFrom>,
@@ -162,6 +187,79 @@ pub struct Isolation {
     pub backend: String,
     /// Each limit by name (`network`, `memory`, `pids`, `wall`, …) and how far it holds.
     pub limits: BTreeMap<String, Enforcement>,
+}
+
+/// What the processes of a run used. A fact that the kernel did not tell is left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
+pub struct Used {
+    /// The most memory at one time, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
+    /// Whose memory that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_of: Option<MemoryOf>,
+    /// Time of processors in user mode, of all processes together, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_user_ms: Option<u64>,
+    /// Time of processors in the kernel, of all processes together, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_system_ms: Option<u64>,
+    /// Bytes read from storage; what lay in the page cache is not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// Bytes written towards storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+}
+
+/// Whose memory a peak is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MemoryOf {
+    /// Of all processes together.
+    Run,
+    /// Of the largest single process.
+    Process,
+}
+
+impl Used {
+    /// These facts, and the other's where there is none.
+    pub fn or(self, other: Used) -> Used {
+        let memory = match self.peak_memory_bytes {
+            Some(_) => self,
+            None => other,
+        };
+        Used {
+            peak_memory_bytes: memory.peak_memory_bytes,
+            peak_memory_of: memory.peak_memory_of,
+            cpu_user_ms: self.cpu_user_ms.or(other.cpu_user_ms),
+            cpu_system_ms: self.cpu_system_ms.or(other.cpu_system_ms),
+            read_bytes: self.read_bytes.or(other.read_bytes),
+            written_bytes: self.written_bytes.or(other.written_bytes),
+        }
+    }
+
+    /// What this and a later process of the same run used: sums, and the larger peak.
+    pub fn and_then(self, later: Used) -> Used {
+        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+        let larger = match later.peak_memory_bytes > self.peak_memory_bytes {
+            true => later,
+            false => self,
+        };
+        Used {
+            peak_memory_bytes: larger.peak_memory_bytes,
+            peak_memory_of: larger.peak_memory_of,
+            cpu_user_ms: sum(self.cpu_user_ms, later.cpu_user_ms),
+            cpu_system_ms: sum(self.cpu_system_ms, later.cpu_system_ms),
+            read_bytes: sum(self.read_bytes, later.read_bytes),
+            written_bytes: sum(self.written_bytes, later.written_bytes),
+        }
+    }
 }
 
 /// How far a limit holds.
@@ -556,6 +654,7 @@ impl Report {
             diagnostics: Vec::new(),
             notes: Vec::new(),
             raw_log: None,
+            artifacts: Vec::new(),
             more: None,
         }
     }
@@ -579,6 +678,7 @@ impl Report {
         };
         let mut part = Report {
             failures: Vec::new(),
+            artifacts: Vec::new(),
             more: None,
             ..self.clone()
         };

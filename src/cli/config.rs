@@ -208,6 +208,9 @@ fn show_suites(suites: &[Suite], json: bool, why_none: &str) -> anyhow::Result<u
             let command = render::shell(&setup.command);
             text.push_str(&format!("  first {command}{off}: {}\n", setup.why));
         }
+        for pattern in &suite.artifacts {
+            text.push_str(&format!("  keeps {pattern}\n"));
+        }
     }
     text.push_str(&paint.style(
         Style::Dim,

@@ -28,6 +28,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let options = Options {
         parallel: args.parallel,
         service,
+        scope: true,
         ..Options::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

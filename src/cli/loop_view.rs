@@ -68,6 +68,7 @@ impl Hosting {
         }
         let options = Options {
             foreground: true,
+            scope: true,
             ..Options::default()
         };
         match Daemon::start(host.clone(), options).await {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
 /// Logs and report files are read up to this size.
@@ -80,9 +80,11 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         let mut texts = std::iter::once(&log).chain(reports.iter().map(|(_, bytes)| bytes));
         texts.find_map(|text| named_in(text))
     };
-    let report = match args.cwd.or_else(named) {
+    let report = match args.cwd {
         Some(cwd) => parse_in(cwd.canonicalize().unwrap_or(cwd), input),
-        None => regreen_parsers::parse(&input),
+        None => named()
+            .and_then(|cwd| parse_here(cwd, &input))
+            .unwrap_or_else(|| regreen_parsers::parse(&input)),
     };
     out::json(&report)?;
     Ok(EXIT_OK)
@@ -99,6 +101,22 @@ fn named_in(log: &[u8]) -> Option<PathBuf> {
 /// only where the sources are there at all: where none was found of those that were looked for,
 /// all is read once more without them.
 fn parse_in(cwd: PathBuf, mut input: Input<'_>) -> Report {
+    let (report, found) = parse_with(cwd, &mut input);
+    if found.hits() > 0 || found.misses() == 0 {
+        return report;
+    }
+    input.context.tree = Tree::default();
+    regreen_parsers::parse(&input)
+}
+
+/// The same where nobody said that it ran here. A log may name the directory although its project
+/// lies somewhere below: then most of what is looked for is not here.
+fn parse_here(cwd: PathBuf, input: &Input<'_>) -> Option<Report> {
+    let (report, found) = parse_with(cwd, &mut input.clone());
+    (found.hits() > found.misses()).then_some(report)
+}
+
+fn parse_with(cwd: PathBuf, input: &mut Input<'_>) -> (Report, Arc<Found>) {
     input.context = Context::rooted(cwd.to_string_lossy());
     let found = Arc::new(Found::default());
     input.context.tree = Tree::of(Sources {
@@ -106,19 +124,29 @@ fn parse_in(cwd: PathBuf, mut input: Input<'_>) -> Report {
         found: Arc::clone(&found),
         counted: Mutex::default(),
     });
-    let report = regreen_parsers::parse(&input);
-    if found.hit.load(Ordering::Relaxed) || !found.asked.load(Ordering::Relaxed) {
-        return report;
-    }
-    input.context.tree = Tree::default();
-    regreen_parsers::parse(&input)
+    (regreen_parsers::parse(input), found)
 }
 
-/// What came of the questions about places.
+/// How many of the files that were looked for are there.
 #[derive(Debug, Default)]
 struct Found {
-    asked: AtomicBool,
-    hit: AtomicBool,
+    hits: AtomicU32,
+    misses: AtomicU32,
+}
+
+impl Found {
+    fn note(&self, there: bool) {
+        let counter = if there { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn hits(&self) -> u32 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    fn misses(&self) -> u32 {
+        self.misses.load(Ordering::Relaxed)
+    }
 }
 
 /// The files below a directory that the user named.
@@ -146,22 +174,24 @@ impl Files for Sources {
             return *known;
         }
         let text = self.read(path);
-        self.found.hit.fetch_or(text.is_some(), Ordering::Relaxed);
         let lines = text.map(|text| u32::try_from(text.lines().count()).unwrap_or(u32::MAX));
         counted.insert(path.to_owned(), lines);
         lines
     }
 
     fn read(&self, path: &str) -> Option<String> {
-        self.found.asked.store(true, Ordering::Relaxed);
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(self.below(path)?).ok()?;
-        file.take(MAX_SOURCE).read_to_end(&mut bytes).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+        let read = || {
+            let mut bytes = Vec::new();
+            let file = std::fs::File::open(self.below(path)?).ok()?;
+            file.take(MAX_SOURCE).read_to_end(&mut bytes).ok()?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let text = read();
+        self.found.note(text.is_some());
+        text
     }
 
     fn list(&self, dir: &str) -> Vec<String> {
-        self.found.asked.store(true, Ordering::Relaxed);
         let entries = std::fs::read_dir(self.top.join(dir)).into_iter().flatten();
         let files = entries
             .flatten()

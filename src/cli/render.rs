@@ -8,10 +8,12 @@ use crate::model::Diff;
 use crate::model::Failure;
 use crate::model::FailureKind;
 use crate::model::Location;
+use crate::model::MemoryOf;
 use crate::model::NO_PROGRAM;
 use crate::model::Note;
 use crate::model::Outcome;
 use crate::model::Report;
+use crate::model::Used;
 use crate::model::Verdict;
 use std::fmt::Write;
 
@@ -48,6 +50,16 @@ pub fn report(report: &Report, paint: Paint) -> String {
     }
     text.push_str(&notes(&report.notes, "", paint));
     text.push_str(&headline(report, paint));
+    if let Some(used) = report.run.used.and_then(used) {
+        let _ = writeln!(
+            text,
+            "{}",
+            paint.style(Style::Dim, format!("  used: {used}"))
+        );
+    }
+    if let Some(kept) = artifacts(report) {
+        let _ = writeln!(text, "{}", paint.style(Style::Dim, kept));
+    }
     if !report.is_green()
         && let Some(log) = &report.raw_log
     {
@@ -115,6 +127,42 @@ pub fn headline(report: &Report, paint: Paint) -> String {
     }
     let head = paint.style(style, format!("{mark} {word}"));
     format!("{head}  {}\n", parts.join(" · "))
+}
+
+/// What the run took of the machine, in one line; only what is worth a word.
+fn used(used: Used) -> Option<String> {
+    const NOTHING: u64 = 1 << 20;
+    let cpu = used.cpu_user_ms.map(|user| {
+        let system = used.cpu_system_ms.unwrap_or(0);
+        format!("{} of CPU", out::duration(user + system))
+    });
+    let memory = used
+        .peak_memory_bytes
+        .map(|peak| match used.peak_memory_of {
+            Some(MemoryOf::Process) => format!("{} in the largest process", out::bytes(peak)),
+            _ => format!("{} of memory", out::bytes(peak)),
+        });
+    let moved = |bytes: Option<u64>, how: &str| {
+        let bytes = bytes.filter(|bytes| *bytes >= NOTHING)?;
+        Some(format!("{} {how}", out::bytes(bytes)))
+    };
+    let parts = [
+        cpu,
+        memory,
+        moved(used.read_bytes, "read"),
+        moved(used.written_bytes, "written"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// How much was kept, and where.
+fn artifacts(report: &Report) -> Option<String> {
+    let first = report.artifacts.first()?;
+    let dir = first.kept.strip_suffix(&first.path)?.trim_end_matches('/');
+    let bytes = report.artifacts.iter().map(|file| file.bytes).sum();
+    let files = out::count(report.artifacts.len() as u64, "file", "files");
+    Some(format!("  kept: {files}, {} in {dir}", out::bytes(bytes)))
 }
 
 fn counts(report: &Report, paint: Paint) -> String {

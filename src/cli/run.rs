@@ -130,6 +130,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
 }
 
 async fn answer(args: &Args) -> anyhow::Result<u8> {
+    daemon::adopt_orphans();
     let handle = Handle::local(HostEnv::capture());
     let stop = CancellationToken::new();
     tokio::spawn(interrupts(stop.clone()));

@@ -146,6 +146,7 @@ async fn host_or_attach(
 ) -> Result<Ended, Failed> {
     let options = Options {
         foreground: true,
+        scope: true,
         ..Options::default()
     };
     let mut tries = 0;

@@ -1,6 +1,8 @@
 //! What can be wrong with a configuration, said with file, line, column and remedy.
 
 use crate::config::Layer;
+use crate::config::Matrix;
+use crate::config::ReadyTable;
 use crate::config::SuiteTable;
 use crate::config::command;
 use crate::config::read;
@@ -103,12 +105,77 @@ pub fn check(file: &Path, text: &str, layer: &Layer) -> Result<(), ConfigError> 
             let message = format!("`{}` does not lie in the project", dir.display());
             return Err(at(file, text, &format!("{key}.dir"), message));
         }
+        check_services(suite)
+            .map_err(|message| at(file, text, &format!("{key}.service"), message))?;
+        let outside = suite.artifacts.iter().flatten();
+        if let Some(pattern) = outside.into_iter().find(|pattern| !inside_pattern(pattern)) {
+            let message = format!("`{pattern}` is no pattern of files below the suite's directory");
+            return Err(at(file, text, &format!("{key}.artifacts"), message));
+        }
+        if let Some(matrix) = &suite.matrix {
+            check_matrix(matrix)
+                .map_err(|message| at(file, text, &format!("{key}.matrix"), message))?;
+        }
         if let Some(command) = &suite.command {
             check_command(&command.0, suite)
                 .map_err(|message| at(file, text, &format!("{key}.command"), message))?;
         }
     }
     Ok(())
+}
+
+/// A service's name is that of its log, too.
+fn check_services(suite: &SuiteTable) -> Result<(), String> {
+    let services = suite.service.as_deref().unwrap_or_default();
+    for (index, service) in services.iter().enumerate() {
+        let name = &service.name;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
+            return Err(format!(
+                "`{name}` is no name of a service; use letters, digits, `-` and `_`"
+            ));
+        }
+        if services[..index].iter().any(|other| other.name == *name) {
+            return Err(format!("there are two services named `{name}`"));
+        }
+        if let ReadyTable::Http(url) = &service.ready
+            && !url.starts_with("http://")
+        {
+            return Err(format!(
+                "`ready` of the service `{name}`: `{url}` does not begin with `http://`"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Suites that one matrix may make.
+const MOST_COMBINATIONS: usize = 32;
+
+fn check_matrix(matrix: &Matrix) -> Result<(), String> {
+    let plain = |key: &String| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        key.chars().all(fits) && key.starts_with(|c: char| !c.is_ascii_digit())
+    };
+    if let Some(key) = matrix.keys().find(|key| !plain(key)) {
+        return Err(format!(
+            "`{key}` is no key of a matrix: use letters, digits and `_`"
+        ));
+    }
+    let empty = matrix.iter().find(|(_, values)| values.is_empty());
+    match empty {
+        Some((key, _)) => return Err(format!("`{key}` of the matrix has no value")),
+        None if matrix.is_empty() => return Err("the matrix is empty".to_owned()),
+        None => {}
+    }
+    let sizes = matrix.values().map(Vec::len);
+    let of = sizes.fold(1_usize, usize::saturating_mul);
+    match of > MOST_COMBINATIONS {
+        true => Err(format!(
+            "the matrix makes {of} suites, and {MOST_COMBINATIONS} are the most: name fewer values"
+        )),
+        false => Ok(()),
+    }
 }
 
 /// A command has to end, and nothing may hide whose tests it runs.
@@ -139,6 +206,12 @@ fn check_command(argv: &[String], suite: &SuiteTable) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a pattern names something below where it starts.
+fn inside_pattern(pattern: &str) -> bool {
+    let parts = || pattern.split('/');
+    parts().all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// Whether a relative path stays below where it starts.

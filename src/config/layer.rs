@@ -1,6 +1,7 @@
 //! What a configuration file may say: closed structs, every key optional. The JSON Schema in
 //! docs/schemas/config.schema.json is generated from them.
 
+use crate::config::Cores;
 use crate::config::Size;
 use crate::config::Time;
 use crate::config::command;
@@ -29,6 +30,8 @@ pub struct Layer {
     pub debounce: Option<Time>,
     /// Where tests run. Opens something: not from an untrusted project.
     pub backend: Option<BackendName>,
+    /// How the sandbox of a container engine is made.
+    pub sandbox: Option<SandboxTable>,
     /// What tests may talk to. Opens something: not from an untrusted project.
     pub network: Option<NetworkAccess>,
     /// Variables of the user's environment that tests may see. Opens something.
@@ -63,6 +66,8 @@ pub enum BackendName {
     /// A sandbox of bubblewrap.
     #[default]
     Bwrap,
+    /// A container of Docker or Podman.
+    Engine,
     /// No sandbox at all: tests can do whatever the user can.
     None,
 }
@@ -72,9 +77,20 @@ impl BackendName {
     pub fn as_str(self) -> &'static str {
         match self {
             BackendName::Bwrap => "bwrap",
+            BackendName::Engine => "engine",
             BackendName::None => "none",
         }
     }
+}
+
+/// `[sandbox]`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxTable {
+    /// The container image whose programs tests use, with `backend = "engine"`. It has to be in
+    /// the engine already. Without it they use this machine's. Opens something: not from an
+    /// untrusted project.
+    pub image: Option<String>,
 }
 
 /// What tests or agents may talk to.
@@ -123,11 +139,18 @@ pub struct LimitsTable {
     pub memory: Option<Size>,
     /// Processes and threads of one run.
     pub processes: Option<u64>,
+    /// Processors that one run may keep busy, as a number; `1.5` is one and a half.
+    pub cpu: Option<Cores>,
+    /// What one run may write into its copy of the project, its HOME and its /tmp.
+    pub disk: Option<Size>,
     /// The size of any one file that is written.
     pub file_size: Option<Size>,
     /// Captured output; what lies beyond is dropped from the middle.
     pub output: Option<Size>,
 }
+
+/// The values of each key of a matrix.
+pub type Matrix = BTreeMap<String, Vec<String>>;
 
 /// `[[suite]]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -146,8 +169,17 @@ pub struct SuiteTable {
     pub env: Option<BTreeMap<String, String>>,
     /// Ignored directories that the tests need, relative to the project.
     pub carry: Option<Vec<PathBuf>>,
+    /// What runs beside the tests, in their sandbox.
+    pub service: Option<Vec<ServiceTable>>,
     /// What is installed before the tests, with network. Opens something.
     pub setup: Option<SuiteSetup>,
+    /// Environments to run it in: each combination of values is a suite of its own. A key in
+    /// capitals is a variable; any other one stands where the suite says `{key}`; `toolchain` is
+    /// rustup's, `python` the interpreter's version.
+    pub matrix: Option<Matrix>,
+    /// Files to keep with each run (coverage, reports), as patterns from the suite's directory:
+    /// `*` is a part of a name, `**` any directories.
+    pub artifacts: Option<Vec<String>>,
     /// Wall time of one run.
     pub timeout: Option<Time>,
     /// Time without any output or test event.
@@ -215,6 +247,37 @@ pub struct SetupTable {
     pub hosts: Option<Vec<HostRule>>,
     /// Wall time of a set-up.
     pub timeout: Option<Time>,
+}
+
+/// `[[suite.service]]`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceTable {
+    /// Its name; letters, digits, `-` and `_`.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,40}$"))]
+    pub name: String,
+    /// The command.
+    pub command: CommandLine,
+    /// Environment to add.
+    pub env: Option<BTreeMap<String, String>>,
+    /// When the tests may begin.
+    pub ready: ReadyTable,
+    /// How long that may take.
+    pub timeout: Option<Time>,
+}
+
+/// `ready` of a service: one of these.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ReadyTable {
+    /// It accepts a connection at this port of 127.0.0.1.
+    Tcp(u16),
+    /// It answers this address, `http://127.0.0.1:8080/health`, with a status below 400.
+    Http(String),
+    /// It has printed this.
+    Log(String),
+    /// This command exits with status 0.
+    Command(CommandLine),
 }
 
 /// The set-up of a suite: `false`, a command, or a table.

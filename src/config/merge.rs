@@ -11,6 +11,7 @@ use crate::config::error;
 use crate::config::layer;
 use crate::config::layer::Layer;
 use crate::config::read;
+use crate::model::Limits;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
@@ -64,6 +65,8 @@ impl<'a> Merge<'a> {
         self.free("debounce", layer.debounce, |c, v| c.debounce = v.0);
         self.free("detect", layer.detect, |c, v| c.detect = v);
         self.opens("backend", layer.backend, |c, v| c.backend = v);
+        let sandbox = layer.sandbox.unwrap_or_default();
+        self.opens("sandbox.image", sandbox.image, |c, v| c.image = Some(v));
         self.opens("network", layer.network, |c, v| c.network = v);
         self.opens("pass_env", layer.pass_env, |c, v| c.pass_env = v);
         self.opens("mounts", layer.mounts, |c, v| c.mounts = v);
@@ -122,9 +125,25 @@ impl<'a> Merge<'a> {
         self.tightens(
             "limits.processes",
             limits.processes,
-            now.processes,
+            Some(now.processes.unwrap_or(Limits::AUTOMATIC_PROCESSES)),
             |c, v| {
                 c.limits.processes = Some(v);
+            },
+        );
+        self.tightens(
+            "limits.cpu",
+            limits.cpu.map(|cores| cores.0),
+            now.cpu_millis,
+            |c, v| {
+                c.limits.cpu_millis = Some(v);
+            },
+        );
+        self.tightens(
+            "limits.disk",
+            size(limits.disk),
+            Some(now.disk_bytes.unwrap_or(Limits::AUTOMATIC_DISK)),
+            |c, v| {
+                c.limits.disk_bytes = Some(v);
             },
         );
         self.tightens(

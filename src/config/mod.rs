@@ -3,6 +3,7 @@
 //! but not open anything until the user trusted it.
 
 mod command;
+mod cores;
 mod error;
 mod layer;
 mod merge;
@@ -16,13 +17,17 @@ pub use command::assignments;
 pub use command::guess_framework;
 pub use command::plain_words;
 pub use command::unseen_tests;
+pub use cores::Cores;
 pub use error::ConfigError;
 pub use layer::AgentTable;
 pub use layer::BackendName;
 pub use layer::CommandLine;
 pub use layer::Layer;
+pub use layer::Matrix;
 pub use layer::MountEntry;
 pub use layer::NetworkAccess;
+pub use layer::ReadyTable;
+pub use layer::ServiceTable;
 pub use layer::SuiteSetup;
 pub use layer::SuiteSetupTable;
 pub use layer::SuiteTable;
@@ -56,6 +61,8 @@ pub struct Config {
     pub debounce: Duration,
     /// Where tests run.
     pub backend: BackendName,
+    /// The container image whose programs tests use, with the engine backend.
+    pub image: Option<String>,
     /// What tests may talk to.
     pub network: NetworkAccess,
     /// Variables of the user's environment that tests may see.
@@ -154,6 +161,7 @@ impl Default for Config {
             trigger: Trigger::Save,
             debounce: Duration::from_millis(30),
             backend: BackendName::Bwrap,
+            image: None,
             network: NetworkAccess::None,
             pass_env: Vec::new(),
             mounts: Vec::new(),

@@ -30,10 +30,11 @@ enum Kind {
 const PREFIX: &str = "REGREEN_";
 
 /// The keys that can be set by one variable: `limits.timeout` is `REGREEN_LIMITS_TIMEOUT`.
-const KEYS: [(&str, Kind); 25] = [
+const KEYS: [(&str, Kind); 28] = [
     ("trigger", Kind::Text),
     ("debounce", Kind::Text),
     ("backend", Kind::Text),
+    ("sandbox.image", Kind::Text),
     ("network", Kind::Text),
     ("pass_env", Kind::List),
     ("include", Kind::List),
@@ -42,6 +43,8 @@ const KEYS: [(&str, Kind); 25] = [
     ("limits.silence", Kind::Text),
     ("limits.memory", Kind::Text),
     ("limits.processes", Kind::Plain),
+    ("limits.cpu", Kind::Plain),
+    ("limits.disk", Kind::Text),
     ("limits.file_size", Kind::Text),
     ("limits.output", Kind::Text),
     ("fix.agent", Kind::Text),
@@ -141,6 +144,9 @@ fn plain(value: &str) -> Option<toml::Value> {
     match value {
         "true" => Some(toml::Value::Boolean(true)),
         "false" => Some(toml::Value::Boolean(false)),
-        number => number.parse().ok().map(toml::Value::Integer),
+        number => match number.parse() {
+            Ok(whole) => Some(toml::Value::Integer(whole)),
+            Err(_) => number.parse().ok().map(toml::Value::Float),
+        },
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration as `regreen config show` prints it: key, value, origin.
 
 use crate::config::Config;
+use crate::config::Cores;
 use crate::config::Size;
 use crate::config::Time;
 use serde::Serialize;
@@ -28,6 +29,10 @@ impl Config {
             self.row("trigger", json(&self.trigger)),
             self.row("debounce", time(self.debounce)),
             self.row("backend", quoted(self.backend.as_str())),
+            self.row(
+                "sandbox.image",
+                self.image.as_deref().map_or("none".into(), quoted),
+            ),
             self.row("network", quoted(self.network.as_str())),
             self.row("pass_env", json(&self.pass_env)),
             self.row("mounts", json(&self.mounts)),
@@ -44,6 +49,16 @@ impl Config {
                 limits
                     .processes
                     .map_or("automatic".into(), |n| n.to_string()),
+            ),
+            self.row(
+                "limits.cpu",
+                limits
+                    .cpu_millis
+                    .map_or("unlimited".into(), |millis| Cores(millis).to_string()),
+            ),
+            self.row(
+                "limits.disk",
+                limits.disk_bytes.map_or("automatic".into(), size),
             ),
             self.row("limits.file_size", size(limits.file_bytes)),
             self.row("limits.output", size(limits.output_bytes)),

@@ -31,3 +31,26 @@ fn a_misspelt_variable_is_named_with_what_was_meant() {
         assert_eq!(told(name), [] as [String; 0], "{name}");
     }
 }
+
+/// The name of a service becomes that of a file on the host, and a project's file says it.
+#[test]
+fn a_service_has_a_plain_name() {
+    let says = |service: &str| {
+        let text =
+            format!("[[suite]]\nname = \"s\"\ncommand = \"./x\"\n[[suite.service]]\n{service}");
+        let layer: Layer = toml::from_str(&text).expect("it is read");
+        error::check(Path::new("regreen.toml"), &text, &layer)
+            .err()
+            .map(|error| error.to_string())
+    };
+    let rest = "command = \"./db\"\nready = { tcp = 1 }\n";
+    assert_eq!(says(&format!("name = \"db_1\"\n{rest}")), None);
+    for name in ["../db", "a/b", "", "ü", ".."] {
+        let wrong = says(&format!("name = \"{name}\"\n{rest}")).expect(name);
+        assert!(wrong.contains("no name of a service"), "{wrong}");
+    }
+    let twice = format!("name = \"a\"\n{rest}[[suite.service]]\nname = \"a\"\n{rest}");
+    assert!(says(&twice).expect("twice").contains("two services"));
+    let url = "name = \"a\"\ncommand = \"./db\"\nready = { http = \"https://x\" }\n";
+    assert!(says(url).expect("a scheme").contains("http://"));
+}

@@ -79,6 +79,7 @@ pub(super) struct Shared {
     pub shim: PathBuf,
     pub inbox: mpsc::UnboundedSender<Input>,
     pub bwrap: Arc<dyn Backend>,
+    pub engine: Arc<dyn Backend>,
     pub none: Arc<dyn Backend>,
 }
 
@@ -91,6 +92,7 @@ impl Shared {
     fn backend(&self, name: BackendName) -> &dyn Backend {
         match name {
             BackendName::Bwrap => &*self.bwrap,
+            BackendName::Engine => &*self.engine,
             BackendName::None => &*self.none,
         }
     }

@@ -32,6 +32,7 @@ pub use start::Audience;
 pub use start::Daemon;
 pub use start::Options;
 pub use start::StartError;
+pub use start::adopt_orphans;
 pub use start::guard;
 pub use start::set_up;
 pub use start::warning;

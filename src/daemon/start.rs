@@ -26,8 +26,9 @@ use crate::run;
 use crate::run::history;
 use crate::sandbox::bwrap;
 use crate::sandbox::bwrap::Bwrap;
-use crate::sandbox::cgroup::Delegated;
+use crate::sandbox::engine::Engine;
 use crate::sandbox::none::NoSandbox;
+use crate::sandbox::scope;
 use crate::store::Keep;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -57,6 +58,8 @@ pub struct Options {
     pub parallel: Option<usize>,
     /// Talks to the service manager and takes over its control group.
     pub service: bool,
+    /// Asks the user's service manager for a control group, where none was handed over.
+    pub scope: bool,
 }
 
 /// Who reads standard error.
@@ -87,10 +90,16 @@ pub fn set_up(host: &HostEnv, audience: Audience) -> Option<String> {
         },
         journal: host.var("JOURNAL_STREAM").is_some(),
     });
+    adopt_orphans();
+    wrong
+}
+
+/// Has what sandboxes leave come to this process: no zombies stay, and what a run used is known.
+/// Called once, from the program, on its runtime.
+pub fn adopt_orphans() {
     if let Err(error) = process::adopt_orphans() {
         tracing::warn!(%error, "orphans of sandboxes are not reaped");
     }
-    wrong
 }
 
 /// What a person should know before anything is tested.
@@ -164,6 +173,9 @@ impl Daemon {
             true => Vec::new(),
             false => recover::projects(&store).await?,
         };
+        if options.scope {
+            scope::take_or_ask(&host).await;
+        }
         let (inbox, inputs) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::channel(QUESTIONS);
         let shared = Arc::new(shared(&host, &store, program, inbox.clone(), &options));
@@ -241,12 +253,11 @@ fn shared(
     inbox: mpsc::UnboundedSender<Input>,
     options: &Options,
 ) -> Shared {
-    let cgroup = match options.service {
-        true => Delegated::take().map(Arc::new),
-        false => None,
-    };
+    if options.service {
+        scope::take_offered();
+    }
     let choices = bwrap::Options {
-        cgroup,
+        cgroup: scope::ours(),
         ..bwrap::Options::default()
     };
     Shared {
@@ -255,6 +266,7 @@ fn shared(
         shim,
         inbox,
         bwrap: Arc::new(Bwrap::new(host, choices)),
+        engine: Arc::new(Engine::new(host)),
         none: Arc::new(NoSandbox::new(host)),
     }
 }

@@ -15,6 +15,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -182,6 +183,21 @@ pub fn remove_all(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Removes everything in the directory `path`, which is ours; the directory itself stays the same
+/// one, for whoever has it mounted. Makes it where it is missing, or something else stands there.
+pub fn empty_dir(path: &Path) -> io::Result<()> {
+    if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        remove_all(path)?;
+        let mut builder = std::fs::DirBuilder::new();
+        return builder.recursive(true).mode(0o700).create(path);
+    }
+    rustix::fs::chmod(path, Mode::RWXU)?;
+    for entry in std::fs::read_dir(path)? {
+        remove_all(&entry?.path())?;
+    }
+    Ok(())
 }
 
 /// Reads a regular file below `root` of at most `cap` bytes: for report files and the like.

@@ -28,6 +28,7 @@ pub use agent_git::AgentGit;
 pub use commit::CommitInfo;
 pub use commit::CommitSpec;
 pub use confined::Confined;
+pub use confined::empty_dir;
 pub use confined::read_capped;
 pub use confined::regain;
 pub use confined::remove_all;

@@ -169,13 +169,50 @@ pub struct Suite {
     /// Ignored directories to carry in, relative to the worktree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carry: Vec<PathBuf>,
+    /// What runs beside the tests, in their sandbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
     /// What is installed before the tests, with a network that these do not get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<Setup>,
+    /// Files to keep with each run, as patterns from its directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<String>,
     /// The limits of one run.
     pub limits: Limits,
     /// Why this suite exists, in words for the user.
     pub why: String,
+}
+
+/// A process that tests need: it is started before them in the same sandbox, waited for, and ends
+/// with them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Service {
+    /// Its name, which its log has too.
+    pub name: String,
+    /// The command; it stays in the foreground, or ends with status 0 when what it started stays.
+    pub command: Vec<String>,
+    /// Environment to add.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
+    /// When the tests may begin.
+    pub ready: Ready,
+    /// How long that may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// How a service shows that it is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ready {
+    /// It accepts a connection at this port of 127.0.0.1.
+    Tcp(u16),
+    /// It answers `GET http://127.0.0.1:PORT/…` with a status below 400.
+    Http(String),
+    /// It has printed this.
+    Log(String),
+    /// This command exits with status 0.
+    Command(Vec<String>),
 }
 
 /// A command that installs what tests need. It runs in a sandbox of its own, before the tests and
@@ -217,6 +254,12 @@ pub struct Limits {
     /// Processes and threads at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<u64>,
+    /// Processors that it may keep busy, in thousandths, if limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_millis: Option<u64>,
+    /// What it may write into its slot, in bytes; automatic when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
     /// One file's size at most, in bytes.
     pub file_bytes: u64,
     /// Captured output at most, in bytes; what lies beyond is dropped from the middle.
@@ -230,6 +273,8 @@ impl Default for Limits {
             silence_ms: 5 * 60 * 1000,
             memory_bytes: None,
             processes: None,
+            cpu_millis: None,
+            disk_bytes: None,
             file_bytes: 8 << 30,
             output_bytes: 64 << 20,
         }
@@ -237,6 +282,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What a run may write into its slot at least where nobody says, in bytes.
+    pub const AUTOMATIC_DISK: u64 = 64 << 30;
+    /// Processes and threads that a run may have at least where nobody says.
+    pub const AUTOMATIC_PROCESSES: u64 = 4096;
+
     /// The wall-time limit.
     pub fn wall(&self) -> Duration {
         Duration::from_millis(self.wall_ms)

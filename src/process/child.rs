@@ -1,6 +1,8 @@
 //! A started child: its pid, its pipes, its end. Dropping it kills its group.
 
+use crate::process::Usage;
 use crate::process::spawner::known;
+use crate::process::usage;
 use rustix::process::Pid;
 use rustix::process::PidfdFlags;
 use rustix::process::Signal;
@@ -49,6 +51,9 @@ pub struct Child {
     pidfd: Handle,
     pipes: [Option<OwnedFd>; 3],
     ended: Option<Status>,
+    usage: Option<Usage>,
+    /// The memory that regreen held when it forked, which the kernel counts as the child's too.
+    inherited: Option<u64>,
 }
 
 /// The pidfd, first as it comes from the spawner thread, then registered with the runtime of
@@ -75,6 +80,8 @@ impl Child {
                 child.stderr.take().map(OwnedFd::from),
             ],
             ended: None,
+            usage: None,
+            inherited: Usage::own().peak_memory,
         })
     }
 
@@ -150,6 +157,17 @@ impl Child {
         })
     }
 
+    /// What it used together with those below it that were waited for, once it has ended.
+    pub fn usage(&self) -> Option<Usage> {
+        let usage = self.usage?;
+        Some(Usage {
+            peak_memory: usage
+                .peak_memory
+                .filter(|_| usage.peak_memory > self.inherited),
+            ..usage
+        })
+    }
+
     /// How it ended, if it has.
     fn try_wait(&mut self) -> io::Result<Option<Status>> {
         let fd = match &self.pidfd {
@@ -157,16 +175,12 @@ impl Child {
             Handle::Registered(fd) => fd.get_ref().as_fd(),
             Handle::Moving => return Ok(None),
         };
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let Some(status) = rustix::process::waitid(WaitId::PidFd(fd), options)? else {
+        let Some((status, usage)) = usage::reap(fd)? else {
             return Ok(None);
         };
         known().remove(&self.pid.as_raw_nonzero().get());
-        let status = match status.exit_status() {
-            Some(code) => Status::Exited(code),
-            None => Status::Signaled(status.terminating_signal().unwrap_or_default()),
-        };
         self.ended = Some(status);
+        self.usage = Some(usage);
         Ok(Some(status))
     }
 }

@@ -6,7 +6,9 @@ use crate::process::Chunk;
 use crate::process::Status;
 use crate::process::Stream;
 use crate::process::Tree;
+use crate::process::Usage;
 use crate::process::capture::Capture;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -31,10 +33,8 @@ const TAIL: usize = 2 << 10;
 const QUEUE: usize = 64;
 
 /// What a child is held to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Supervision {
-    /// Its tree, for TERM and KILL.
-    pub tree: Tree,
     /// Wall time, if limited.
     pub wall: Option<Duration>,
     /// Time without output or [`Heartbeat::beat`], if limited.
@@ -43,6 +43,8 @@ pub struct Supervision {
     pub output_bytes: u64,
     /// Asks for the end of the tree when cancelled.
     pub stop: CancellationToken,
+    /// Ends the tree with the limit that it answers: one that somebody else watches.
+    pub breached: Option<oneshot::Receiver<LimitHit>>,
 }
 
 /// A limit that ended a child.
@@ -54,6 +56,10 @@ pub enum LimitHit {
     Silence,
     /// It printed many times more than is kept.
     Output,
+    /// It wrote more than it may.
+    Disk,
+    /// It wrote until next to no space was left.
+    DiskSpace,
 }
 
 impl LimitHit {
@@ -63,7 +69,14 @@ impl LimitHit {
             LimitHit::Wall => "wall",
             LimitHit::Silence => "silence",
             LimitHit::Output => "output",
+            LimitHit::Disk => "disk",
+            LimitHit::DiskSpace => "disk_space",
         }
+    }
+
+    /// Whether it is a limit of time.
+    pub fn is_time(self) -> bool {
+        matches!(self, LimitHit::Wall | LimitHit::Silence)
     }
 }
 
@@ -80,6 +93,8 @@ pub struct Ending {
     pub output_bytes: u64,
     /// The end of what it printed on standard error, for messages about a failed start.
     pub stderr_tail: Vec<u8>,
+    /// What it used, with those below it that were waited for.
+    pub usage: Option<Usage>,
 }
 
 /// Tells the supervision that the child is alive though it prints nothing.
@@ -119,20 +134,55 @@ pub struct Supervised {
     pub heartbeat: Heartbeat,
 }
 
-/// Puts a child under supervision, on the current runtime.
+/// Whoever leads what is supervised: how its end is seen, and brought about.
+pub trait Leader: Send + 'static {
+    /// Waits for its end. May be dropped and called again.
+    fn wait(&mut self) -> impl Future<Output = io::Result<Status>> + Send;
+
+    /// Asks everybody to end.
+    fn terminate(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Ends everybody, the leader included.
+    fn kill(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Ends whom a leader that has ended left behind.
+    fn kill_rest(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// What it used, once it has ended; nothing where nobody tells.
+    fn usage(&self) -> Option<Usage> {
+        None
+    }
+}
+
+/// Where the output of what is supervised comes from.
+pub trait Printed: Send + 'static {
+    /// The next piece; `None` at the end. May be dropped and called again.
+    fn next(&mut self) -> impl Future<Output = Option<Chunk>> + Send;
+
+    /// Whether more may come.
+    fn open(&self) -> bool;
+}
+
+/// Puts a child and its tree under supervision, on the current runtime.
 ///
 /// # Errors
 /// If its pipes cannot be registered.
-pub fn supervise(mut child: Child, terms: Supervision) -> io::Result<Supervised> {
+pub fn supervise(mut child: Child, tree: Tree, terms: Supervision) -> io::Result<Supervised> {
     let [stdout, stderr] = child.take_output()?;
+    let pipes = Pipes { stdout, stderr };
+    Ok(supervise_any(Local { child, tree }, pipes, terms))
+}
+
+/// Puts anybody under supervision, on the current runtime.
+pub fn supervise_any(leader: impl Leader, printed: impl Printed, terms: Supervision) -> Supervised {
     let (output_tx, output) = mpsc::channel(QUEUE);
     let (exit_tx, exit) = oneshot::channel();
     let heartbeat = Heartbeat::new();
     let watch = Watch {
-        child,
+        leader,
+        printed,
         terms,
         heartbeat: heartbeat.clone(),
-        pipes: Pipes { stdout, stderr },
         capture: Capture::new(0),
         pending: None,
         output: Some(output_tx),
@@ -141,11 +191,47 @@ pub fn supervise(mut child: Child, terms: Supervision) -> io::Result<Supervised>
         stderr_tail: Vec::new(),
     };
     tokio::spawn(watch.run(exit_tx));
-    Ok(Supervised {
+    Supervised {
         output,
         exit,
         heartbeat,
-    })
+    }
+}
+
+/// A child of this process.
+struct Local {
+    child: Child,
+    tree: Tree,
+}
+
+impl Local {
+    /// Reads `/proc` off the runtime: on a busy machine that takes milliseconds.
+    async fn on_tree(&self, act: fn(&Tree)) {
+        let tree = self.tree.clone();
+        let _ = tokio::task::spawn_blocking(move || act(&tree)).await;
+    }
+}
+
+impl Leader for Local {
+    fn usage(&self) -> Option<Usage> {
+        self.child.usage()
+    }
+
+    async fn wait(&mut self) -> io::Result<Status> {
+        self.child.wait().await
+    }
+
+    async fn terminate(&mut self) {
+        self.on_tree(Tree::terminate).await;
+    }
+
+    async fn kill(&mut self) {
+        self.on_tree(Tree::kill).await;
+    }
+
+    async fn kill_rest(&mut self) {
+        self.on_tree(Tree::kill_rest).await;
+    }
 }
 
 struct Pipes {
@@ -153,12 +239,11 @@ struct Pipes {
     stderr: Option<pipe::Receiver>,
 }
 
-impl Pipes {
+impl Printed for Pipes {
     fn open(&self) -> bool {
         self.stdout.is_some() || self.stderr.is_some()
     }
 
-    /// The next piece of either stream; `None` at the end of both. Cancel-safe.
     async fn next(&mut self) -> Option<Chunk> {
         while self.open() {
             let mut out = Vec::new();
@@ -195,11 +280,11 @@ async fn read(pipe: &mut Option<pipe::Receiver>, into: &mut Vec<u8>) -> bool {
 }
 
 /// The state of one supervision.
-struct Watch {
-    child: Child,
+struct Watch<L, P> {
+    leader: L,
+    printed: P,
     terms: Supervision,
     heartbeat: Heartbeat,
-    pipes: Pipes,
     capture: Capture,
     pending: Option<Chunk>,
     output: Option<mpsc::Sender<Chunk>>,
@@ -214,16 +299,17 @@ enum Step {
     Printed(Option<Chunk>),
     Handed(bool),
     Stop,
+    Breached(Option<LimitHit>),
     Abandoned,
     Time,
 }
 
-impl Watch {
+impl<L: Leader, P: Printed> Watch<L, P> {
     async fn run(mut self, mut exit: oneshot::Sender<io::Result<Ending>>) {
         self.capture = Capture::new(self.terms.output_bytes);
         let ending = self.until_exit(&mut exit).await;
         // What the leader left behind dies now, and with it the last writers of the pipes.
-        self.on_tree(Tree::kill_rest).await;
+        self.leader.kill_rest().await;
         self.drain().await;
         self.flush(&exit).await;
         let _ = exit.send(ending.map(|status| Ending {
@@ -232,6 +318,7 @@ impl Watch {
             stopped: self.stopped,
             output_bytes: self.capture.seen(),
             stderr_tail: self.stderr_tail,
+            usage: self.leader.usage(),
         }));
     }
 
@@ -251,6 +338,14 @@ impl Watch {
                 Step::Stop => {
                     self.stopped = true;
                     kill_at = Some(self.ask_to_end().await);
+                }
+                Step::Breached(hit) => {
+                    // Watched no longer, whatever the answer is.
+                    self.terms.breached = None;
+                    if hit.is_some() && kill_at.is_none() {
+                        self.limit = hit;
+                        kill_at = Some(self.ask_to_end().await);
+                    }
                 }
                 Step::Time if kill_at.is_some() => return self.end_at_once().await,
                 Step::Time => {
@@ -274,10 +369,10 @@ impl Watch {
     ) -> Step {
         let deadline = kill_at.or_else(|| self.next_deadline());
         let asked = kill_at.is_some();
-        let reading = self.pending.is_none() && self.pipes.open();
+        let reading = self.pending.is_none() && self.printed.open();
         tokio::select! {
-            status = self.child.wait() => Step::Exited(status),
-            chunk = self.pipes.next(), if reading => Step::Printed(chunk),
+            status = self.leader.wait() => Step::Exited(status),
+            chunk = self.printed.next(), if reading => Step::Printed(chunk),
             permit = permit(self.output.as_ref()), if self.pending.is_some() => {
                 match permit {
                     Some(permit) => {
@@ -288,6 +383,7 @@ impl Watch {
                 }
             }
             () = self.terms.stop.cancelled(), if !asked && !self.stopped => Step::Stop,
+            hit = breach(self.terms.breached.as_mut()) => Step::Breached(hit),
             () = exit.closed() => Step::Abandoned,
             () = until(deadline) => Step::Time,
         }
@@ -331,20 +427,14 @@ impl Watch {
     }
 
     /// TERM to the whole tree; answers when KILL is due.
-    async fn ask_to_end(&self) -> Instant {
-        self.on_tree(Tree::terminate).await;
+    async fn ask_to_end(&mut self) -> Instant {
+        self.leader.terminate().await;
         Instant::now() + GRACE
     }
 
     async fn end_at_once(&mut self) -> io::Result<Status> {
-        self.on_tree(Tree::kill).await;
-        self.child.wait().await
-    }
-
-    /// Reads `/proc` off the runtime: on a busy machine that takes milliseconds.
-    async fn on_tree(&self, act: fn(&Tree)) {
-        let tree = self.terms.tree.clone();
-        let _ = tokio::task::spawn_blocking(move || act(&tree)).await;
+        self.leader.kill().await;
+        self.leader.wait().await
     }
 
     /// Reads what is still in the pipes; a stranger that holds one open is not waited for.
@@ -353,7 +443,7 @@ impl Watch {
             if let Some(chunk) = self.pending.take() {
                 self.hand(chunk).await;
             }
-            match tokio::time::timeout(DRAIN, self.pipes.next()).await {
+            match tokio::time::timeout(DRAIN, self.printed.next()).await {
                 Ok(Some(chunk)) => self.take(chunk),
                 Ok(None) | Err(_) => return,
             }
@@ -386,6 +476,14 @@ impl Watch {
 /// Room for a piece of output; `None` when nobody reads.
 async fn permit(output: Option<&mpsc::Sender<Chunk>>) -> Option<mpsc::Permit<'_, Chunk>> {
     output?.reserve().await.ok()
+}
+
+/// What somebody else found; `None` when nobody watches any more.
+async fn breach(watched: Option<&mut oneshot::Receiver<LimitHit>>) -> Option<LimitHit> {
+    match watched {
+        Some(watched) => watched.await.ok(),
+        None => std::future::pending().await,
+    }
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -6,6 +6,8 @@ use rustix::process::Signal;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::sync::OnceLock;
 
 /// Rounds of killing: each can only be outrun by processes that fork faster than `/proc` is
 /// read, and those run into the limit on processes.
@@ -14,7 +16,8 @@ const ROUNDS: usize = 50;
 /// The root of a process tree.
 #[derive(Debug, Clone)]
 pub struct Tree {
-    leader: Pid,
+    /// Empty as long as nobody knows the leader.
+    leader: Arc<OnceLock<Pid>>,
     token: Option<Vec<u8>>,
     sealed: bool,
 }
@@ -34,10 +37,24 @@ impl Tree {
     /// The tree below a session leader.
     pub fn new(leader: Pid) -> Self {
         Tree {
-            leader,
+            leader: Arc::new(OnceLock::from(leader)),
+            ..Tree::unknown()
+        }
+    }
+
+    /// A tree whose leader nobody knows yet: it has no members until [`Tree::found`].
+    pub fn unknown() -> Self {
+        Tree {
+            leader: Arc::default(),
             token: None,
             sealed: false,
         }
+    }
+
+    /// Says who the leader is, to every clone; once.
+    pub fn found(&self, leader: Pid) {
+        // The first word counts.
+        let _ = self.leader.set(leader);
     }
 
     /// Counts in processes that left the tree but still carry this `NAME=value` in their
@@ -62,7 +79,9 @@ impl Tree {
 
     /// Kills everybody, the leader included, who must not have been waited for yet.
     pub fn kill(&self) {
-        let _ = rustix::process::kill_process(self.leader, Signal::KILL);
+        if let Some(leader) = self.leader.get() {
+            let _ = rustix::process::kill_process(*leader, Signal::KILL);
+        }
         self.kill_rest();
     }
 
@@ -83,7 +102,9 @@ impl Tree {
     /// Sends a signal to everybody below the leader. A leader that answers for a namespace of
     /// its own is spared with its first process: they only wait.
     pub fn signal_below(&self, signal: Signal) {
-        let leader = self.leader.as_raw_nonzero().get();
+        let Some(leader) = self.number() else {
+            return;
+        };
         let waiting = |stat: &Stat| stat.pid == leader || (self.sealed && stat.parent == leader);
         let all = processes();
         let spared: HashSet<i32> = all
@@ -107,7 +128,7 @@ impl Tree {
         let members = self.members();
         let chosen = members
             .iter()
-            .filter(|pid| leader_too || **pid != self.leader);
+            .filter(|pid| leader_too || self.leader.get() != Some(*pid));
         chosen
             .map(|pid| {
                 // Gone meanwhile, or not ours: either way there is nothing to do.
@@ -118,12 +139,16 @@ impl Tree {
 
     /// The living members, the leader among them.
     pub fn members(&self) -> Vec<Pid> {
-        self.among(Some(self.leader.as_raw_nonzero().get()))
+        self.among(self.number())
+    }
+
+    fn number(&self) -> Option<i32> {
+        Some(self.leader.get()?.as_raw_nonzero().get())
     }
 
     /// The living processes that carry a token, and what came of them, whoever started them.
     pub fn of_token(token: &OsStr) -> Vec<Pid> {
-        let tree = Tree::new(Pid::INIT).with_token(token);
+        let tree = Tree::unknown().with_token(token);
         tree.among(None)
     }
 

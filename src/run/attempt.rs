@@ -4,6 +4,7 @@
 use crate::model::Exit;
 use crate::model::Note;
 use crate::model::Report;
+use crate::model::Used;
 use crate::process::Courtesy;
 use crate::run::collect::Collect;
 use crate::run::collect::Collecting;
@@ -47,6 +48,10 @@ pub struct Attempted {
     pub limit: Option<String>,
     /// Why the command was never started, if it was not.
     pub not_started: Option<String>,
+    /// What there is to say of that limit.
+    pub said: Option<String>,
+    /// What its processes used.
+    pub used: Option<Used>,
     /// The end of what it printed.
     pub tail: String,
     /// Every test that was seen, for a repetition one by one.
@@ -244,6 +249,8 @@ impl Reader<'_> {
             limit: None,
             stopped: true,
             not_started: None,
+            used: None,
+            said: None,
         });
         let mut exit = ended.exit;
         exit.timed_out |= matches!(ended.limit.as_deref(), Some("wall" | "silence"));
@@ -260,6 +267,8 @@ impl Reader<'_> {
             report,
             limit: ended.limit,
             not_started: ended.not_started,
+            used: ended.used,
+            said: ended.said,
             tail: String::from_utf8_lossy(&self.printed).into_owned(),
             seen: self.seen,
             refused: self.tail.refused,

@@ -119,7 +119,9 @@ mod tests {
             command: command.split(' ').map(str::to_owned).collect(),
             env: Vec::new(),
             carry: Vec::new(),
+            services: Vec::new(),
             setup: None,
+            artifacts: Vec::new(),
             limits: crate::model::Limits::default(),
             why: String::new(),
         }

@@ -5,21 +5,16 @@
 //! inode's own time is asked, which no program can set.
 
 use crate::git::Confined;
-use std::os::unix::fs::MetadataExt;
+use crate::run::find;
+use crate::run::find::find;
 use std::path::Path;
 use std::path::PathBuf;
-use std::time::Duration;
 use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
 /// Files of one run, at most.
 const MOST_FILES: usize = 5_000;
 /// Their bytes in all.
 const MOST_BYTES: u64 = 256 << 20;
-/// Entries of directories that are looked at.
-const MOST_ENTRIES: usize = 200_000;
-/// Directories that hold other people's files.
-const FOREIGN: [&str; 3] = ["node_modules", ".git", ".gradle"];
 
 /// Which files are to be read after a run.
 #[derive(Debug, Clone, Default)]
@@ -44,8 +39,7 @@ impl Collect {
     pub fn begin(self) -> Collecting {
         Collecting {
             wanted: self,
-            // File systems stamp with a coarse clock.
-            since: SystemTime::now() - Duration::from_millis(20),
+            since: find::moment(),
         }
     }
 }
@@ -62,60 +56,12 @@ impl Collecting {
             return (found.files, found.refused);
         };
         for pattern in &self.wanted.patterns {
-            let parts: Vec<&str> = pattern.split('/').collect();
-            let mut left = MOST_ENTRIES;
-            self.walk(&tree, &self.wanted.dir, &parts, &mut left, &mut found);
+            find(&tree, &self.wanted.dir, pattern, &mut |path| {
+                self.take(&tree, path, &mut found);
+                found.files.len() < MOST_FILES
+            });
         }
         (found.files, found.refused)
-    }
-
-    fn walk(
-        &self,
-        tree: &Confined,
-        dir: &Path,
-        pattern: &[&str],
-        left: &mut usize,
-        found: &mut Found,
-    ) {
-        let Some((first, rest)) = pattern.split_first() else {
-            return;
-        };
-        if *first == "**" {
-            self.walk(tree, dir, rest, left, found);
-        }
-        // Without following a link, whatever a test made of a directory.
-        let Ok(fd) = tree.open_dir(dir) else { return };
-        let Ok(entries) = rustix::fs::Dir::new(fd) else {
-            return;
-        };
-        let mut names: Vec<(String, bool)> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().to_str().ok()?.to_owned();
-                let dir = entry.file_type() == rustix::fs::FileType::Directory;
-                (name != "." && name != "..").then_some((name, dir))
-            })
-            .collect();
-        names.sort();
-        for (name, is_dir) in names {
-            if *left == 0 || found.files.len() >= MOST_FILES {
-                return;
-            }
-            *left -= 1;
-            let path = dir.join(&name);
-            if *first == "**" {
-                if is_dir && !FOREIGN.contains(&name.as_str()) {
-                    self.walk(tree, &path, pattern, left, found);
-                }
-            } else if matches(first, &name) {
-                match rest.is_empty() {
-                    true if !is_dir => self.take(tree, &path, found),
-                    true => {}
-                    false if is_dir => self.walk(tree, &path, rest, left, found),
-                    false => {}
-                }
-            }
-        }
     }
 
     fn take(&self, tree: &Confined, path: &Path, found: &mut Found) {
@@ -125,9 +71,7 @@ impl Collecting {
             return;
         };
         let Ok(meta) = file.metadata() else { return };
-        let seconds = Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(0));
-        let nanos = Duration::from_nanos(u64::try_from(meta.ctime_nsec()).unwrap_or(0));
-        if UNIX_EPOCH + seconds + nanos < self.since {
+        if !find::changed_since(&meta, self.since) {
             return;
         }
         let room = MOST_BYTES.saturating_sub(found.bytes);
@@ -145,19 +89,12 @@ struct Found {
     bytes: u64,
 }
 
-/// Whether a name fits a pattern with `*`.
-fn matches(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((start, rest)) => name.strip_prefix(start).is_some_and(|left| {
-            (0..=left.len()).any(|at| left.is_char_boundary(at) && matches(rest, &left[at..]))
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
+    use std::time::Duration;
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn only_what_the_run_wrote_is_read_and_nothing_through_a_link() {
@@ -188,11 +125,5 @@ mod tests {
         let new = "app/target/surefire-reports/TEST-new.xml";
         assert_eq!(files, [(new.to_owned(), b"new".to_vec())]);
         assert_eq!(refused, ["app/target/surefire-reports/TEST-link.xml"]);
-    }
-
-    #[test]
-    fn a_star_is_a_part_of_a_name() {
-        assert!(matches("TEST-*.xml", "TEST-a.b.xml"));
-        assert!(!matches("TEST-*.xml", "TEST-a.xml.bak"));
     }
 }

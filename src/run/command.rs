@@ -479,7 +479,9 @@ mod tests {
             command: command.split(' ').map(str::to_owned).collect(),
             env: vec![("PYTHONPATH".into(), "lib".into())],
             carry: Vec::new(),
+            services: Vec::new(),
             setup: None,
+            artifacts: Vec::new(),
             limits: Limits::default(),
             why: String::new(),
         }

@@ -11,6 +11,9 @@ use crate::model::Report;
 use crate::model::RunId;
 use crate::model::SnapshotId;
 use crate::model::Suite;
+use crate::model::Used;
+use crate::run::artifacts;
+use crate::run::artifacts::Wanted;
 use crate::run::attempt::Attempted;
 use crate::run::attempt::Key;
 use crate::run::attempt::Sinks;
@@ -22,14 +25,19 @@ use crate::run::command;
 use crate::run::command::Facts;
 use crate::run::command::Inside;
 use crate::run::command::Part;
+use crate::run::find;
 use crate::run::flaky;
 use crate::run::ground::EXIT_STATUS_ONLY;
+use crate::run::limits;
+use crate::run::limits::Met;
 use crate::run::notes;
 use crate::run::rundir::RunDir;
 use crate::run::select::Early;
+use crate::run::services;
 use crate::run::setup;
 use crate::run::setup::SetupError;
 use crate::run::sources::Sources;
+use crate::run::space;
 use crate::sandbox::Backend;
 use crate::sandbox::Mount;
 use crate::sandbox::Network;
@@ -45,6 +53,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -84,6 +93,8 @@ pub struct Job {
     pub facts: Facts,
     /// What the tests may talk to.
     pub network: Network,
+    /// The image whose programs it uses, with the engine backend.
+    pub image: Option<String>,
     /// Nobody waits at a terminal: while it builds it stands back behind the user's own work.
     pub stands_back: bool,
     /// The first attempts' priority; what failed is repeated with the ordinary one.
@@ -182,8 +193,12 @@ struct Execution<'a> {
     dir: RunDir,
     raw: File,
     attempts: u32,
+    /// When it began, by the clock of the file system.
+    begun: SystemTime,
     priority: Priority,
     installed: Option<Installed>,
+    /// What all attempts used together.
+    used: Option<Used>,
 }
 
 /// What a set-up made, as the tests get it.
@@ -199,7 +214,11 @@ impl<'a> Execution<'a> {
         events: &'a mpsc::Sender<TestEvent>,
         stop: &'a CancellationToken,
     ) -> std::io::Result<Self> {
-        let dir = RunDir::create(&job.run_dir)?;
+        let exchange = job.place.tree.with_file_name("exchange");
+        let dir = match backend.keeps_mounts() {
+            true => RunDir::create_with(&job.run_dir, &exchange)?,
+            false => RunDir::create(&job.run_dir)?,
+        };
         dir.of(&job.project)?;
         let raw = dir.open_raw_log()?;
         Ok(Execution {
@@ -210,8 +229,10 @@ impl<'a> Execution<'a> {
             dir,
             raw,
             attempts: 0,
+            begun: find::moment(),
             priority: job.priority,
             installed: None,
+            used: None,
         })
     }
 
@@ -229,6 +250,7 @@ impl<'a> Execution<'a> {
             Err(error) => self.refused(&error),
         };
         report.notes.splice(0..0, note);
+        report.run.used = self.used;
         self.dir.tidy(self.attempts);
         report
     }
@@ -303,10 +325,44 @@ impl<'a> Execution<'a> {
             true => self.one_by_one(first, wall).await?,
             false => first,
         };
-        self.build_on(&mut attempted.report).await;
+        if attempted.limit.is_none() {
+            let places = [self.job.place.tree.as_path(), &self.job.run_dir];
+            attempted.said = space::full(&attempted.report, &attempted.tail, places);
+            attempted.limit = attempted.said.as_ref().map(|_| limits::FULL.to_owned());
+        }
+        // Before repetitions of single tests write their own.
+        self.keep(&mut attempted.report).await;
+        // On a disk that it filled nothing more is learnt.
+        let full = limits::is_disk(attempted.limit.as_deref());
+        if !full {
+            self.build_on(&mut attempted.report).await;
+        }
         flaky::mark_new(&mut attempted.report, self.job.failed_before.as_ref());
-        self.repeat(&mut attempted.report).await;
+        if !full {
+            self.repeat(&mut attempted.report).await;
+        }
         Ok(self.annotate(attempted))
+    }
+
+    /// Copies what the suite wants kept.
+    async fn keep(&self, report: &mut Report) {
+        if self.job.suite.artifacts.is_empty() {
+            return;
+        }
+        let wanted = Wanted {
+            tree: self.job.place.tree.clone(),
+            dir: self.job.suite.dir.clone(),
+            patterns: self.job.suite.artifacts.clone(),
+            to: self.dir.artifacts(),
+            since: self.begun,
+        };
+        let kept = tokio::task::spawn_blocking(move || artifacts::keep(&wanted)).await;
+        let kept = kept.unwrap_or_default();
+        report.artifacts = kept.files;
+        // What ended before its time may not have written them yet.
+        let told = |note: &Note| report.complete || note.code != "no_artifact";
+        let notes: Vec<Note> = kept.notes.into_iter().filter(told).collect();
+        report.notes.extend(notes);
     }
 
     /// Repeats a run whose stream contradicted itself with a process for each test. What the
@@ -415,6 +471,13 @@ impl<'a> Execution<'a> {
         } else {
             &events_dir
         };
+        let services_dir = match self.job.suite.services.is_empty() {
+            true => None,
+            false => Some(
+                self.services(self.attempts - 1)
+                    .map_err(SandboxError::Start)?,
+            ),
+        };
         let config = command::nextest_config(named);
         self.dir
             .inject_file(command::NEXTEST_CONFIG, &config)
@@ -431,8 +494,18 @@ impl<'a> Execution<'a> {
             let tree = self.job.place.tree.to_string_lossy();
             plan.context.root = Some(tree.into_owned());
         }
-        let spec = self.spec(&plan, &inside, &events_dir, wall);
-        let isolation = self.backend.isolation(&spec);
+        let mut spec = self.spec(&plan, &inside, &events_dir, wall);
+        if let Some(dir) = &services_dir {
+            let words = services::words(&inside.shim, &inside.inject);
+            spec.argv.splice(0..0, words);
+            spec.mounts.push(Mount {
+                source: dir.clone(),
+                target: services::INSIDE.into(),
+                writable: true,
+                optional: false,
+            });
+        }
+        let asked = spec.clone();
         let sinks = Sinks {
             raw: &mut self.raw,
             events: (tell != Tell::Nothing).then_some(self.events),
@@ -453,8 +526,43 @@ impl<'a> Execution<'a> {
             stands_back,
         };
         let mut attempted = attempt(self.backend, start, sinks, self.stop).await?;
-        attempted.report.run.isolation = Some(isolation);
+        // Afterwards: a container engine is known only once something ran in it.
+        attempted.report.run.isolation = Some(self.backend.isolation(&asked));
+        if let Some(dir) = &services_dir {
+            self.look_at_services(dir, &mut attempted);
+        }
+        if let Some(used) = attempted.used {
+            self.used = Some(self.used.map_or(used, |before| before.and_then(used)));
+        }
         Ok(attempted)
+    }
+
+    /// The place of an attempt's services, and what their runner is handed.
+    fn services(&self, attempt: u32) -> std::io::Result<PathBuf> {
+        let list = services::list(&self.job.suite.services);
+        self.dir.inject_file(services::LIST, &list)?;
+        self.dir.services(attempt)
+    }
+
+    /// Without its services a run says nothing of the tests: they did not run.
+    fn look_at_services(&self, dir: &Path, attempted: &mut Attempted) {
+        let state = services::read(dir);
+        let report = &mut attempted.report;
+        if let Err(error) = services::keep_logs(dir, self.dir.path(), &self.job.suite.services) {
+            tracing::warn!(%error, "the services' logs were not kept");
+        }
+        if let Some(why) = state.not_started {
+            attempted.not_started = Some(why);
+        } else if let Some(gone) = state.failed.filter(|_| !state.ready) {
+            report.outcome = Outcome::InfraError;
+            report.complete = false;
+            report.failures.clear();
+            report.counts = Counts::default();
+            report.notes = vec![services::not_ready(dir, &gone)];
+        } else if !report.is_green() {
+            let gone = state.ended.iter().map(|gone| services::ended(dir, gone));
+            report.notes.extend(gone);
+        }
     }
 
     fn sandboxed(&self) -> bool {
@@ -505,6 +613,7 @@ impl<'a> Execution<'a> {
             stdin: None,
             limits,
             network: self.job.network,
+            image: self.job.image.clone(),
             priority: self.priority,
         }
     }
@@ -531,9 +640,12 @@ impl<'a> Execution<'a> {
         if report.outcome == Outcome::NoTests && report.counts.total == 0 && !filtered {
             report.notes.extend(nothing_ran(&self.job.suite));
         }
-        if let Some(limit) = &attempted.limit {
-            report.notes.push(limit_note(limit, &self.job.suite));
-        }
+        let met = Met {
+            limit: attempted.limit.as_deref(),
+            said: attempted.said.as_deref(),
+            tail: &attempted.tail,
+        };
+        limits::tell(&mut report, met, &self.job.suite.limits);
         for name in &attempted.refused {
             report.complete = false;
             let message =
@@ -648,27 +760,6 @@ fn nothing_ran(suite: &Suite) -> Option<Note> {
         suite.name
     );
     Some(Note::new("nothing_ran", message).remedy(remedy))
-}
-
-fn limit_note(limit: &str, suite: &Suite) -> Note {
-    let time = |millis: u64| crate::config::Time(Duration::from_millis(millis)).to_string();
-    let (what, key) = match limit {
-        "wall" => (
-            format!("it ran for {}", time(suite.limits.wall_ms)),
-            "timeout",
-        ),
-        "silence" => (
-            format!(
-                "it neither printed anything nor ended a test for {}",
-                time(suite.limits.silence_ms)
-            ),
-            "silence",
-        ),
-        "output" => ("it printed far more than is kept".to_owned(), "output"),
-        other => (format!("it reached the limit `{other}`"), other),
-    };
-    Note::new("limit", format!("regreen ended the run because {what}"))
-        .remedy(format!("raise `{key}` of the suite or of `[limits]`"))
 }
 
 /// Who hears of an attempt's tests.

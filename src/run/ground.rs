@@ -27,6 +27,7 @@ use crate::sandbox::Priority;
 use crate::sandbox::mirror::LeftOut;
 use crate::sandbox::mirror::Synced;
 use crate::sandbox::toolchain::Toolchains;
+use crate::suite;
 use crate::suite::CrateGraph;
 use crate::suite::Listing;
 use std::path::Path;
@@ -72,7 +73,11 @@ impl Ground<'_> {
         let previous = history::previous(&state, self.project, &suite.name);
         let network = self.network(backend);
         let (env, mounts) = match backend {
-            BackendName::Bwrap => (self.toolchains.env.clone(), self.mounts),
+            // An image has its own programs, and its own `PATH` to them.
+            BackendName::Engine if self.config.image.is_some() => {
+                (self.toolchains.env_of_an_image(), &[][..])
+            }
+            BackendName::Bwrap | BackendName::Engine => (self.toolchains.env.clone(), self.mounts),
             // What the user's own shell would have; the toolchains lie where they lie.
             BackendName::None => (own_environment(host), &[][..]),
         };
@@ -93,6 +98,7 @@ impl Ground<'_> {
                 .collect(),
             facts: self.facts(suite, network, host),
             network,
+            image: self.image(backend),
             stands_back: false,
             priority: Priority::Low,
             early: self.early(suite, previous.as_ref()),
@@ -116,6 +122,12 @@ impl Ground<'_> {
     /// What else than the snapshot a verdict on the suite depends on; `None` when that cannot be
     /// determined. Reads the stat of every entry of what is carried in: not for a save's way.
     pub fn environment(&self, suite: &Suite, backend: BackendName) -> Option<EnvironmentHash> {
+        // Only the project's own toolchain was looked at; this one may change behind its name, and so
+        // may an image.
+        let toolchain = suite.env.iter().any(|(name, _)| name == suite::RUSTUP);
+        if toolchain || self.image(backend).is_some() {
+            return None;
+        }
         let network = self.network(backend);
         let carried: Vec<Mount> = self
             .synced
@@ -143,10 +155,15 @@ impl Ground<'_> {
         })
     }
 
+    fn image(&self, backend: BackendName) -> Option<String> {
+        let image = self.config.image.clone();
+        image.filter(|_| backend == BackendName::Engine)
+    }
+
     fn network(&self, backend: BackendName) -> Network {
         match (backend, self.config.network) {
             (BackendName::None, _) | (_, NetworkAccess::Host) => Network::Host,
-            (BackendName::Bwrap, NetworkAccess::None) => Network::None,
+            (BackendName::Bwrap | BackendName::Engine, NetworkAccess::None) => Network::None,
         }
     }
 

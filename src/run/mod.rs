@@ -1,14 +1,17 @@
 //! Runs: one suite at one snapshot in one sandbox, from the command to the report.
 
+mod artifacts;
 mod attempt;
 mod build;
 mod collect;
 pub mod command;
 mod execute;
+mod find;
 pub mod flaky;
 mod ground;
 pub mod history;
 pub mod layer;
+mod limits;
 mod notes;
 mod once;
 mod prepare;
@@ -17,9 +20,11 @@ pub mod reuse;
 pub mod rundir;
 pub mod runners;
 pub mod select;
+pub mod services;
 pub mod setup;
 pub mod shim;
 mod sources;
+mod space;
 mod tail;
 
 pub use attempt::Key;
@@ -36,7 +41,9 @@ use crate::model::Timestamp;
 use crate::sandbox::Backend;
 use crate::sandbox::bwrap::Bwrap;
 use crate::sandbox::bwrap::Options;
+use crate::sandbox::engine::Engine;
 use crate::sandbox::none::NoSandbox;
+use crate::sandbox::scope;
 
 /// The time on the wall.
 pub fn now() -> Timestamp {
@@ -48,7 +55,14 @@ pub fn now() -> Timestamp {
 /// The backend of a name. None is ever replaced by a weaker one.
 pub fn backend(name: BackendName, host: &HostEnv) -> Box<dyn Backend> {
     match name {
-        BackendName::Bwrap => Box::new(Bwrap::new(host, Options::default())),
+        BackendName::Bwrap => {
+            let options = Options {
+                cgroup: scope::ours(),
+                ..Options::default()
+            };
+            Box::new(Bwrap::new(host, options))
+        }
+        BackendName::Engine => Box::new(Engine::new(host)),
         BackendName::None => Box::new(NoSandbox::new(host)),
     }
 }

@@ -10,6 +10,7 @@ use crate::model::EXIT_INTERRUPTED;
 use crate::model::EXIT_NOTHING_RAN;
 use crate::model::EXIT_USAGE;
 use crate::model::HostEnv;
+use crate::model::Note;
 use crate::model::Outcome;
 use crate::model::Report;
 use crate::model::RunDocument;
@@ -29,6 +30,7 @@ use crate::run::prepare::prepare;
 use crate::run::rundir::RunDir;
 use crate::sandbox::Priority;
 use crate::sandbox::mirror::MirrorError;
+use crate::sandbox::scope;
 use crate::sandbox::slot::SlotError;
 use crate::suite::SuiteError;
 use std::path::PathBuf;
@@ -138,6 +140,12 @@ pub async fn once(
         }
     };
     let prepared = Arc::new(prepared);
+    // Worth a word with the user's manager only where a control group holds what nothing else
+    // does.
+    let limits = &prepared.config.limits;
+    if limits.memory_bytes.is_some() || limits.cpu_millis.is_some() {
+        scope::take_or_ask(host).await;
+    }
     let mut reports = Vec::new();
     let of = prepared.suites.len();
     for (at, suite) in prepared.suites.iter().enumerate() {
@@ -154,7 +162,9 @@ pub async fn once(
         for name in names {
             blocking(&prepared, Prepared::before).await??;
             let mut report = one(&prepared, suite, *name, host, &updates, &stop).await;
-            if let Some(note) = blocking(&prepared, Prepared::after).await?? {
+            // What is told of this run stands, whatever became of the copy; the next one mends it.
+            let after = blocking(&prepared, Prepared::after).await?;
+            if let Some(note) = after.unwrap_or_else(|error| Some(not_mended(&error))) {
                 report.notes.push(note);
                 let dir = history::runs_dir(&host.state_dir());
                 let run = report.run.id.clone().unwrap_or_default();
@@ -178,6 +188,16 @@ pub async fn once(
     let _ = history::record_invocation(&host.state_dir(), &prepared.project, &invocation);
     let snapshot = prepared.snapshot.to_string();
     Ok(document(snapshot, reports, request.compare))
+}
+
+/// The copy could not be brought back to what it was.
+fn not_mended(error: &MirrorError) -> Note {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    let message = format!(
+        "the copy of the project was not brought back to what it was: {error}{}",
+        cause.unwrap_or_default()
+    );
+    Note::new("not_mended", message)
 }
 
 /// Does something with the slot, off the runtime.

@@ -135,7 +135,9 @@ fn chosen(
     let mut suites = suite::suites_at(root, config)?;
     if let Some(name) = &request.suite {
         let names: Vec<String> = suites.iter().map(|suite| suite.name.clone()).collect();
-        suites.retain(|suite| suite.name == *name);
+        // Of a matrix one combination, or by the name before it all of them.
+        let of_matrix = |suite: &Suite| suite.name.split_once('[').is_some_and(|it| it.0 == name);
+        suites.retain(|suite| suite.name == *name || of_matrix(suite));
         if suites.is_empty() && !names.is_empty() {
             return Err(OnceError::UnknownSuite {
                 name: name.clone(),
@@ -178,7 +180,9 @@ fn asked(request: &RunRequest, worktree: &Worktree, config: &Config) -> Suite {
         command,
         env,
         carry: Vec::new(),
+        services: Vec::new(),
         setup: None,
+        artifacts: Vec::new(),
         limits: config.limits,
         why: "given on the command line".to_owned(),
     }

@@ -201,7 +201,9 @@ mod tests {
             command: vec!["cargo".into(), "test".into()],
             env: Vec::new(),
             carry: Vec::new(),
+            services: Vec::new(),
             setup: None,
+            artifacts: Vec::new(),
             limits: Limits::default(),
             why: String::new(),
         }

@@ -16,6 +16,9 @@ use std::path::PathBuf;
 /// Starts pytest without believing a `pytest.py` of the project.
 const LAUNCHER: &str = include_str!("inject/launch.py");
 
+/// The directory of what the suite wants kept.
+const ARTIFACTS: &str = "artifacts";
+
 /// The file that says which project a run is of.
 const PROJECT: &str = "project";
 
@@ -26,6 +29,9 @@ pub struct RunDir {
     /// The directory, locked while the run goes on: the lock goes with the process, however it
     /// ends, so that [`tidy_dead`] knows what nobody needs any more.
     alive: Option<File>,
+    /// Where what is mounted lies, if not in the run's own directory: the same place for all
+    /// runs of a slot, whose mounts stay.
+    exchange: Option<PathBuf>,
 }
 
 impl RunDir {
@@ -34,17 +40,31 @@ impl RunDir {
         RunDir {
             path: path.to_owned(),
             alive: None,
+            exchange: None,
         }
     }
 
     /// Makes the directory and what is mounted from it.
     pub fn create(path: &Path) -> std::io::Result<Self> {
-        let mut dir = RunDir::at(path);
+        RunDir::create_in(path, None)
+    }
+
+    /// The same, with what is mounted in `exchange`, of which the sandbox has the directories
+    /// mounted already. One run at a time.
+    pub fn create_with(path: &Path, exchange: &Path) -> std::io::Result<Self> {
+        RunDir::create_in(path, Some(exchange.to_owned()))
+    }
+
+    fn create_in(path: &Path, exchange: Option<PathBuf>) -> std::io::Result<Self> {
+        let mut dir = RunDir {
+            exchange,
+            ..RunDir::at(path)
+        };
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(path)?;
         // Before there is anything in it that could be taken for a dead run's.
         dir.alive = lock(path);
-        builder.create(dir.inject())?;
+        git::empty_dir(&dir.inject())?;
         let reporter = format!("{}.py", pytest::REPORTER_NAME);
         std::fs::write(dir.inject().join(reporter), pytest::REPORTER)?;
         std::fs::write(dir.inject().join("launch.py"), LAUNCHER)?;
@@ -58,7 +78,7 @@ impl RunDir {
 
     /// Reporters, mounted read-only.
     pub fn inject(&self) -> PathBuf {
-        self.path.join("inject")
+        self.exchange.as_ref().unwrap_or(&self.path).join("inject")
     }
 
     /// Writes one more file to be injected.
@@ -68,17 +88,38 @@ impl RunDir {
 
     /// A fresh directory for the events of one attempt, mounted writable.
     pub fn events(&self, attempt: u32) -> std::io::Result<PathBuf> {
-        let path = self.path.join(format!("events.{attempt}"));
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)?;
+        let path = self.events_at(attempt);
+        git::empty_dir(&path)?;
         Ok(path)
     }
 
     /// What tools write into an installation that is read-only otherwise.
     pub fn scratch(&self) -> PathBuf {
         self.path.join("scratch")
+    }
+
+    /// A fresh directory for the services of one attempt, mounted writable.
+    pub fn services(&self, attempt: u32) -> std::io::Result<PathBuf> {
+        let path = self.path.join(format!("services.{attempt}"));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(path)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where what the suite wants kept goes; only there if there is something.
+    pub fn artifacts(&self) -> PathBuf {
+        self.path.join(ARTIFACTS)
+    }
+
+    fn events_at(&self, attempt: u32) -> PathBuf {
+        match &self.exchange {
+            Some(exchange) => exchange.join("events"),
+            None => self.path.join(format!("events.{attempt}")),
+        }
     }
 
     /// Where the complete output lies.
@@ -106,11 +147,18 @@ impl RunDir {
 
     /// Removes what was only there for the sandbox.
     pub fn tidy(&self, attempts: u32) {
+        if self.exchange.is_some() {
+            // The next run of the slot empties what could not be emptied now.
+            let _ = git::empty_dir(&self.inject());
+            let _ = git::empty_dir(&self.events_at(0));
+            return;
+        }
         // What cannot be removed now goes with the directory, by its age.
         let _ = git::remove_all(&self.inject());
         let _ = git::remove_all(&self.scratch());
         for attempt in 0..attempts {
             let _ = git::remove_all(&self.path.join(format!("events.{attempt}")));
+            let _ = git::remove_all(&self.path.join(format!("services.{attempt}")));
         }
     }
 }
@@ -151,7 +199,9 @@ fn left_in(run: &Path) -> Vec<PathBuf> {
     };
     let left = entries.flatten().filter(|entry| {
         let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        is_dir || entry.file_name().to_string_lossy().starts_with(".tmp")
+        // A part of them, without a report that names them, is nobody's.
+        let kept = entry.file_name() == ARTIFACTS && run.join("report.json").exists();
+        (is_dir && !kept) || entry.file_name().to_string_lossy().starts_with(".tmp")
     });
     left.map(|entry| entry.path()).collect()
 }
@@ -187,6 +237,12 @@ mod tests {
         let living = RunDir::create(&runs.path().join("living")).expect("made");
         let dead = RunDir::create(&runs.path().join("dead")).expect("made");
         dead.events(0).expect("made");
+        std::fs::create_dir(dead.artifacts()).expect("made");
+        let whole = RunDir::create(&runs.path().join("whole")).expect("made");
+        std::fs::create_dir(whole.artifacts()).expect("made");
+        std::fs::write(whole.path.join("report.json"), "{}").expect("written");
+        let (lost, kept) = (dead.artifacts(), whole.artifacts());
+        drop(whole);
         std::fs::write(dead.raw_log(), "said").expect("written");
         let (inject, events, log) = (dead.inject(), dead.path.join("events.0"), dead.raw_log());
         drop(dead);
@@ -194,5 +250,6 @@ mod tests {
         assert!(living.inject().exists());
         assert!(!inject.exists() && !events.exists());
         assert!(log.exists());
+        assert!(kept.exists() && !lost.exists());
     }
 }

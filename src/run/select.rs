@@ -142,7 +142,9 @@ mod tests {
             command: argv("cargo test --workspace"),
             env: Vec::new(),
             carry: Vec::new(),
+            services: Vec::new(),
             setup: None,
+            artifacts: Vec::new(),
             limits: crate::model::Limits::default(),
             why: String::new(),
         }

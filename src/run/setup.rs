@@ -244,6 +244,7 @@ fn spec(job: &Job, setup: &Setup, stage: &Path, socket: &Path) -> Spec {
             ..job.suite.limits
         },
         network: Network::None,
+        image: job.image.clone(),
         priority: Priority::Normal,
     }
 }

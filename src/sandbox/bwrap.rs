@@ -10,9 +10,12 @@ use crate::model::Exit;
 use crate::model::HostEnv;
 use crate::model::Isolation;
 use crate::model::Limits;
+use crate::model::Used;
 use crate::process::Command;
 use crate::process::Ending;
+use crate::process::Heir;
 use crate::process::Input;
+use crate::process::LimitHit;
 use crate::process::Rlimits;
 use crate::process::Spawner;
 use crate::process::Status;
@@ -32,6 +35,9 @@ use crate::sandbox::Spec;
 use crate::sandbox::base::Base;
 use crate::sandbox::cgroup::Delegated;
 use crate::sandbox::cgroup::Group;
+use crate::sandbox::cgroup::Most;
+use crate::sandbox::cpus;
+use crate::sandbox::disk;
 use crate::sandbox::etc::Etc;
 use crate::sandbox::marker::Marker;
 use crate::sandbox::marker::token;
@@ -41,12 +47,12 @@ use crate::sandbox::policy;
 use crate::sandbox::remedy;
 use crate::sandbox::remedy::Machine;
 use crate::sandbox::seccomp;
+use crate::sandbox::seccomp::Choice;
 use crate::sandbox::seccomp::Gate;
+use crate::sandbox::used;
 use rustix::process::Pid;
-use rustix::process::PidfdFlags;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
-use rustix::process::Signal;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
@@ -55,9 +61,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::sync::OnceCell;
 use tokio::sync::oneshot;
@@ -96,6 +102,7 @@ pub struct Bwrap {
     home: PathBuf,
     markers: PathBuf,
     checked: OnceCell<Vec<u8>>,
+    pinned: OnceCell<Vec<u8>>,
 }
 
 impl Bwrap {
@@ -119,6 +126,7 @@ impl Bwrap {
             home: host.home.clone(),
             markers: host.state_dir().join("sandboxes"),
             checked: OnceCell::new(),
+            pinned: OnceCell::new(),
         }
     }
 
@@ -150,11 +158,32 @@ impl Bwrap {
             let said = said.map_err(SandboxError::Start)?.stdout;
             let said = String::from_utf8_lossy(&said);
             match remedy::version(&said) {
-                Some(version) if version >= remedy::OLDEST => seccomp::filter(self.options.ptrace),
+                Some(version) if version >= remedy::OLDEST => seccomp::filter(Choice {
+                    ptrace: self.options.ptrace,
+                    pinned: false,
+                }),
                 _ => Err(Machine::read().too_old(said.trim())),
             }
         };
         self.checked.get_or_try_init(build).await.map(Vec::as_slice)
+    }
+
+    /// The filter of a sandbox that is pinned to some processors.
+    async fn pinned_filter(&self) -> Result<&[u8], SandboxError> {
+        let choice = Choice {
+            ptrace: self.options.ptrace,
+            pinned: true,
+        };
+        let build = || async { seccomp::filter(choice) };
+        self.pinned.get_or_try_init(build).await.map(Vec::as_slice)
+    }
+
+    /// Whole processors that a sandbox is pinned to, because no control group limits its time.
+    fn pinned(&self, limits: &Limits) -> Option<usize> {
+        match self.options.cgroup.as_deref() {
+            Some(group) if group.cpu => None,
+            _ => cpus::whole(limits.cpu_millis),
+        }
     }
 
     async fn start(&self, spec: Spec) -> Result<Running, SandboxError> {
@@ -167,7 +196,11 @@ impl Bwrap {
         policy::check_root(&spec.place.root, &self.home)?;
         policy::check_sources(&spec)?;
         mountpoint::ensure(&spec, &self.home)?;
-        let filter = self.filter().await?;
+        let mut filter = self.filter().await?;
+        let pinned = self.pinned(&spec.limits);
+        if pinned.is_some() {
+            filter = self.pinned_filter().await?;
+        }
         let oom_before = oom::kills();
         let group = self.group(&spec.limits);
         let name = token();
@@ -177,18 +210,27 @@ impl Bwrap {
         let launch = Launch::begin(self, &spec, name).await?;
         let (launch, first) = launch.first_process().await?;
         prepare(first, &spec.limits, spec.priority, group.as_ref());
+        if let Some(Err(error)) = pinned.map(|count| cpus::pin(first, count)) {
+            tracing::warn!(%error, "the sandbox is not held to its processors");
+        }
+        let tree = Tree::new(launch.child.pid()).sealed();
+        let watched = disk::watch(&spec.place, &spec.limits, tree.clone());
         let guard = Guard {
-            first: rustix::process::pidfd_open(first, PidfdFlags::empty()).ok(),
+            first: Heir::expect(first),
             group,
             _marker: marker,
             oom_before,
+            said: watched.said,
         };
         // Refused only if bubblewrap has given up already; its end then says why.
         let _ = launch.gate.open(filter);
         let stop = CancellationToken::new();
-        let tree = Tree::new(launch.child.pid()).sealed();
-        let terms = supervision(tree.clone(), &spec.limits, stop.clone());
-        let supervised = supervise(launch.child, terms).map_err(SandboxError::Start)?;
+        let terms = Supervision {
+            breached: Some(watched.breached),
+            ..supervision(&spec.limits, stop.clone())
+        };
+        let supervised =
+            supervise(launch.child, tree.clone(), terms).map_err(SandboxError::Start)?;
         let (output, heartbeat) = (supervised.output, supervised.heartbeat);
         let calmed = (spec.priority == Priority::Low).then_some(first);
         let exit = watch(supervised.exit, launch.status, guard, calmed);
@@ -203,8 +245,13 @@ impl Bwrap {
 
     fn group(&self, limits: &Limits) -> Option<Group> {
         let delegated = self.options.cgroup.as_ref()?;
+        let most = Most {
+            memory: limits.memory_bytes,
+            pids: Some(processes(limits)),
+            cpu_millis: limits.cpu_millis,
+        };
         delegated
-            .group(limits.memory_bytes, Some(processes(limits)))
+            .group(most)
             .inspect_err(|error| tracing::warn!(%error, "no control group for this run"))
             .ok()
     }
@@ -262,11 +309,20 @@ impl Backend for Bwrap {
                     memory,
                 ),
             ),
+            (
+                "cpu",
+                whole(
+                    self.pinned(&spec.limits).is_some()
+                        || spec.limits.cpu_millis.is_some()
+                            && delegated.is_some_and(|group| group.cpu),
+                    Enforcement::None,
+                ),
+            ),
             // RLIMIT_NPROC does not bind root.
             ("processes", whole(counted || !root, Enforcement::None)),
             ("file_size", Enforcement::PerProcess),
             ("shm", Enforcement::Enforced),
-            ("disk", Enforcement::None),
+            ("disk", Enforcement::Enforced),
             ("wall", Enforcement::Enforced),
             ("silence", Enforcement::Enforced),
             ("output", Enforcement::Enforced),
@@ -299,18 +355,19 @@ fn warn_root() {
 }
 
 /// Processes and threads that a sandbox may have. Threads count, so honest suites need many.
-fn processes(limits: &Limits) -> u64 {
+pub(super) fn processes(limits: &Limits) -> u64 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-    limits.processes.unwrap_or_else(|| 4096.max(256 * cores))
+    let automatic = Limits::AUTOMATIC_PROCESSES.max(256 * cores);
+    limits.processes.unwrap_or(automatic)
 }
 
-pub(super) fn supervision(tree: Tree, limits: &Limits, stop: CancellationToken) -> Supervision {
+pub(super) fn supervision(limits: &Limits, stop: CancellationToken) -> Supervision {
     Supervision {
-        tree,
         wall: Some(limits.wall()),
         silence: Some(limits.silence()),
         output_bytes: limits.output_bytes,
         stop,
+        breached: None,
     }
 }
 
@@ -434,30 +491,36 @@ async fn first_line(status: &mut pipe::Receiver) -> Vec<u8> {
 
 /// What has to go when a sandbox ends.
 struct Guard {
-    first: Option<OwnedFd>,
+    first: Heir,
     group: Option<Group>,
     _marker: Option<Marker>,
     oom_before: u64,
+    /// What there is to say of a limit on the disk.
+    said: Arc<OnceLock<String>>,
 }
 
 impl Guard {
     /// Waits until the first process of the namespace is gone: the kernel lets it go only after
     /// everybody else in there. bubblewrap asks for its death together with its own, but only
-    /// late in its set-up; so it is killed here once more.
-    async fn bury(&mut self) {
-        let Some(first) = self.first.take() else {
-            return;
-        };
-        let _ = rustix::process::pidfd_send_signal(&first, Signal::KILL);
-        // SAFETY: the `AsyncFd` owns the descriptor and outlives its registration.
-        let first =
-            unsafe { AsyncFd::register_with_interest(first, tokio::io::Interest::READABLE) };
-        if let Ok(first) = first {
-            let gone = tokio::time::timeout(BURIAL, first.readable()).await;
-            if gone.is_err() {
-                tracing::error!("a sandbox did not go away after KILL");
+    /// late in its set-up; so it is killed here once more. Answers what all of them used.
+    async fn bury(&mut self) -> Used {
+        let used = match self.first.bury(BURIAL).await {
+            Ok(used) => used.map(used::of_tree).unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(%error, "a sandbox did not go away after KILL");
+                Used::default()
             }
+        };
+        match &self.group {
+            Some(group) => group.used().or(used),
+            None => used,
         }
+    }
+
+    /// Whether memory ran out because the run met its limit, and not because the machine has no
+    /// more.
+    fn met_memory(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::met_its_limit)
     }
 
     fn oom(&self, exit: &Exit) -> bool {
@@ -487,15 +550,22 @@ fn watch(
             ending = ended => ending,
             ending = calming => ending,
             // Dropping `ended` kills bubblewrap.
-            () = answer.closed() => return guard.bury().await,
+            () = answer.closed() => {
+                guard.bury().await;
+                return;
+            }
         };
-        guard.bury().await;
+        let used = guard.bury().await;
         let mut report = Vec::new();
         let _ = (&mut status).take(1 << 10).read_to_end(&mut report).await;
         let code = StatusLine::parse(&report).and_then(|line| line.exit_code);
         let ended = match ending {
             Ok(Ok(ending)) => conclude(ending, code, &guard),
             _ => lost(),
+        };
+        let ended = Ended {
+            used: Some(used).filter(|used| *used != Used::default()),
+            ..ended
         };
         drop(guard);
         let _ = answer.send(ended);
@@ -537,14 +607,14 @@ fn conclude(ending: Ending, code: Option<i32>, guard: &Guard) -> Ended {
             ..Exit::default()
         },
     };
-    exit.timed_out = ending.limit.is_some_and(|limit| limit.as_str() != "output");
+    exit.timed_out = ending.limit.is_some_and(LimitHit::is_time);
     exit.oom = !forced && guard.oom(&exit);
     let not_started = (code.is_none() && !forced).then(|| {
         let said = String::from_utf8_lossy(&ending.stderr_tail);
         said.trim().trim_start_matches("bwrap: ").to_owned()
     });
     let limit = match exit.oom {
-        true => Some("memory".to_owned()),
+        true => guard.met_memory().then(|| "memory".to_owned()),
         false => ending.limit.map(|limit| limit.as_str().to_owned()),
     };
     Ended {
@@ -552,10 +622,12 @@ fn conclude(ending: Ending, code: Option<i32>, guard: &Guard) -> Ended {
         limit,
         stopped: ending.stopped,
         not_started,
+        used: None,
+        said: guard.said.get().cloned(),
     }
 }
 
-fn from_shell(code: i32) -> Exit {
+pub(super) fn from_shell(code: i32) -> Exit {
     match code - 128 {
         signal @ 1..=31 => Exit {
             signal: Some(signal),
@@ -571,5 +643,7 @@ pub(super) fn lost() -> Ended {
         limit: None,
         stopped: false,
         not_started: Some("regreen lost sight of the process".into()),
+        used: None,
+        said: None,
     }
 }

@@ -1,6 +1,8 @@
 //! Control groups, where the service manager has handed one over to regreen: one group a run,
 //! for limits that hold for the sandbox as a whole and for an end that nobody escapes.
 
+use crate::model::MemoryOf;
+use crate::model::Used;
 use rustix::process::Pid;
 use std::io;
 use std::path::Path;
@@ -19,7 +21,23 @@ pub struct Delegated {
     pub memory: bool,
     /// Whether processes can be counted.
     pub pids: bool,
+    /// Whether time of processors can be limited.
+    pub cpu: bool,
 }
+
+/// What a group may use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Most {
+    /// Memory, in bytes.
+    pub memory: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// Processors, in thousandths.
+    pub cpu_millis: Option<u64>,
+}
+
+/// The time that `cpu.max` divides up, in microseconds: the kernel's own choice.
+const PERIOD: u64 = 100_000;
 
 /// The processes of a group, without those of the groups below.
 fn members(dir: &Path) -> Vec<u32> {
@@ -87,6 +105,7 @@ impl Delegated {
         Ok(Delegated {
             memory: enable("memory"),
             pids: enable("pids"),
+            cpu: enable("cpu"),
             dir,
         })
     }
@@ -95,7 +114,7 @@ impl Delegated {
     ///
     /// # Errors
     /// If the kernel refuses it or a limit.
-    pub fn group(&self, memory: Option<u64>, pids: Option<u64>) -> io::Result<Group> {
+    pub fn group(&self, most: Most) -> io::Result<Group> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let dir = self
@@ -103,21 +122,30 @@ impl Delegated {
             .join(format!("run-{}-{number}", std::process::id()));
         make(&dir)?;
         let group = Group { dir };
+        let memory = most.memory.filter(|_| self.memory);
+        let pids = most.pids.filter(|_| self.pids);
+        let cpu = most.cpu_millis.filter(|_| self.cpu);
         let limits = [
-            ("memory.max", memory.filter(|_| self.memory)),
-            ("pids.max", pids.filter(|_| self.pids)),
+            ("memory.max", memory.map(|bytes| bytes.to_string())),
+            ("pids.max", pids.map(|count| count.to_string())),
+            ("cpu.max", cpu.map(cpu_max)),
         ];
         for (file, limit) in limits {
             if let Some(limit) = limit {
-                std::fs::write(group.dir.join(file), limit.to_string())?;
+                std::fs::write(group.dir.join(file), limit)?;
             }
         }
-        if memory.is_some() && self.memory {
+        if memory.is_some() {
             // Without this the limit would only push the run into swap. Not every kernel has it.
             let _ = std::fs::write(group.dir.join("memory.swap.max"), "0");
         }
         Ok(group)
     }
+}
+
+/// So much of each period.
+fn cpu_max(millis: u64) -> String {
+    format!("{} {PERIOD}", millis.saturating_mul(PERIOD / 1000))
 }
 
 /// The control group of one run; killed and removed when dropped.
@@ -144,11 +172,44 @@ impl Group {
     /// Processes that the kernel ended because memory ran out.
     pub fn oom_kills(&self) -> u64 {
         let events = std::fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
-        let count = events
-            .lines()
-            .find_map(|line| line.strip_prefix("oom_kill "));
-        count.and_then(|count| count.parse().ok()).unwrap_or(0)
+        flat(&events, "oom_kill").unwrap_or(0)
     }
+
+    /// Whether it was the group's own limit that memory ran into, and not the machine's.
+    pub fn met_its_limit(&self) -> bool {
+        let events = std::fs::read_to_string(self.dir.join("memory.events")).unwrap_or_default();
+        flat(&events, "oom").is_some_and(|times| times > 0)
+    }
+
+    /// What everybody who was ever in it used; which facts there are depends on the controllers
+    /// that were handed over and on the kernel's age.
+    pub fn used(&self) -> Used {
+        let read = |name: &str| std::fs::read_to_string(self.dir.join(name)).unwrap_or_default();
+        let (cpu, io) = (read("cpu.stat"), read("io.stat"));
+        let millis = |name: &str| flat(&cpu, name).map(|micros| micros / 1000);
+        let peak = read("memory.peak").trim().parse().ok();
+        let mut used = Used::default();
+        used.peak_memory_bytes = peak;
+        used.peak_memory_of = peak.map(|_| MemoryOf::Run);
+        used.cpu_user_ms = millis("user_usec");
+        used.cpu_system_ms = millis("system_usec");
+        used.read_bytes = nested(&io, "rbytes=");
+        used.written_bytes = nested(&io, "wbytes=");
+        used
+    }
+}
+
+/// The value of a key in a file of lines `KEY VALUE`.
+fn flat(text: &str, key: &str) -> Option<u64> {
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(key));
+    values.find_map(|value| value.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// The sum of a key over the devices of `io.stat`; `None` where nothing is told.
+fn nested(text: &str, key: &str) -> Option<u64> {
+    let values = text.split_ascii_whitespace();
+    let values = values.filter_map(|word| word.strip_prefix(key)?.parse::<u64>().ok());
+    values.reduce(u64::saturating_add)
 }
 
 impl Drop for Group {
@@ -201,6 +262,53 @@ mod tests {
         assert_eq!(own_path("4:memory:/x\n0::/\n"), None);
         let service = own_path("0::/user.slice/app.slice/regreen.service\n");
         assert_eq!(service, Some("user.slice/app.slice/regreen.service".into()));
+    }
+
+    /// The files of a group, imitated: what is written to them. That the kernel keeps to it cannot
+    /// be shown without its controllers; see docs/not-tested.md.
+    #[test]
+    fn limits_are_written_as_the_kernel_reads_them() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let delegated = Delegated::within(dir.path().to_owned(), false).expect("ours");
+        let most = Most {
+            memory: Some(1 << 20),
+            pids: Some(40),
+            cpu_millis: Some(1500),
+        };
+        let group = delegated.group(most).expect("made");
+        let read = |name: &str| std::fs::read_to_string(group.path().join(name)).expect(name);
+        assert_eq!(read("memory.max"), "1048576");
+        assert_eq!(read("memory.swap.max"), "0");
+        assert_eq!(read("pids.max"), "40");
+        assert_eq!(read("cpu.max"), "150000 100000");
+        assert_eq!(group.oom_kills(), 0);
+        let events = "low 0\noom 1\noom_kill 2\noom_group_kill 0\n";
+        std::fs::write(group.path().join("memory.events"), events).expect("written");
+        assert_eq!(group.oom_kills(), 2);
+        assert!(group.met_its_limit());
+        std::fs::write(group.path().join("memory.events"), "oom 0\noom_kill 1\n").expect("ours");
+        assert!(!group.met_its_limit(), "the machine ran out of it");
+    }
+
+    #[test]
+    fn what_a_group_used_is_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("run");
+        std::fs::create_dir(&path).expect("made");
+        let write = |name: &str, text: &str| std::fs::write(path.join(name), text).expect(name);
+        let cpu = "usage_usec 7000000\nuser_usec 4000000\nsystem_usec 3000000\nnr_periods 0\n";
+        write("cpu.stat", cpu);
+        let group = Group { dir: path.clone() };
+        let only_cpu = group.used();
+        assert_eq!(only_cpu.cpu_user_ms, Some(4000));
+        assert_eq!(only_cpu.cpu_system_ms, Some(3000));
+        assert_eq!((only_cpu.peak_memory_of, only_cpu.read_bytes), (None, None));
+        write("memory.peak", "1048576\n");
+        let io = "8:0 rbytes=10 wbytes=5 rios=1\n8:16 rbytes=1 wbytes=2 rios=1\n";
+        write("io.stat", io);
+        let all = group.used();
+        assert_eq!(all.peak_memory_bytes, Some(1 << 20));
+        assert_eq!((all.read_bytes, all.written_bytes), (Some(11), Some(7)));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::sandbox::attack::Trap;
 use crate::sandbox::bwrap::Bwrap;
 use crate::sandbox::bwrap::Options;
 use crate::sandbox::cgroup::Delegated;
+use crate::sandbox::scope;
 use crate::sandbox::toolchain::Toolchains;
 use std::path::Path;
 use std::path::PathBuf;
@@ -149,9 +150,13 @@ pub fn inotify() -> Check {
 }
 
 /// Whether limits of memory and processes can hold for a sandbox as a whole.
-pub fn cgroup() -> Check {
+pub fn cgroup(host: &HostEnv) -> Check {
     match Delegated::offered() {
-        Ok(path) => Check::ok("cgroup", format!("delegated: `{}`", path.display())),
+        Ok(path) => handed_over(&path),
+        Err(_) if scope::can_ask(host) => Check::ok(
+            "cgroup",
+            "the user's service manager hands one over when a limit needs it",
+        ),
         Err(reason) => Check::warn(
             "cgroup",
             format!("{reason}: memory is limited for each process alone"),
@@ -159,6 +164,28 @@ pub fn cgroup() -> Check {
              control group of its own",
         ),
     }
+}
+
+/// Which limits a group can hold: systemd hands over what the unit's `Delegate=`, and that of the
+/// user's manager above it, allow.
+fn handed_over(group: &Path) -> Check {
+    let found = format!("delegated: `{}`", group.display());
+    let offered = std::fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
+    let lacks = |name: &&str| !offered.split_ascii_whitespace().any(|it| it == *name);
+    let lacking: Vec<&str> = ["memory", "pids", "cpu"]
+        .into_iter()
+        .filter(lacks)
+        .collect();
+    if lacking.is_empty() {
+        return Check::ok("cgroup", found);
+    }
+    Check::warn(
+        "cgroup",
+        format!("{found}, without {}", lacking.join(", ")),
+        "let the user's manager have them: `sudo systemctl edit user@.service`, with `[Service]` and \
+         `Delegate=cpu memory pids io`, then log in anew; on a machine with control groups of version 1 \
+         boot with `systemd.unified_cgroup_hierarchy=1`",
+    )
 }
 
 /// Free space where slots and records lie.
@@ -201,19 +228,25 @@ pub fn user() -> Check {
     }
 }
 
-/// Really tries to get out of a sandbox; `regreen` is this program's own file.
+/// Really tries to get out of a sandbox of this backend, or of bubblewrap's; `regreen` is this
+/// program's own file.
 ///
 /// # Errors
 /// If the attack could not be made.
-pub async fn attack(host: &HostEnv, regreen: &Path) -> Result<Vec<AttackLine>, AttackError> {
+pub async fn attack(
+    host: &HostEnv,
+    regreen: &Path,
+    backend: Option<&dyn Backend>,
+) -> Result<Vec<AttackLine>, AttackError> {
     let scratch = Scratch::new(host).map_err(|source| AttackError::Bait {
         dir: host.cache_dir(),
         source,
     })?;
     // The cache lies in the home directory; the home itself is not littered.
     let trap = Trap::lay(&scratch.dir, &scratch.dir)?;
-    let backend = Bwrap::new(host, Options::default());
-    let answers = trap.spring(&backend, regreen, &host.home).await?;
+    let bubblewrap = Bwrap::new(host, Options::default());
+    let backend = backend.unwrap_or(&bubblewrap);
+    let answers = trap.spring(backend, regreen, &host.home).await?;
     Ok(answers
         .into_iter()
         .map(|answer| AttackLine {
@@ -229,6 +262,7 @@ pub async fn attack(host: &HostEnv, regreen: &Path) -> Result<Vec<AttackLine>, A
 fn remedy(property: &str) -> &'static str {
     match property {
         "kernel_settings" => "do not run regreen as root",
+        "write_dev" if rustix::process::geteuid().is_root() => "do not run regreen as root",
         "shm_size" | "write_dev" | "write_root" => "upgrade bubblewrap to 0.8 or later",
         _ => "stop using the sandbox for untrusted code and report this: it must not happen",
     }
@@ -269,6 +303,7 @@ impl Scratch {
                 ..Limits::default()
             },
             network: Network::None,
+            image: None,
             priority: Priority::default(),
         }
     }

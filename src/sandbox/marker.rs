@@ -181,7 +181,7 @@ fn reap(content: &Content, swept: &mut Swept) {
     }
 }
 
-fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|id| id.trim().to_owned())
         .unwrap_or_default()

@@ -9,8 +9,11 @@ pub mod base;
 pub mod beneath;
 pub mod bwrap;
 pub mod cgroup;
+mod cpus;
+mod disk;
 pub mod doctor;
 pub mod egress;
+pub mod engine;
 mod etc;
 pub mod marker;
 pub mod mirror;
@@ -19,13 +22,17 @@ pub mod none;
 mod oom;
 pub mod policy;
 pub mod remedy;
+pub mod scope;
 pub mod seccomp;
+mod seccomp_profile;
 pub mod slot;
 pub mod toolchain;
+mod used;
 
 use crate::model::Exit;
 use crate::model::Isolation;
 use crate::model::Limits;
+use crate::model::Used;
 pub use crate::process::Chunk;
 pub use crate::process::Heartbeat;
 pub use crate::process::Stream;
@@ -41,11 +48,17 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A place to run commands.
 pub trait Backend: Send + Sync {
-    /// `bwrap` or `none`, as the report says it.
+    /// `bwrap`, `engine` or `none`.
     fn name(&self) -> &'static str;
 
     /// Which of the limits hold here, and how far.
     fn isolation(&self, spec: &Spec) -> Isolation;
+
+    /// Whether the mounts of one run serve the next one too, so that what changes from run to
+    /// run had better stand in the same directories each time.
+    fn keeps_mounts(&self) -> bool {
+        false
+    }
 
     /// Starts one command in a sandbox of its own. When the future answers, the sandbox
     /// exists; when [`Running::exit`] is dropped, it is killed with everything in it.
@@ -71,6 +84,9 @@ pub struct Spec {
     pub limits: Limits,
     /// What it may talk to.
     pub network: Network,
+    /// The container image whose programs it uses, instead of this machine's. Only of the engine
+    /// backend.
+    pub image: Option<String>,
     /// Whose work goes first.
     pub priority: Priority,
 }
@@ -142,13 +158,19 @@ pub struct Running {
 pub struct Ended {
     /// Status, signal, time-out, memory.
     pub exit: Exit,
-    /// Which limit ended it (`wall`, `silence`, `output`, `memory`, …), if one did.
+    /// Which limit ended it (`wall`, `silence`, `output`, `memory`, `disk`), if one did;
+    /// `disk_space` where the machine's disk was nearly full of what it wrote.
     pub limit: Option<String>,
     /// Whether `stop` was asked for.
     pub stopped: bool,
     /// The command was never started, and why: the sandbox could not be set up, or the program
     /// or working directory does not exist inside.
     pub not_started: Option<String>,
+    /// What all its processes used, as far as the kernel told.
+    pub used: Option<Used>,
+    /// What there is to say of the limit that ended it, in words for the user: a fragment that
+    /// fits after "because".
+    pub said: Option<String>,
 }
 
 /// Why a sandbox could not be made.

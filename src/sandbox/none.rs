@@ -8,6 +8,7 @@ use crate::model::Isolation;
 use crate::process::Command;
 use crate::process::Ending;
 use crate::process::Input;
+use crate::process::LimitHit;
 use crate::process::Rlimits;
 use crate::process::Spawner;
 use crate::process::Status;
@@ -24,6 +25,7 @@ use crate::sandbox::bwrap::lost;
 use crate::sandbox::bwrap::supervision;
 use crate::sandbox::marker::Marker;
 use crate::sandbox::marker::token;
+use crate::sandbox::used;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::path::PathBuf;
@@ -79,8 +81,8 @@ impl NoSandbox {
         let stop = CancellationToken::new();
         let tree = Tree::new(child.pid()).with_token(OsStr::new(&token));
         let whole = tree.clone();
-        let terms = supervision(tree, &spec.limits, stop.clone());
-        let supervised = supervise(child, terms).map_err(SandboxError::Start)?;
+        let terms = supervision(&spec.limits, stop.clone());
+        let supervised = supervise(child, tree, terms).map_err(SandboxError::Start)?;
         let (mut answer, exit) = oneshot::channel();
         let ended = supervised.exit;
         tokio::spawn(async move {
@@ -113,7 +115,7 @@ impl Backend for NoSandbox {
     fn isolation(&self, _spec: &Spec) -> Isolation {
         let nothing = ["filesystem", "network", "syscalls", "memory", "processes"]
             .into_iter()
-            .chain(["file_size", "shm", "disk"])
+            .chain(["cpu", "file_size", "shm", "disk"])
             .map(|name| (name.to_owned(), Enforcement::None));
         Isolation {
             backend: self.name().into(),
@@ -134,12 +136,14 @@ fn conclude(ending: &Ending) -> Ended {
             ..Exit::default()
         },
     };
-    exit.timed_out = ending.limit.is_some_and(|limit| limit.as_str() != "output");
+    exit.timed_out = ending.limit.is_some_and(LimitHit::is_time);
     Ended {
         exit,
         limit: ending.limit.map(|limit| limit.as_str().to_owned()),
         stopped: ending.stopped,
         not_started: None,
+        used: ending.usage.map(used::of_tree),
+        said: None,
     }
 }
 

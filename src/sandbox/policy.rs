@@ -15,7 +15,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Size of `/dev/shm`: enough for a browser or a database under test, not for the machine.
-const SHM_BYTES: u64 = 1 << 30;
+pub(super) const SHM_BYTES: u64 = 1 << 30;
 
 /// Where a project cannot lie: mounting it there would hide what programs need.
 const SYSTEM: &[&str] = &["/usr", "/dev", "/proc", "/sys", "/etc"];
@@ -334,6 +334,7 @@ mod tests {
             stdin: None,
             limits: Limits::default(),
             network: Network::None,
+            image: None,
             priority: Priority::default(),
         }
     }

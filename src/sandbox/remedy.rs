@@ -85,7 +85,7 @@ impl Machine {
         let (reason, remedy) = self.cause();
         SandboxError::Unavailable {
             reason: format!("bubblewrap is refused on this machine: {reason} (it said: {said})"),
-            remedy,
+            remedy: format!("{remedy}; or let Docker or Podman isolate: `--backend engine`"),
         }
     }
 

@@ -12,83 +12,97 @@ use seccompiler::SeccompRule;
 use std::collections::BTreeMap;
 use std::io;
 
+/// Calls with their names, which profiles of container engines are written in.
+macro_rules! calls {
+    ($($name:ident),* $(,)?) => { &[$((stringify!($name), libc::$name)),*] };
+}
+
 /// Never allowed, whatever the arguments: answers EPERM.
-const DENIED: &[libc::c_long] = &[
+pub(super) const DENIED: &[(&str, libc::c_long)] = calls![
     // Not namespaced: the kernel's key rings.
-    libc::SYS_add_key,
-    libc::SYS_keyctl,
-    libc::SYS_request_key,
+    SYS_add_key,
+    SYS_keyctl,
+    SYS_request_key,
     // Large attack surface that reaches the kernel without a capability check in front.
-    libc::SYS_bpf,
-    libc::SYS_io_uring_enter,
-    libc::SYS_io_uring_register,
-    libc::SYS_io_uring_setup,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
+    SYS_bpf,
+    SYS_io_uring_enter,
+    SYS_io_uring_register,
+    SYS_io_uring_setup,
+    SYS_perf_event_open,
+    SYS_userfaultfd,
     // Other processes' memory and descriptors.
-    libc::SYS_kcmp,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
+    SYS_kcmp,
+    SYS_pidfd_getfd,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
     // Opens past the path, and with it past the mounts.
-    libc::SYS_open_by_handle_at,
+    SYS_open_by_handle_at,
     // Mounts and namespaces.
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fsopen,
-    libc::SYS_fspick,
-    libc::SYS_mount,
-    libc::SYS_mount_setattr,
-    libc::SYS_move_mount,
-    libc::SYS_open_tree,
-    libc::SYS_pivot_root,
-    libc::SYS_setns,
-    libc::SYS_umount2,
+    SYS_fsconfig,
+    SYS_fsmount,
+    SYS_fsopen,
+    SYS_fspick,
+    SYS_mount,
+    SYS_mount_setattr,
+    SYS_move_mount,
+    SYS_open_tree,
+    SYS_pivot_root,
+    SYS_setns,
+    SYS_umount2,
     // The machine itself.
-    libc::SYS_acct,
-    libc::SYS_delete_module,
-    libc::SYS_finit_module,
-    libc::SYS_init_module,
-    libc::SYS_kexec_file_load,
-    libc::SYS_kexec_load,
-    libc::SYS_quotactl,
-    libc::SYS_reboot,
-    libc::SYS_swapoff,
-    libc::SYS_swapon,
-    libc::SYS_syslog,
+    SYS_acct,
+    SYS_delete_module,
+    SYS_finit_module,
+    SYS_init_module,
+    SYS_kexec_file_load,
+    SYS_kexec_load,
+    SYS_quotactl,
+    SYS_reboot,
+    SYS_swapoff,
+    SYS_swapon,
+    SYS_syslog,
 ];
 
 /// `CLONE_NEW*` for `clone` and `unshare`. `CLONE_NEWTIME` (0x80) exists for `unshare` only:
 /// in `clone` that bit belongs to the exit signal.
-const CLONE_NEW: u64 = (libc::CLONE_NEWNS
+pub(super) const CLONE_NEW: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET) as u32 as u64;
-const CLONE_NEWTIME: u64 = 0x80;
+pub(super) const CLONE_NEWTIME: u64 = 0x80;
 
 /// Pushes a character into a terminal's input; leaves the sandbox if it shares a terminal.
-const TIOCSTI: u64 = 0x5412;
+pub(super) const TIOCSTI: u64 = 0x5412;
 /// The same through a virtual console's selection.
-const TIOCLINUX: u64 = 0x541c;
+pub(super) const TIOCLINUX: u64 = 0x541c;
 
 /// What may be opened as a socket. Others (vsock among them, which no network namespace
 /// holds back) reach the host.
-const SOCKETS: [libc::c_int; 4] = [
+pub(super) const SOCKETS: [libc::c_int; 4] = [
     libc::AF_UNIX,
     libc::AF_INET,
     libc::AF_INET6,
     libc::AF_NETLINK,
 ];
 
+/// What a filter leaves open or closes besides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Programs may trace one another.
+    pub ptrace: bool,
+    /// The sandbox is pinned to some processors, and cannot choose others.
+    pub pinned: bool,
+}
+
 /// Builds the filter, as the bytes that bubblewrap reads from `--seccomp`.
 ///
 /// # Errors
 /// On a processor that seccompiler does not know.
-pub fn filter(ptrace: bool) -> Result<Vec<u8>, SandboxError> {
-    let program = compile(ptrace).map_err(|error| SandboxError::Unavailable {
+pub fn filter(choice: Choice) -> Result<Vec<u8>, SandboxError> {
+    let program = compile(choice).map_err(|error| SandboxError::Unavailable {
         reason: format!("the system-call filter cannot be built on this processor: {error}"),
         remedy: "run regreen on x86_64 or aarch64".into(),
     })?;
@@ -101,11 +115,14 @@ pub fn filter(ptrace: bool) -> Result<Vec<u8>, SandboxError> {
     Ok(bytes)
 }
 
-fn compile(ptrace: bool) -> Result<BpfProgram, Box<dyn std::error::Error + Send + Sync>> {
+fn compile(choice: Choice) -> Result<BpfProgram, Box<dyn std::error::Error + Send + Sync>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        DENIED.iter().map(|call| (*call, Vec::new())).collect();
-    if !ptrace {
+        DENIED.iter().map(|(_, call)| (*call, Vec::new())).collect();
+    if !choice.ptrace {
         rules.insert(libc::SYS_ptrace, Vec::new());
+    }
+    if choice.pinned {
+        rules.insert(libc::SYS_sched_setaffinity, Vec::new());
     }
     let mut namespaces =
         |call: libc::c_long, flags: u64| -> Result<(), seccompiler::BackendError> {
@@ -226,8 +243,12 @@ mod tests {
 
     #[test]
     fn the_filter_fits_and_differs_with_ptrace() {
-        let strict = filter(false).expect("this processor is known");
-        let loose = filter(true).expect("this processor is known");
+        let ptrace = |ptrace| Choice {
+            ptrace,
+            pinned: false,
+        };
+        let strict = filter(ptrace(false)).expect("this processor is known");
+        let loose = filter(ptrace(true)).expect("this processor is known");
         assert_eq!(strict.len() % 8, 0);
         assert!(strict.len() / 8 < 4096, "the kernel's limit");
         assert!(strict.len() > loose.len());

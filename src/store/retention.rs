@@ -187,8 +187,8 @@ fn sweep(
     removed
 }
 
-/// The size of a directory of plain files, not followed further than three levels: a run's
-/// directory is flat.
+/// The size of a directory of plain files. Only what a suite wanted kept has levels, and not more
+/// than these.
 fn size(dir: &Path) -> u64 {
     fn below(dir: &Path, depth: u32) -> u64 {
         let Ok(entries) = fs::read_dir(dir) else {
@@ -204,5 +204,5 @@ fn size(dir: &Path) -> u64 {
             })
             .sum()
     }
-    below(dir, 3)
+    below(dir, 32)
 }

@@ -1,15 +1,20 @@
 //! The suites in force: what was detected, with the configuration laid over it.
 
 use crate::config::Config;
+use crate::config::ReadyTable;
+use crate::config::ServiceTable;
 use crate::config::SuiteTable;
 use crate::config::Time;
 use crate::config::assignments;
 use crate::config::guess_framework;
 use crate::config::nearest;
 use crate::model::Framework;
+use crate::model::Ready;
+use crate::model::Service;
 use crate::model::Suite;
 use crate::suite::Listing;
 use crate::suite::detect;
+use crate::suite::matrix;
 use crate::suite::python;
 use crate::suite::setup;
 use std::path::Path;
@@ -44,6 +49,17 @@ pub enum SuiteError {
         name: String,
         /// Which was probably meant.
         hint: String,
+    },
+    /// A key of a matrix changes nothing.
+    #[error(
+        "regreen.toml: nothing in suite `{name}` uses `{key}` of its `matrix`: say `{{{key}}}` in its \
+         `command`, `env` or `carry`, or write it in capitals for a variable"
+    )]
+    UnusedKey {
+        /// The suite's name.
+        name: String,
+        /// The key.
+        key: String,
     },
     /// The directory of a suite is not there.
     #[error("regreen.toml: `dir = \"{}\"` of the suite `{name}` is no directory of the project", dir.display())]
@@ -106,9 +122,52 @@ pub fn suites(listing: &Listing, config: &Config) -> Result<Vec<Suite>, SuiteErr
         let mut tables = config.suites.iter().rev();
         let asked = tables.find(|table| table.name == suite.name && table.setup.is_some());
         let asked = asked.and_then(|table| table.setup.as_ref());
+        let services = config
+            .suites
+            .iter()
+            .filter(|table| table.name == suite.name);
+        suite.services = services
+            .flat_map(|table| table.service.iter().flatten())
+            .map(service)
+            .collect();
         suite.setup = setup::of(listing, &config.setup, suite, asked);
     }
-    Ok(suites)
+    with_matrices(suites, config)
+}
+
+/// Puts the combinations in the place of each suite that has a matrix; of several tables about
+/// it the last one counts.
+fn with_matrices(suites: Vec<Suite>, config: &Config) -> Result<Vec<Suite>, SuiteError> {
+    let mut all = Vec::new();
+    for suite in suites {
+        let tables = config.suites.iter().rev();
+        let mut matrices = tables
+            .filter(|table| table.name == suite.name)
+            .filter_map(|table| table.matrix.as_ref());
+        match matrices.next() {
+            Some(matrix) => all.extend(matrix::expand(&suite, matrix)?),
+            None => all.push(suite),
+        }
+    }
+    Ok(all)
+}
+
+/// How long a service may take to get ready where nobody says.
+const SERVICE_MS: u64 = 30_000;
+
+fn service(table: &ServiceTable) -> Service {
+    Service {
+        name: table.name.clone(),
+        command: table.command.0.clone(),
+        env: table.env.clone().unwrap_or_default().into_iter().collect(),
+        ready: match &table.ready {
+            ReadyTable::Tcp(port) => Ready::Tcp(*port),
+            ReadyTable::Http(url) => Ready::Http(url.clone()),
+            ReadyTable::Log(text) => Ready::Log(text.clone()),
+            ReadyTable::Command(command) => Ready::Command(command.0.clone()),
+        },
+        timeout_ms: table.timeout.map_or(SERVICE_MS, Time::millis),
+    }
 }
 
 /// Whoever switches off what is not there most likely mistyped what should not run. A suite of
@@ -169,6 +228,9 @@ fn change(suite: &mut Suite, table: &SuiteTable) {
     if let Some(carry) = &table.carry {
         suite.carry.extend(carry.iter().cloned());
     }
+    if let Some(artifacts) = &table.artifacts {
+        suite.artifacts.clone_from(artifacts);
+    }
     for (name, value) in table.env.iter().flatten() {
         suite.env.push((name.clone(), value.clone()));
     }
@@ -212,7 +274,9 @@ fn add(listing: &Listing, config: &Config, table: &SuiteTable) -> Result<Suite, 
         command: Vec::new(),
         env: Vec::new(),
         carry: venv.into_iter().collect(),
+        services: Vec::new(),
         setup: None,
+        artifacts: Vec::new(),
         limits: config.limits,
         why: String::new(),
     };

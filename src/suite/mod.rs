@@ -8,6 +8,7 @@ mod graph;
 mod javascript;
 mod jvm;
 mod listing;
+mod matrix;
 mod native;
 mod perl;
 mod php;
@@ -22,6 +23,7 @@ pub use configured::suites_at;
 pub use configured::why_none;
 pub use graph::CrateGraph;
 pub use listing::Listing;
+pub use matrix::RUSTUP;
 pub use python::default_command as python_command;
 
 use crate::model::Framework;
@@ -61,7 +63,9 @@ fn suite(framework: Framework, dir: &Path, command: Vec<String>, why: String) ->
         command,
         env: Vec::new(),
         carry: Vec::new(),
+        services: Vec::new(),
         setup: None,
+        artifacts: Vec::new(),
         limits: Limits::default(),
         why,
     }

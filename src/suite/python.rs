@@ -58,6 +58,7 @@ fn of_django(listing: &Listing, dir: &Path) -> Suite {
     let why = format!("there is Django's `manage.py` in {}", spoken(dir));
     Suite {
         carry: venv.into_iter().collect(),
+        artifacts: Vec::new(),
         ..crate::suite::suite(Framework::Unittest, dir, command, why)
     }
 }
@@ -153,6 +154,7 @@ fn suite(listing: &Listing, dir: PathBuf, why: String) -> Suite {
     };
     Suite {
         carry: venv.into_iter().collect(),
+        artifacts: Vec::new(),
         ..crate::suite::suite(Framework::Pytest, &dir, command, why)
     }
 }

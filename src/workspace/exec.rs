@@ -39,6 +39,8 @@ pub struct SandboxExec {
     pub limits: Limits,
     /// What they may talk to.
     pub network: Network,
+    /// The image whose programs they use, if the user named one.
+    pub image: Option<String>,
 }
 
 impl Exec for SandboxExec {
@@ -59,6 +61,7 @@ impl Exec for SandboxExec {
                 stdin: program.stdin,
                 limits: self.limits,
                 network: self.network,
+                image: self.image.clone(),
                 priority: Priority::default(),
             };
             self.backend.start(spec).await.map(adapt).map_err(words)
@@ -157,11 +160,19 @@ fn adapt(running: Running) -> Process {
                 () = ended.closed() => return,
             }
         }
-        drop(output);
         let answer = tokio::select! {
             answer = &mut end => answer,
             () = ended.closed() => return,
         };
+        if let Ok(Some(said)) = answer.as_ref().map(|answer| &answer.said) {
+            let bytes = format!("\nregreen ended it because {said}\n").into_bytes();
+            // Whoever does not read has no room for it, and does not miss it.
+            let _ = output.try_send(Output {
+                stderr: true,
+                bytes,
+            });
+        }
+        drop(output);
         if let Ok(answer) = answer {
             // Nobody has to listen.
             let _ = ended.send(match answer.not_started {

@@ -70,7 +70,21 @@ impl Grounds {
     pub fn network(&self) -> Network {
         match (self.backend_name, self.config.network) {
             (BackendName::None, _) | (_, NetworkAccess::Host) => Network::Host,
-            (BackendName::Bwrap, NetworkAccess::None) => Network::None,
+            (BackendName::Bwrap | BackendName::Engine, NetworkAccess::None) => Network::None,
+        }
+    }
+
+    /// The image whose programs tests and gate commands use, if they run in an engine.
+    pub fn image(&self) -> Option<String> {
+        let image = self.config.image.clone();
+        image.filter(|_| self.backend_name == BackendName::Engine)
+    }
+
+    /// The environment of a gate command.
+    pub fn env(&self) -> Vec<(String, String)> {
+        match self.image() {
+            Some(_) => self.toolchains.env_of_an_image(),
+            None => self.toolchains.env.clone(),
         }
     }
 

@@ -175,9 +175,14 @@ impl Room {
             limits: Limits {
                 wall_ms: millis,
                 silence_ms: millis,
-                ..Limits::default()
+                // What tests may need says nothing of what an agent's own program does.
+                memory_bytes: None,
+                processes: None,
+                ..grounds.config.limits
             },
             network: request.network,
+            // An agent is a program of this machine.
+            image: None,
         })
     }
 

@@ -54,6 +54,9 @@ fn plain(line: &str) -> String {
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
         (r"\b\d+(\.\d+)? (ms|s|min|h)\b", "LONG"),
         (r"LONG( LONG)+", "LONG"),
+        (r"\b\d+(\.\d+)? [KMG]iB\b", "SIZE"),
+        // What is in the page cache is not read, and what is small is not told.
+        (r", SIZE (read|written)", ""),
         (r"\b[rl]1[0-9a-z]{13}\b", "ID"),
         (r"\b[0-9a-f]{40}\b", "HASH"),
         (r"running \d+/(\d+|\?)", "running N/M"),

@@ -46,6 +46,34 @@ as git -C "$project" init -q -b main
 as git -C "$project" add --all
 as git -C "$project" -c user.name=A -c user.email=a@example.invalid commit -qm begin
 
+# In a terminal, where nobody handed a control group over: with a limit that needs one the user's
+# manager moves the process into a scope of its own, and the run gets a group in it.
+as mkdir -p "/home/$user/.config/regreen"
+echo '[limits]
+memory = "512MiB"' | as tee "/home/$user/.config/regreen/config.toml" > /dev/null
+scopes() { find /sys/fs/cgroup -type d -name 'regreen-*.scope'; }
+as "$program" run -C "$project" --json -- sh -c 'sleep 3; exit 0' > /job/scoped.json 2>&1 &
+own_run() { cat $(scopes | sed 's|$|/run-*/cgroup.procs|') 2>/dev/null | xargs -r ps -o comm= -p |
+            grep -qx sleep; }
+await "a run in the terminal is in a scope's control group" 10 own_run
+top=$(scopes)
+given=$(cat "$top/cgroup.subtree_control")
+echo "scope: ${top##*/}, controllers: $(cat "$top/cgroup.controllers"), given on: $given"
+grep -q . "$top/regreen/cgroup.procs" || fail "regreen itself is not in the scope"
+wait
+case $given in *memory*) held=enforced ;; *) held=per-process ;; esac
+grep -q "\"memory\": *\"$held\"" /job/scoped.json || { cat /job/scoped.json; fail "memory is not $held"; }
+no_scope() { [ -z "$(scopes)" ]; }
+await "the scope is gone with its process" 10 no_scope
+# Without such a limit nobody is asked.
+as rm "/home/$user/.config/regreen/config.toml"
+as "$program" run -C "$project" -- sh -c 'sleep 1; exit 0' > /dev/null 2>&1 &
+plain() { ps -u "$user" -o comm= | grep -qx sleep; }
+await "a run without a limit" 10 plain
+no_scope || fail "a scope that nobody needs"
+wait
+as "$program" doctor 2>&1 | grep -i cgroup
+
 as "$program" service install || fail "service install"
 [ "$(property ActiveState)" = active ] || fail "not active once it is installed"
 as "$program" service status || fail "service status"

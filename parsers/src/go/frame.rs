@@ -171,9 +171,10 @@ fn package(line: &str) -> Option<Frame<'_>> {
     }
 }
 
-/// `0.003s`, perhaps with more behind it.
+/// `0.003s`, perhaps with more behind it: go writes a package's time with three digits.
 fn timed(text: &str) -> Option<u64> {
     let (time, rest) = text.split_once('s')?;
+    time.split_once('.').filter(|(_, part)| part.len() == 3)?;
     (rest.is_empty() || rest.starts_with(['\t', ' '])).then(|| seconds(time))?
 }
 

@@ -208,7 +208,7 @@ fn a_binary_started_by_itself_ends_with_its_word() {
 #[test]
 fn a_log_of_another_project_is_read_all_the_same() {
     const FILES: &[(&str, &str)] = &[("go.mod", "module a.b/m\n"), ("m_test.go", "package m\n")];
-    let text = "--- FAIL: TestX (0.00s)\n    x_test.go:3: boom\nFAIL\nFAIL\tc.d/other/x\t0.1s\n--- FAIL: TestY (0.00s)\n    y_test.go:3: boom\nFAIL\nFAIL\tc.d/other/y\t0.1s\nFAIL\n";
+    let text = "--- FAIL: TestX (0.00s)\n    x_test.go:3: boom\nFAIL\nFAIL\tc.d/other/x\t0.100s\n--- FAIL: TestY (0.00s)\n    y_test.go:3: boom\nFAIL\nFAIL\tc.d/other/y\t0.100s\nFAIL\n";
     let report = with_tree(text, 1, FILES);
     assert_eq!(ids(&report), ["TestX", "TestY"]);
     assert_eq!(report.failures[1].target.as_deref(), Some("c.d/other/y"));
@@ -217,7 +217,10 @@ fn a_log_of_another_project_is_read_all_the_same() {
 #[test]
 fn with_a_count_the_tests_come_round_again() {
     let round = "=== RUN   TestA\n=== RUN   TestA/x\n    a_test.go:3: boom\n--- FAIL: TestA (0.00s)\n    --- FAIL: TestA/x (0.00s)\n=== RUN   TestB\n--- PASS: TestB (0.00s)\n";
-    let report = log(&format!("{round}{round}FAIL\nFAIL\ta.b/m\t0.1s\nFAIL\n"), 1);
+    let report = log(
+        &format!("{round}{round}FAIL\nFAIL\ta.b/m\t0.100s\nFAIL\n"),
+        1,
+    );
     assert_eq!(ids(&report), ["TestA/x"]);
     assert_eq!((report.counts.passed, report.complete), (2, true));
 }

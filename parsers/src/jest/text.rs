@@ -12,6 +12,12 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashSet;
 
+/// How Jest says that the configuration it was told of is not there; it has no heading then.
+const NO_CONFIG: [&str; 2] = [
+    "Error: Could not find a config file based on provided values",
+    "Error: Can't find a root directory while resolving a config file path",
+];
+
 /// The most that is kept of one block.
 const MOST_BLOCK: usize = 256 * 1024;
 /// The most that is kept of all blocks.
@@ -195,6 +201,9 @@ impl Reader {
         } else if let Some(rest) = line.strip_prefix("● ") {
             self.refusing = 12;
             self.refuse(rest);
+        } else if NO_CONFIG.iter().any(|said| line.starts_with(said)) && self.run.groups.is_empty()
+        {
+            self.refused.get_or_insert_with(|| text::one_line(line));
         } else if line.starts_with("> ") || line.starts_with("$ ") {
             self.headed = true;
             self.run.headed |= self.run.groups.is_empty();
@@ -405,6 +414,7 @@ fn may_matter(bytes: &[u8]) -> bool {
         Some(b'N') => bytes.starts_with(b"No tests found"),
         Some(b'R') => bytes.starts_with(b"Ran all test suites"),
         Some(b'J') => bytes.starts_with(b"Jest: "),
+        Some(b'E') => bytes.starts_with(b"Error: C"),
         Some(b'>' | b'$') => bytes.get(1) == Some(&b' '),
         Some(b' ') => {
             bytes.starts_with("  ●".as_bytes())

@@ -305,7 +305,7 @@ fn titled(message: &str) -> BTreeMap<String, VecDeque<String>> {
 }
 
 /// The texts of `● Test suite failed to run` in what Jest says of a file.
-fn blocks(message: &str) -> Vec<String> {
+pub(crate) fn blocks(message: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut open = false;
     for line in message.lines() {

@@ -6,6 +6,10 @@ use crate::js::raised;
 use crate::js::raised::Raised;
 use crate::js::results;
 use crate::js::results::Found;
+use crate::js::stack;
+use crate::report::Failure;
+use crate::report::FailureKind;
+use crate::report::Phase;
 use crate::text;
 use roxmltree::Node;
 use roxmltree::NodeId;
@@ -105,6 +109,9 @@ impl Found {
             self.passed += u64::from(!skipped);
             return;
         }
+        if !vitest && let Some((file, ran)) = whole_file(case, &failures, context) {
+            return self.of_file(&file, &failures, ran, context);
+        }
         self.failed += 1;
         let said = file(case, vitest).unwrap_or_default();
         let file = context.relative(&said);
@@ -134,18 +141,104 @@ impl Found {
                 ran: ran && (suite || alone),
                 ..Raised::default()
             };
-            results::join(&mut of_case, raised::failure(&raised, context));
+            let mut failure = raised::failure(&raised, context);
+            if file.is_empty() && failure.target.is_none() {
+                failure.target = by_frames(&failure);
+            }
+            results::join(&mut of_case, failure);
         }
-        let seconds = case
-            .attribute("time")
-            .and_then(|time| time.parse::<f64>().ok());
-        for failure in &mut of_case {
-            failure.duration_ms = seconds
-                .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
-                .map(|seconds| (seconds * 1000.0) as u64);
-        }
+        timed(&mut of_case, case);
         self.failures.extend(of_case);
     }
+
+    /// jest-junit's case for a file as a whole. It may tell of it twice, in Jest's words and in
+    /// the error's own properties.
+    fn of_file(&mut self, file: &str, failures: &[Node<'_, '_>], ran: bool, context: &Context) {
+        let mut known = self.failures.iter().rev().take(20);
+        if known.any(|known| known.id == file && known.target.is_none()) {
+            return;
+        }
+        self.failed += 1;
+        let text = failures.first().and_then(|failure| failure.text());
+        let text = text::clean(text.unwrap_or(""));
+        let raised = Raised {
+            file,
+            text: &words(&text),
+            ran,
+            ..Raised::default()
+        };
+        let mut failure = raised::failure(&raised, context);
+        // Jest says so of what comes after the tests; a step before them fails these.
+        if ran && failure.kind == FailureKind::SetupError {
+            (failure.kind, failure.phase) = (FailureKind::TeardownError, Phase::Teardown);
+        }
+        self.failures.push(failure);
+    }
+}
+
+/// The test file that a stack begins in, where no document tells it.
+fn by_frames(failure: &Failure) -> Option<String> {
+    let outermost = failure.frames.iter().rfind(|frame| frame.user)?;
+    let named = [".test.", ".spec.", "__tests__/"];
+    let known = named.iter().any(|part| outermost.file.contains(part));
+    known.then(|| outermost.file.clone())
+}
+
+/// How long a case took.
+fn timed(failures: &mut [Failure], case: Node<'_, '_>) {
+    let seconds = case
+        .attribute("time")
+        .and_then(|time| time.parse::<f64>().ok());
+    for failure in failures {
+        failure.duration_ms = seconds
+            .filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
+            .map(|seconds| (seconds * 1000.0) as u64);
+    }
+}
+
+/// The file of a case that is one as a whole, and whether its tests ran: one that could not be
+/// loaded, or whose hooks for all tests failed.
+fn whole_file(
+    case: Node<'_, '_>,
+    failures: &[Node<'_, '_>],
+    context: &Context,
+) -> Option<(String, bool)> {
+    let class = case.attribute("classname")?;
+    if class == "Test suite failed to run" {
+        let file = case.attribute("name")?;
+        return Some((context.relative(file), false));
+    }
+    let name = case.attribute("name").unwrap_or("");
+    const EXECUTION: &str = "Test execution failure: could be caused by ";
+    if !name.trim_start().starts_with(EXECUTION) {
+        return None;
+    }
+    let known = file(case, false).map(|file| context.relative(&file));
+    let known = known.or_else(|| {
+        let words = words(failures.first()?.text()?);
+        let mut places = words.lines().filter_map(stack::place);
+        let at = places.find(|at| stack::is_user(context, &context.relative(&at.file)))?;
+        Some(context.relative(&at.file))
+    });
+    known.map(|file| (file, true))
+}
+
+/// The words of an error whose properties are told as JSON; Jest's own block without its title
+/// and its margin.
+fn words(body: &str) -> String {
+    if let Some(block) = results::blocks(body).into_iter().next() {
+        return block.trim_matches('\n').to_owned();
+    }
+    let properties = serde_json::from_str::<serde_json::Value>(body.trim());
+    let property = |name: &str| {
+        let value = properties.as_ref().ok()?.get(name)?.as_str()?;
+        (!value.is_empty()).then(|| text::clean(value))
+    };
+    let known = ["stack", "_originalMessage", "message"];
+    known
+        .iter()
+        .find_map(|name| property(name))
+        .unwrap_or_else(|| body.trim_matches('\n').to_owned())
 }
 
 /// The file, where the document tells it.
@@ -178,7 +271,20 @@ fn path(case: Node<'_, '_>, vitest: bool) -> Vec<String> {
     }
     // `{classname} {title}` twice is what jest-junit does without options.
     match class {
-        class if class == name || class.is_empty() => vec![name.to_owned()],
+        class if class == name || class.is_empty() => {
+            // The suite has the name of the first one that holds tests.
+            let suite = case
+                .parent_element()
+                .and_then(|suite| suite.attribute("name"));
+            let suite = suite.filter(|suite| !suite.is_empty()).unwrap_or(name);
+            match name
+                .strip_prefix(suite)
+                .and_then(|rest| rest.strip_prefix(' '))
+            {
+                Some(rest) => vec![suite.to_owned(), rest.to_owned()],
+                None => vec![name.to_owned()],
+            }
+        }
         class => match name
             .strip_prefix(class)
             .and_then(|rest| rest.strip_prefix(' '))

@@ -3,6 +3,7 @@
 use crate::cargo::package::Package;
 use crate::compose;
 use crate::context::Context;
+use crate::junit::catch;
 use crate::junit::compare;
 use crate::junit::dialect;
 use crate::junit::dialect::Dialect;
@@ -18,6 +19,7 @@ use crate::phpunit;
 use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Location;
+use crate::report::Phase;
 use crate::text;
 
 /// What a case came to.
@@ -57,6 +59,10 @@ pub(crate) fn read(
     if failed.is_empty() {
         return unharmed(case);
     }
+    // `[!mayfail]`: it is told what failed, and it does not count.
+    if dialect == Dialect::Catch && case.child("skipped").is_some() {
+        return Verdict::Skipped;
+    }
     if dialect == Dialect::Phpunit && failed.iter().all(|child| is_risky(child)) {
         return Verdict::Risky;
     }
@@ -84,6 +90,22 @@ pub(crate) fn read(
         }
     }
     Verdict::Failed(failures)
+}
+
+/// A suite's own failure, which no step of it explains: it could not be loaded.
+pub(crate) fn of_suite(mut failure: Failure) -> Failure {
+    let step = matches!(
+        failure.kind,
+        FailureKind::SetupError | FailureKind::TeardownError | FailureKind::Timeout
+    );
+    let unloaded = ["ClassNotFoundException", "NoClassDefFoundError"];
+    let unloaded = unloaded.iter().any(|class| failure.message.contains(class));
+    if !step || unloaded {
+        failure.kind = FailureKind::CollectionError;
+        failure.phase = Phase::Collect;
+        failure.kind_sure = unloaded;
+    }
+    compose::seal(failure)
 }
 
 fn is_risky(child: &Element) -> bool {
@@ -166,6 +188,7 @@ fn failure(
             (FailureKind::CollectionError, _) => crate::pytest::last_error(&body),
             (_, Dialect::Bats) => bats(&body).unwrap_or_else(|| kind::shown(message, kind)),
             (_, Dialect::Ctest) => message.to_owned(),
+            (_, Dialect::Catch) => catch::message(attribute, &body),
             _ => kind::shown(&said(attribute, &body, message, dialect), kind),
         };
         let mut failure = compose::failure(&id, kind, phase, shown);
@@ -179,7 +202,10 @@ fn failure(
                 }
                 _ => None,
             });
-        failure.diff = compare::sides(message)
+        let catch = (dialect == Dialect::Catch).then(|| catch::sides(&body));
+        failure.diff = catch
+            .flatten()
+            .or_else(|| compare::sides(message))
             .or_else(|| compare::sides(&body))
             .or_else(|| compare::sides(&whole));
         failure.stdout = output.and_then(|out| text::block(out, text::DETAILS));

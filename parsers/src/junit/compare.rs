@@ -34,20 +34,20 @@ static NODE: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a constant pattern")
 });
 
-/// The most of a message that is searched for everything, in bytes.
-const MOST: usize = 64 * 1024;
-/// More places than this a message is not cut at.
-const MOST_CUTS: usize = 200;
+/// So much of a message is looked through for two values.
+const MOST: usize = 4 * 1024 * 1024;
+/// So much of it for lines of any kind.
+const MOST_LINES: usize = 64 * 1024;
 
 /// Both sides, where the message says which is which.
 pub(crate) fn sides(message: &str) -> Option<Diff> {
     let message = text::clean(message);
-    // Long values are looked for first: a message that is cut has lost one of them.
-    let long = (message.len() > MOST).then(|| but_was(&message)).flatten();
-    let message = text::cap(&message, MOST);
-    let found = long
-        .or_else(|| but_was(&message))
-        .or_else(|| assertj(&message))
+    let whole = text::cap(&message, MOST);
+    if let Some((expected, actual)) = but_was(&whole) {
+        return Some(made(expected, actual));
+    }
+    let message = text::cap(&message, MOST_LINES);
+    let found = assertj(&message)
         .or_else(|| lines(&message))
         .or_else(|| captured(&KOTLIN, &message, false))
         .or_else(|| captured(&TESTNG, &message, false))
@@ -70,29 +70,32 @@ fn captured(pattern: &Regex, message: &str, turned: bool) -> Option<(String, Str
     Some((expected.to_owned(), actual.to_owned()))
 }
 
-/// `expected: <1> but was: <2>` of JUnit 5, `expected:<1> but was:<2>` of JUnit 4. The values may
-/// hold what stands between them: of several places to cut the one counts where both sides are
-/// whole.
-fn but_was(message: &str) -> Option<(String, String)> {
-    // What the test itself has to say stands before an arrow, and may hold the same words.
+/// `expected: <1> but was: <2>` of JUnit 5, `expected:<1> but was:<2>` of JUnit 4. What the test
+/// itself has to say stands before an arrow, and may hold the same; the values may hold what
+/// stands between them: the first place counts at which both sides are whole.
+fn but_was(message: &str) -> Option<(&str, &str)> {
+    const START: &str = "expected:";
     const ARROW: &str = " ==> expected:";
-    let arrows = message.match_indices(ARROW).map(|(at, _)| at + 5);
-    let starts = message.find("expected:").into_iter().chain(arrows);
+    const MOST_PLACES: usize = 20;
+    let arrows = message.match_indices(ARROW);
+    let behind = arrows.map(|(at, _)| at + ARROW.len());
+    let first = message.find(START)? + START.len();
     let mut best = None;
-    for start in starts.take(20) {
-        match but_was_from(&message[start..]) {
-            Some((expected, actual, true)) => return Some((expected, actual)),
-            Some((expected, actual, false)) => best = Some((expected, actual)),
+    for from in [first].into_iter().chain(behind).take(MOST_PLACES) {
+        match compared(&message[from..]) {
+            Some((sides, true)) => return Some(sides),
+            Some((sides, false)) => best = Some(sides),
             None => {}
         }
     }
     best
 }
 
-/// Both sides of what begins with `expected:`, and whether both are whole.
-fn but_was_from(message: &str) -> Option<(String, String, bool)> {
+/// The values behind `expected:`, and whether both are whole.
+fn compared(body: &str) -> Option<((&str, &str), bool)> {
     const BETWEEN: [&str; 2] = [" but was: ", " but was:"];
-    let body = message["expected:".len()..].trim_start_matches(' ');
+    const MOST_PLACES: usize = 50;
+    let body = body.trim_start_matches(' ');
     // What follows the last value is no value.
     let end = body.rfind('>')?;
     let body = &body[..=end];
@@ -101,21 +104,18 @@ fn but_was_from(message: &str) -> Option<(String, String, bool)> {
     }
     let mut best = None;
     for between in BETWEEN {
-        for (at, _) in body.match_indices(between).take(MOST_CUTS) {
+        for (at, _) in body.match_indices(between).take(MOST_PLACES) {
             let (one, two) = (&body[..at], &body[at + between.len()..]);
             let (Some(expected), Some(actual)) = (bracketed(one), bracketed(two)) else {
                 continue;
             };
-            let whole = balanced(expected) && balanced(actual);
-            if best.is_none() || whole {
-                best = Some((expected.to_owned(), actual.to_owned(), whole));
+            if balanced(expected) && balanced(actual) {
+                return Some(((expected, actual), true));
             }
-            if whole {
-                return best;
-            }
+            best = best.or(Some((expected, actual)));
         }
     }
-    best
+    best.map(|sides| (sides, false))
 }
 
 /// The value in `<…>`; a class's name before it stays.
@@ -282,6 +282,15 @@ mod tests {
     }
 
     #[test]
+    fn large_values_are_compared() {
+        let (one, two) = ("x".repeat(300_000), "y".repeat(300_000));
+        let diff = sides(&format!("expected: <{one}> but was: <{two}>")).expect("sides");
+        let (expected, actual) = (diff.expected.expect("a"), diff.actual.expect("b"));
+        assert!(expected.starts_with("xxx") && expected.ends_with("xxx"));
+        assert!(actual.starts_with("yyy") && actual.ends_with("yyy"));
+    }
+
+    #[test]
     fn each_library_s_words_are_known() {
         for (message, expected, actual) in [
             ("expected: <1> but was: <2>", "1", "2"),
@@ -302,6 +311,22 @@ mod tests {
                 "<c>",
             ),
             ("expected: <a\nb> but was: <a\nc>", "a\nb", "a\nc"),
+            (
+                "lazy: expected: <z> but was: <q> ==> expected: <a> but was: <b>",
+                "a",
+                "b",
+            ),
+            (
+                "expected: <a> but was: <m: expected: <1> but was: <2>>",
+                "a",
+                "m: expected: <1> but was: <2>",
+            ),
+            (
+                "expected: <plain> but was: <x ==> y\n=> E: expected: <1> but was: <2>",
+                "plain",
+                "x ==> y\n=> E: expected: <1> but was: <2",
+            ),
+            ("expected: <a<b> but was: <c>", "a<b", "c"),
             (
                 "expected: java.lang.Long@524a6a3a<1> but was: java.lang.Integer@1<1>",
                 "java.lang.Long@524a6a3a<1>",

@@ -5,10 +5,12 @@
 //! | pytest | the suite's name | node id, rebuilt | |
 //! | nextest | the root's name | the test's path | the binary |
 //! | Java: Surefire, Failsafe, Gradle, Ant, console launcher | a class's name in `classname`, Java's types and traces | `com.example.FooTest.bar` (nested classes with `$`; the name as it stands, so `bar()` of the console launcher and of Gradle, `rows(int)[2]`); a class's own failure has the class as its id | the class |
+//! | unittest (xmlrunner) | a file of Python, a traceback of Python | `pkg.module.Class.test_a` | |
 //! | PHPUnit | `class` beside `classname` | `Foo\BarTest::testRows with data set "x"` | the class |
 //! | go (gotestsum, go-junit-report) | the property `go.version` | `TestA/sub` | the package |
 //! | Jest, Vitest, Mocha, node:test, Playwright, Cypress | the root's name, `classname="test"`, a file of JavaScript | titles joined by ` > `, as far as they can be told apart | the file |
 //! | GoogleTest | `result` beside `status` | `Suite/Prefix.Test/1` | |
+//! | Catch2, doctest | `status="run"` below a root without numbers | `classname.name` | |
 //! | CTest | `status="run"` or `"fail"` | the name | |
 //! | bats | a `classname` that ends in `.bats` | the name | the file |
 //! | RSpec | the suite's name `rspec` | the full description | the file |
@@ -26,6 +28,8 @@ use std::borrow::Cow;
 pub(crate) enum Dialect {
     /// pytest's `--junitxml`.
     Pytest,
+    /// xmlrunner's (unittest-xml-reporting).
+    Unittest,
     /// nextest's.
     Nextest,
     /// Surefire, Gradle, Ant, the console launcher.
@@ -46,6 +50,8 @@ pub(crate) enum Dialect {
     Playwright,
     /// GoogleTest's `--gtest_output=xml`.
     Gtest,
+    /// Catch2's, doctest's.
+    Catch,
     /// `ctest --output-junit`.
     Ctest,
     /// bats' formatter.
@@ -64,6 +70,33 @@ pub(crate) enum Dialect {
     Other,
 }
 
+impl Dialect {
+    /// Whether `tests` is known to be the number of its test cases. Catch2 counts assertions
+    /// there, Jest's and Mocha's reporters count tests that have no element or have elements for
+    /// what they do not count, node has tests outside of all suites.
+    pub fn counts_cases(self) -> bool {
+        matches!(
+            self,
+            Dialect::Pytest
+                | Dialect::Nextest
+                | Dialect::Java
+                | Dialect::Phpunit
+                | Dialect::Go
+                | Dialect::Vitest
+                | Dialect::Gtest
+                | Dialect::Ctest
+                | Dialect::Bats
+                | Dialect::Rspec
+                | Dialect::Minitest
+        )
+    }
+
+    /// Whether another case may still tell otherwise.
+    pub fn is_guess(self) -> bool {
+        matches!(self, Dialect::Other | Dialect::Java | Dialect::Unittest)
+    }
+}
+
 /// A suite that is open around a case.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Suite {
@@ -77,6 +110,8 @@ pub(crate) struct Suite {
     pub tests: Option<u64>,
     /// How many failures and errors it announces.
     pub bad: Option<u64>,
+    /// How many of them are errors.
+    pub errors: u64,
     /// `package`.
     pub package: String,
     /// How many tests the suites in it announce.
@@ -102,6 +137,7 @@ impl Suite {
             bad: failures
                 .or(errors)
                 .map(|_| failures.unwrap_or(0).saturating_add(errors.unwrap_or(0))),
+            errors: errors.unwrap_or(0),
             package: element.get("package").unwrap_or("").to_owned(),
             cases: 0,
             go: false,
@@ -109,25 +145,28 @@ impl Suite {
     }
 }
 
+/// Recognises a dialect by the names that some writers give to their suites.
+pub(crate) fn by_name(suites: &[Suite]) -> Option<Dialect> {
+    let known = [
+        ("nextest-run", Dialect::Nextest),
+        ("pytest", Dialect::Pytest),
+        ("pytest tests", Dialect::Pytest),
+        ("jest tests", Dialect::Jest),
+        ("vitest tests", Dialect::Vitest),
+        ("Mocha Tests", Dialect::Mocha),
+    ];
+    let mut known = known.into_iter();
+    known
+        .find(|(word, _)| suites.iter().any(|suite| suite.name == *word))
+        .map(|(_, dialect)| dialect)
+}
+
 /// Recognises a dialect by the suites around its first case, and that case.
 pub(crate) fn recognise(suites: &[Suite], case: &Element) -> Dialect {
     let class = case.get("classname").unwrap_or("");
     let name = case.get("name").unwrap_or("");
-    let named = |word: &str| suites.iter().any(|suite| suite.name == word);
-    if named("nextest-run") {
-        return Dialect::Nextest;
-    }
-    if named("pytest") || named("pytest tests") {
-        return Dialect::Pytest;
-    }
-    for (word, dialect) in [
-        ("jest tests", Dialect::Jest),
-        ("vitest tests", Dialect::Vitest),
-        ("Mocha Tests", Dialect::Mocha),
-    ] {
-        if named(word) {
-            return dialect;
-        }
+    if let Some(dialect) = by_name(suites) {
+        return dialect;
     }
     if suites.iter().any(|suite| suite.go) {
         return Dialect::Go;
@@ -135,6 +174,12 @@ pub(crate) fn recognise(suites: &[Suite], case: &Element) -> Dialect {
     let last = suites.last().cloned().unwrap_or_default();
     if last.package == "org.eslint" || name.starts_with("org.eslint") || is_place(class) {
         return Dialect::Linter;
+    }
+    if is_pytest(case) {
+        return Dialect::Pytest;
+    }
+    if is_python(suites, case) {
+        return Dialect::Unittest;
     }
     if case.get("class").is_some() || suites.iter().any(|suite| php(&suite.file)) {
         return Dialect::Phpunit;
@@ -148,10 +193,13 @@ pub(crate) fn recognise(suites: &[Suite], case: &Element) -> Dialect {
     if class.ends_with(".bats") || last.name.ends_with(".bats") {
         return Dialect::Bats;
     }
-    by_case(case, class, name, &last)
+    let bare = suites
+        .first()
+        .is_some_and(|root| root.element == "testsuites" && root.tests.is_none());
+    by_case(case, class, name, (&last, bare))
 }
 
-fn by_case(case: &Element, class: &str, name: &str, last: &Suite) -> Dialect {
+fn by_case(case: &Element, class: &str, name: &str, (last, bare): (&Suite, bool)) -> Dialect {
     let status = case.get("status").unwrap_or("");
     if case.get("result").is_some() && ["run", "notrun"].contains(&status) {
         return Dialect::Gtest;
@@ -160,7 +208,8 @@ fn by_case(case: &Element, class: &str, name: &str, last: &Suite) -> Dialect {
         return Dialect::Ctest;
     }
     if ["run", "notrun"].contains(&status) {
-        return Dialect::Gtest;
+        // GoogleTest's root has numbers.
+        return if bare { Dialect::Catch } else { Dialect::Gtest };
     }
     if last.name.ends_with(".dll") {
         return Dialect::Dotnet;
@@ -190,6 +239,9 @@ fn by_case(case: &Element, class: &str, name: &str, last: &Suite) -> Dialect {
         return Dialect::Node;
     }
     let text = fault.map_or("", |fault| fault.text.as_str());
+    if text.contains("_test.go:") && class == last.name {
+        return Dialect::Go;
+    }
     let capital = |part: &str| part.starts_with(char::is_uppercase);
     let class_like = identifier(class) && class.split(['.', '$']).any(capital);
     if text.contains("\tat ") && text.contains(".java:") || class_like && class.contains('.') {
@@ -212,6 +264,53 @@ fn by_case(case: &Element, class: &str, name: &str, last: &Suite) -> Dialect {
         return Dialect::Jest;
     }
     Dialect::Other
+}
+
+/// Whether it is Python's own framework, by a file, a class or a traceback.
+fn is_python(suites: &[Suite], case: &Element) -> bool {
+    let script = |file: Option<&str>| file.is_some_and(|file| file.ends_with(".py"));
+    let class = case.get("classname").unwrap_or("");
+    script(case.get("file"))
+        || suites.iter().any(|suite| script(suite.file.as_deref()))
+        || class.starts_with("unittest.")
+        || is_traceback(case)
+}
+
+/// What failed of a case, by its texts.
+fn faults(case: &Element) -> impl Iterator<Item = &str> {
+    let faults = case
+        .children
+        .iter()
+        .filter(|child| ["failure", "error"].contains(&child.name.as_str()));
+    faults.map(|fault| fault.text.as_str())
+}
+
+/// Whether a case failed with a traceback of Python's.
+fn is_traceback(case: &Element) -> bool {
+    const START: &str = "Traceback (most recent call last):\n";
+    faults(case).any(|text| text.trim_start().starts_with(START))
+}
+
+/// Whether a case failed with a block of pytest's, whose suite may have any name: the lines of
+/// the exception are marked, the last line is the place.
+fn is_pytest(case: &Element) -> bool {
+    faults(case).any(|text| {
+        let last = text.trim_end().lines().next_back().unwrap_or("");
+        let place = last.split_once(".py:").map(|(_, rest)| rest);
+        let number = place.and_then(|rest| rest.split(':').next());
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+            && (text.starts_with("E  ") || text.contains("\nE  "))
+    })
+}
+
+/// The dialect, where a case tells better than the ones before it: a module's and a class's name
+/// look like Java's, and pytest's files are like any of Python's.
+pub(crate) fn better(known: Dialect, case: &Element) -> Dialect {
+    match known {
+        Dialect::Java | Dialect::Unittest if is_pytest(case) => Dialect::Pytest,
+        Dialect::Java if is_traceback(case) => Dialect::Unittest,
+        known => known,
+    }
 }
 
 /// What a case printed to standard output.
@@ -263,6 +362,7 @@ pub(crate) fn identity(
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     match dialect {
         Dialect::Pytest => (pytest_id(class, &name, file), None),
+        Dialect::Unittest => (python_id(class, name), None),
         Dialect::Nextest => {
             let target = class.rsplit("::").next().unwrap_or(class);
             let target = target.rsplit('/').next().unwrap_or(target);
@@ -308,7 +408,7 @@ pub(crate) fn identity(
             false => (format!("{class}::{name}"), some(suite_name)),
         },
         Dialect::Linter => (name, None),
-        Dialect::Dotnet | Dialect::Other => {
+        Dialect::Dotnet | Dialect::Catch | Dialect::Other => {
             let owner = if class.is_empty() { suite_name } else { class };
             let target = some(owner).filter(|owner| *owner != name);
             let id = match (class.is_empty() || name.starts_with(class), name.is_empty()) {
@@ -321,10 +421,18 @@ pub(crate) fn identity(
     }
 }
 
+/// The class of a case that is a whole class, as Ant names it.
+pub(crate) const AROUND: &str = "junit.framework.TestSuite";
+
 /// `com.example.FooTest` and `bar` make `com.example.FooTest.bar`; what is the class's own has
 /// the class's name.
 fn java(name: &str, class: &str, suite: &str) -> (String, Option<String>) {
-    let class = if class.is_empty() { suite } else { class };
+    // Ant's word for what failed around a class.
+    let class = match class {
+        "" => suite,
+        AROUND => name,
+        class => class,
+    };
     let simple = class.rsplit('.').next().unwrap_or(class);
     let of_class = name.is_empty() || name == class || name == simple || name == "null";
     let id = match of_class || class.is_empty() {
@@ -383,6 +491,16 @@ fn titles(name: &str, class: &str, suite: &str) -> String {
     match named {
         true => format!("{class} > {}", name[class.len()..].trim_start()),
         false => format!("{class} > {name}"),
+    }
+}
+
+/// What unittest prints: `tests.m.C.test_a`; class-wide steps are `setUpClass (tests.m.C)`.
+fn python_id(class: &str, name: String) -> String {
+    let step = name.starts_with("setUp") || name.starts_with("tearDown");
+    let named = class.is_empty() || class.starts_with("unittest.case.FunctionTestCase");
+    match named || step && name.contains(" (") {
+        true => name,
+        false => format!("{class}.{name}"),
     }
 }
 

@@ -137,7 +137,7 @@ Received: 4
             Some("example.com/calc"),
             Assertion,
             Some(("calc_test.go", 12)),
-            None,
+            Some(("3", "4")),
         ),
     ),
     (

@@ -53,6 +53,10 @@ pub(crate) struct Read {
     pub faults: Vec<String>,
     /// Tests that had begun and were not over: the document says when they begin.
     pub running: Vec<(String, Option<String>)>,
+    /// It breaks off.
+    pub cut: bool,
+    /// What is told of the case that it breaks off in.
+    pub partial: Vec<Failure>,
 }
 
 impl Document {
@@ -87,6 +91,11 @@ impl Document {
         .any(|root| start.starts_with(root))
     }
 
+    /// What is in it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Reads the document.
     pub fn read(&self, context: &Context) -> Read {
         self.read_with(&mut Sources::new(context.clone()))
@@ -111,6 +120,109 @@ impl Document {
     }
 }
 
+/// Whose conventions the beginning of a document follows.
+pub(crate) fn peek(text: &str) -> Option<Dialect> {
+    const MOST_CASES: usize = 200;
+    let mut reader = Reader::new(text);
+    let mut suites = Vec::new();
+    let (mut found, mut named, mut cases) = (None, None, 0);
+    while let Some(token) = reader.next() {
+        match token {
+            Token::Open {
+                name: name @ ("testsuites" | "testsuite" | "testrun"),
+                attributes,
+                empty: false,
+            } => {
+                suites.push(Suite::of(&Element {
+                    name: name.to_owned(),
+                    attributes: xml::attributes(attributes),
+                    ..Element::default()
+                }));
+                named = named.or_else(|| dialect::by_name(&suites));
+            }
+            Token::Close("testsuites" | "testsuite" | "testrun") => {
+                suites.pop();
+            }
+            Token::Open {
+                name: "property",
+                attributes,
+                ..
+            } if attributes.contains("\"go.version\"") => {
+                if let Some(suite) = suites.last_mut() {
+                    suite.go = true;
+                }
+            }
+            Token::Open {
+                name: "testcase",
+                attributes,
+                empty,
+            } => {
+                let case = Element::read(&mut reader, "testcase", attributes, empty);
+                let dialect = dialect::recognise(&suites, &case);
+                found = match found {
+                    None | Some(Dialect::Other) => Some(dialect),
+                    Some(known) => Some(dialect::better(known, &case)),
+                };
+                cases += 1;
+                if !found.is_some_and(Dialect::is_guess) || cases > MOST_CASES {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    found.or(named)
+}
+
+/// A document that breaks off, up to its last whole case and with all suites ended; nothing where
+/// there is none. `end` is what its writer puts before the root's end.
+pub(crate) fn mended(text: &str, end: &str) -> Option<String> {
+    let mut reader = Reader::new(text);
+    let mut open: Vec<&str> = Vec::new();
+    let mut last = None;
+    while let Some(token) = reader.next() {
+        match token {
+            Token::Open {
+                name: "testcase",
+                empty,
+                attributes,
+            } => {
+                let case = Element::read(&mut reader, "testcase", attributes, empty);
+                if case.open {
+                    break;
+                }
+                last = Some((reader.at(), open.clone()));
+            }
+            Token::Open {
+                name: name @ ("testsuites" | "testsuite" | "testrun"),
+                empty: false,
+                ..
+            } => open.push(name),
+            Token::Close("testsuites" | "testsuite" | "testrun") => {
+                open.pop();
+            }
+            Token::Open {
+                name: "system-out" | "system-err",
+                empty: false,
+                ..
+            } => xml::skip(&mut reader),
+            _ => {}
+        }
+        if open.len() > DEEPEST {
+            return None;
+        }
+    }
+    let (at, open) = last?;
+    let mut whole = text[..at].to_owned();
+    for (outer, name) in open.iter().enumerate().rev() {
+        whole.push_str(if outer == 0 { end } else { "" });
+        whole.push_str("</");
+        whole.push_str(name);
+        whole.push('>');
+    }
+    Some(whole)
+}
+
 /// The way through a document.
 struct Walk<'a> {
     sources: &'a mut Sources,
@@ -123,6 +235,10 @@ struct Walk<'a> {
     any_root: bool,
     seen: u64,
     bad: u64,
+    /// How many suites failed as a whole.
+    suites_failed: u64,
+    /// How many cases and suites have an error.
+    errors: u64,
     broken: Vec<String>,
 }
 
@@ -137,6 +253,8 @@ impl<'a> Walk<'a> {
             any_root: false,
             seen: 0,
             bad: 0,
+            suites_failed: 0,
+            errors: 0,
             broken: Vec::new(),
         }
     }
@@ -158,6 +276,20 @@ impl<'a> Walk<'a> {
                     let case = Element::read(&mut reader, "testcase", attributes, empty);
                     self.case(&case);
                 }
+                Token::Open {
+                    name: name @ ("error" | "failure"),
+                    attributes,
+                    empty,
+                } if !self.suites.is_empty() => {
+                    let fault = Element::read(&mut reader, name, attributes, empty);
+                    self.whole_suite(fault);
+                }
+                // Whatever a test printed is no part of the document.
+                Token::Open {
+                    name: "system-out" | "system-err",
+                    empty: false,
+                    ..
+                } => xml::skip(&mut reader),
                 Token::Open {
                     name: "events",
                     empty: false,
@@ -181,6 +313,7 @@ impl<'a> Walk<'a> {
         }
         if !self.suites.is_empty() {
             self.fault("not a whole XML document: it breaks off");
+            self.read.cut = true;
             while !self.suites.is_empty() {
                 self.suite_over();
             }
@@ -203,7 +336,8 @@ impl<'a> Walk<'a> {
     fn suite(&mut self, name: &str, tag: &str, empty: bool) {
         if self.suites.is_empty() {
             // A new document: its numbers are its own.
-            (self.seen, self.bad) = (0, 0);
+            (self.seen, self.bad, self.suites_failed) = (0, 0, 0);
+            self.errors = 0;
         }
         self.any_root = true;
         let suite = Suite::of(&Element {
@@ -239,14 +373,54 @@ impl<'a> Walk<'a> {
         let lenient = match self.read.dialect {
             // Pytest counts each subtest and each failed phase besides the cases.
             Some(Dialect::Pytest) => said > Some(seen),
-            _ => false,
+            Some(dialect) => !dialect.counts_cases(),
+            None => false,
         };
-        if let Some(said) = said.filter(|said| *said != seen && !lenient) {
+        // A suite that could not be run counts as one of its tests, or as none.
+        let fits = |said: &u64| (seen..=seen + self.suites_failed).contains(said);
+        if let Some(said) = said.filter(|said| !fits(said) && !lenient) {
             self.fault(&format!("{said} tests are announced, {seen} are there"));
+        }
+        // gotestsum counts packages that cannot be built, and says no more of them.
+        if self.read.dialect == Some(Dialect::Go) && root.errors > self.errors {
+            let message = format!(
+                "{} errors are announced, {} are there",
+                root.errors, self.errors
+            );
+            self.fault(&message);
         }
         let bad = root.bad.unwrap_or(0);
         if bad > 0 && self.bad == 0 {
             self.fault(&format!("{bad} failures are announced, none is there"));
+        }
+    }
+
+    /// A suite failed, and no case of it: it could not be loaded, or not be run.
+    fn whole_suite(&mut self, fault: Element) {
+        let name = self.suites.last().map_or("", |suite| suite.name.as_str());
+        let case = Element {
+            name: "testcase".to_owned(),
+            attributes: vec![("classname".to_owned(), name.to_owned())],
+            open: fault.open,
+            children: vec![fault],
+            ..Element::default()
+        };
+        let dialect = match self.read.dialect {
+            None => dialect::recognise(&self.suites, &case),
+            Some(dialect) => dialect,
+        };
+        self.read.dialect = Some(dialect);
+        self.bad += 1;
+        self.suites_failed += 1;
+        self.errors += 1;
+        let verdict = case::read(&case, &self.suites, dialect, self.sources);
+        let failures = match verdict {
+            Verdict::Failed(failures) => failures,
+            Verdict::ClassStep { failure, .. } => vec![*failure],
+            _ => return,
+        };
+        for failure in failures {
+            self.failure(case::of_suite(failure));
         }
     }
 
@@ -264,7 +438,7 @@ impl<'a> Walk<'a> {
         let dialect = match self.read.dialect {
             // A later case may tell what the ones before it did not.
             None | Some(Dialect::Other) => dialect::recognise(&self.suites, case),
-            Some(dialect) => dialect,
+            Some(known) => dialect::better(known, case),
         };
         self.read.dialect = Some(dialect);
         let verdict = case::read(case, &self.suites, dialect, self.sources);
@@ -274,7 +448,11 @@ impl<'a> Walk<'a> {
             self.broken.push(id);
             return;
         }
-        self.seen += 1;
+        // What failed around a class is counted as none of its tests.
+        let around = case.get("classname") == Some(dialect::AROUND);
+        self.seen += u64::from(!around);
+        self.suites_failed += u64::from(around);
+        self.errors += u64::from(case.child("error").is_some());
         match verdict {
             Verdict::Passed { flaky } => {
                 self.read.passed += 1;
@@ -291,9 +469,10 @@ impl<'a> Walk<'a> {
             }
             Verdict::Failed(failures) => {
                 self.bad += 1;
-                for failure in failures {
-                    self.failure(failure);
+                if case.open {
+                    self.read.partial.clone_from(&failures);
                 }
+                self.failed(failures);
             }
             Verdict::ClassStep { failure, passed } => {
                 self.bad += 1;
@@ -302,9 +481,21 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What failed of one case. Python's writers give a test that failed and whose teardown
+    /// failed, too, two cases; cases of one name are tests of their own elsewhere.
+    fn failed(&mut self, failures: Vec<Failure>) {
+        let python = matches!(self.read.dialect, Some(Dialect::Pytest | Dialect::Unittest));
+        let mut first = true;
+        for failure in failures {
+            let key = (failure.target.clone(), failure.id.clone());
+            let again = !self.failed.insert(key);
+            self.read.doubles += u64::from(again && (python || !first));
+            first = false;
+            self.failure(failure);
+        }
+    }
+
     fn failure(&mut self, failure: Failure) {
-        let key = (failure.target.clone(), failure.id.clone());
-        self.read.doubles += u64::from(!self.failed.insert(key));
         if self.read.failures.len() < MOST_FAILURES {
             self.read.failures.push(failure);
         } else {

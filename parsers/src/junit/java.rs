@@ -18,6 +18,8 @@ use crate::report::Failure;
 use crate::report::FailureKind;
 use crate::report::Phase;
 use crate::text;
+use crate::text::floor;
+use std::borrow::Cow;
 
 /// What was thrown, as a report or a text says it.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +39,7 @@ pub(crate) fn read(
     suites: &[Suite],
     sources: &mut Sources,
 ) -> Verdict {
-    let body = case::body(child);
+    let body = &references(case::body(child));
     let (id, target) = dialect::identity(case, suites, Dialect::Java);
     let class = target.clone().unwrap_or_default();
     let name = case.get("name").unwrap_or("");
@@ -48,7 +50,7 @@ pub(crate) fn read(
             .get("type")
             .filter(|kind| !kind.is_empty())
             .unwrap_or(named),
-        message: child.get("message").unwrap_or(said),
+        message: &references(child.get("message").unwrap_or(said)),
         body,
     };
     let (mut failure, told) = failure(&id, &class, name, &thrown, sources);
@@ -69,19 +71,30 @@ pub(crate) fn read(
         failure.location.clone_from(&failure.test_location);
     }
     let launcher = dialect::output(case).is_some_and(|out| out.contains("unique-id: ["));
-    // The console launcher's file tells a class's own failure at each of its tests.
-    if told.class && launcher {
-        failure.id.clone_from(&class);
+    // The console launcher's file tells what failed around its tests at each of these.
+    if launcher && (told.class || Stack::read(body).of_factory()) {
+        let factory = !told.class;
+        let made = name.ends_with(']');
+        let name = if factory {
+            name.split('[').next().unwrap_or(name)
+        } else {
+            ""
+        };
+        failure.id = match factory {
+            true => format!("{class}.{name}"),
+            false => class.clone(),
+        };
         failure.duration_ms = None;
         failure.stdout = None;
         let whole = Method {
             class: &class,
-            name: "",
+            name,
             types: None,
         };
         failure.rerun = rerun::method(&whole, sources.context());
         return Verdict::ClassStep {
-            passed: told.phase == Phase::Teardown,
+            // What it had made before ran well, or it would tell of itself.
+            passed: factory && made || told.phase == Phase::Teardown,
             failure: Box::new(compose::seal(failure)),
         };
     }
@@ -93,6 +106,34 @@ pub(crate) fn read(
     };
     failure.rerun = rerun::method(&method, sources.context());
     Verdict::Failed(vec![compose::seal(failure)])
+}
+
+/// Control characters, which XML cannot hold: the console launcher and Surefire write them as
+/// references where these are text (`&#1;`, `&amp#1;`).
+fn references(text: &str) -> Cow<'_, str> {
+    if memchr::memmem::find(text.as_bytes(), b"#").is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    let mut from = 0;
+    for (at, _) in text.match_indices('&') {
+        let rest = text[at..]
+            .strip_prefix("&#")
+            .or_else(|| text[at..].strip_prefix("&amp#"));
+        let number = rest.and_then(|rest| rest[..floor(rest, 4)].split_once(';'));
+        let code = number.and_then(|(number, _)| number.parse::<u8>().ok());
+        let control = code.filter(|code| *code < 32 && !matches!(code, 9 | 10 | 13));
+        if let (Some(rest), Some((number, _)), Some(code)) = (rest, number, control) {
+            out.push_str(&text[from..at]);
+            out.push(char::from(code));
+            from = text.len() - rest.len() + number.len() + 1;
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[from..]);
+    Cow::Owned(out)
 }
 
 /// The failure of what was thrown; `id`, class and method of the test are known.
@@ -279,4 +320,21 @@ fn types(output: &str) -> Option<String> {
     })?;
     let (_, rest) = segment.split_once('(')?;
     Some(rest.rsplit_once(')')?.0.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_to_control_characters_are_meant() {
+        for (text, meant) in [
+            ("a&#1;&#27;[31mb", "a\u{1}\u{1b}[31mb"),
+            ("a&amp#7;", "a\u{7}"),
+            ("&#65; &#9; &# &#300; #&", "&#65; &#9; &# &#300; #&"),
+            ("x", "x"),
+        ] {
+            assert_eq!(references(text), meant);
+        }
+    }
 }

@@ -14,6 +14,16 @@ pub(crate) fn of(child: &Element, message: &str, body: &str) -> (FailureKind, bo
         _ if class.starts_with("test failure") => return (FailureKind::Panic, false, Phase::Call),
         _ => {}
     }
+    // Catch2's macros, and what was thrown outside of them.
+    if ["CHECK", "REQUIRE", "FAIL"]
+        .iter()
+        .any(|word| class.starts_with(word))
+    {
+        return (FailureKind::Assertion, true, Phase::Call);
+    }
+    if class == "TEST_CASE" {
+        return (FailureKind::Panic, true, Phase::Call);
+    }
     let starts = |words: &str| message.starts_with(words);
     if starts("failed on setup with") || starts("test setup failure") {
         return (FailureKind::SetupError, true, Phase::Setup);

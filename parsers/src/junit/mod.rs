@@ -2,6 +2,7 @@
 //!
 //! The dialects of the XML differ in where the location is (attribute, message, body) and in what
 //! `classname` means; the module `dialect` says how each is recognised and which ids it gives.
+//! A document of a framework that has a reader of its own is given to that (`native`).
 //! Documents that break off, that hold characters which XML does not allow, or that were joined
 //! in one log are read as far as they go.
 //!
@@ -12,12 +13,14 @@
 //! written by hand.
 
 mod case;
+mod catch;
 mod compare;
 mod dialect;
 mod document;
 mod events;
 mod java;
 mod kind;
+pub(crate) mod native;
 mod place;
 mod request;
 mod rerun;
@@ -63,6 +66,8 @@ pub struct JunitRun {
     files: BTreeMap<String, Document>,
     inline: Document,
     inside: i64,
+    declared: bool,
+    data: bool,
     any_inline: bool,
     wide: bool,
     first: bool,
@@ -82,6 +87,8 @@ impl JunitRun {
             files: BTreeMap::new(),
             inline: Document::default(),
             inside: 0,
+            declared: false,
+            data: false,
             any_inline: false,
             wide: false,
             first: true,
@@ -146,8 +153,14 @@ impl JunitRun {
             return;
         }
         self.any_inline = true;
-        self.inside += depth(head) + i64::from(head.starts_with(b"<?xml") && self.inside == 0);
-        if self.inside == 1 && ends(head) {
+        if self.inside <= 0 {
+            // The declaration counts as one that is open until the root is over.
+            self.declared = head.starts_with(b"<?xml");
+            self.inside = i64::from(self.declared);
+            self.data = false;
+        }
+        self.inside += depth(head, &mut self.data);
+        if self.inside <= i64::from(self.declared) && !self.data && ends(head) {
             self.inside = 0;
         }
         self.inline.feed(bytes);
@@ -190,8 +203,28 @@ fn begins(line: &[u8]) -> bool {
         .any(|start| line.starts_with(start.as_bytes()))
 }
 
-/// How many roots a line opens more than it closes.
-fn depth(line: &[u8]) -> i64 {
+/// How many roots a line opens more than it closes; `data` where character data is open, in which
+/// tests may have printed anything.
+fn depth(mut line: &[u8], data: &mut bool) -> i64 {
+    const OPEN: &[u8] = b"<![CDATA[";
+    const CLOSE: &[u8] = b"]]>";
+    let mut open = 0;
+    loop {
+        let mark = if *data { CLOSE } else { OPEN };
+        let at = memchr::memmem::find(line, mark);
+        if !*data {
+            open += roots(&line[..at.unwrap_or(line.len())]);
+        }
+        let Some(at) = at else {
+            return open;
+        };
+        *data = !*data;
+        line = &line[at + mark.len()..];
+    }
+}
+
+/// The same for a piece without character data.
+fn roots(line: &[u8]) -> i64 {
     let count = |needle: &str| memchr::memmem::find_iter(line, needle.as_bytes()).count() as i64;
     if memchr::memchr(b'<', line).is_none() {
         return 0;

@@ -6,6 +6,7 @@ use crate::junit::Document;
 use crate::junit::JunitRun;
 use crate::junit::document::Read;
 use crate::junit::java;
+use crate::junit::native;
 use crate::junit::rerun;
 use crate::junit::rerun::Method;
 use crate::junit::sources::Sources;
@@ -32,8 +33,9 @@ impl JunitRun {
         let mut compose = Compose::new();
         let mut sources = Sources::new(self.context.clone());
         let mut reads: Vec<(String, Read)> = Vec::new();
-        for (name, document) in std::mem::take(&mut self.files) {
-            reads.push((name, read(&document, &mut sources)));
+        let files = std::mem::take(&mut self.files);
+        for (name, document) in &files {
+            reads.push((name.clone(), read(document, &mut sources)));
         }
         let inline = self.inline(&reads, &mut sources);
         let javac = std::mem::take(&mut self.text.javac);
@@ -41,6 +43,11 @@ impl JunitRun {
         let mut told = text.finish(&mut sources);
         reads.extend(inline.map(|read| ("log".to_owned(), read)));
         let structured = reads.iter().any(|(_, read)| read.dialect.is_some());
+        let files = files.iter().map(|(name, file)| (name.as_str(), file));
+        let documents: Vec<(&str, &Document)> = files.chain([("log", &self.inline)]).collect();
+        for report in native::read(&documents, &mut reads, &self.context) {
+            native::add(&mut compose, report);
+        }
         for (name, read) in &mut reads {
             add(&mut compose, read, name);
             told.running.extend(
@@ -363,11 +370,7 @@ pub(crate) fn add(compose: &mut Compose, read: &Read, name: &str) {
     compose.counts.skipped += read.skipped;
     compose.counts.flaky += read.flaky;
     for failure in &read.failures {
-        if failure.kind == FailureKind::CollectionError {
-            compose.failure(failure.clone());
-        } else {
-            compose.failed(failure.clone());
-        }
+        compose.failed(failure.clone());
     }
     // A test whose body and teardown failed is one failed test.
     compose.counts.failed = (compose.counts.failed + read.more).saturating_sub(read.doubles);

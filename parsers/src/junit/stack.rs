@@ -11,8 +11,10 @@ use crate::report::Phase;
 
 /// More frames than this are not kept.
 const MOST_FRAMES: usize = 40;
-/// More lines of one trace than this are not looked at.
-const MOST_LINES: usize = 200_000;
+/// More frames of one exception than this are not read.
+const MOST_READ: usize = 2_000;
+/// More exceptions than this are not told apart.
+const MOST_PARTS: usize = 200;
 
 /// Packages of the runtime, of test frameworks and of what stands between these and a test.
 const FOREIGN: &[&str] = &[
@@ -163,13 +165,13 @@ impl Stack {
         let mut stack = Stack {
             parts: vec![Part::default()],
         };
-        let mut kept = 0;
         // Frames that other text follows stood in the message.
         let mut over = false;
         let tabs = text.contains("\n\tat ");
-        for line in text.lines().take(MOST_LINES) {
+        for line in text.lines() {
             let trimmed = line.trim_start();
-            if trimmed.starts_with("Caused by: ") || trimmed.starts_with("Suppressed: ") {
+            let another = trimmed.starts_with("Caused by: ") || trimmed.starts_with("Suppressed: ");
+            if another && stack.parts.len() < MOST_PARTS {
                 stack.parts.push(Part {
                     frames: Vec::new(),
                     suppressed: trimmed.starts_with('S'),
@@ -183,8 +185,7 @@ impl Stack {
                 if std::mem::take(&mut over) {
                     part.frames.clear();
                 }
-                kept += 1;
-                if kept <= 2_000 {
+                if part.frames.len() < MOST_READ {
                     part.frames.push(at);
                 }
             } else if !trimmed.starts_with("... ") && trimmed != "[...]" {
@@ -232,6 +233,17 @@ impl Stack {
         first.is_some_and(|at| OWN.iter().any(|class| at.class.starts_with(class)))
     }
 
+    /// Whether a factory or a source of arguments threw, and none of the tests that it made: they
+    /// may have run by then.
+    pub fn of_factory(&self) -> bool {
+        let Some(part) = self.parts.iter().find(|part| !part.frames.is_empty()) else {
+            return false;
+        };
+        let calls = |class: &str| part.frames.iter().any(|at| at.class.ends_with(class));
+        calls(".TestFactoryTestDescriptor") && !calls(".DynamicTestTestDescriptor")
+            || calls(".TestTemplateTestDescriptor") && !calls(".TestMethodTestDescriptor")
+    }
+
     /// The phase, as far as the frames of JUnit or the user's own methods tell; `true` where it
     /// is told for sure, and whether it is the whole class's.
     pub fn phase(&self, class: &str, method: &str, sources: &mut Sources) -> Told {
@@ -239,7 +251,13 @@ impl Stack {
             return Told::default();
         };
         if let Some(told) = part.frames.iter().find_map(lifecycle) {
-            return told;
+            let class = told.class || told.phase != Phase::Call && is_of_class(&part.frames);
+            return Told { class, ..told };
+        }
+        // JUnit itself refuses a class whose steps are not as they should be.
+        let refused = is_of_class(&part.frames) && !part.frames.iter().any(|at| !at.foreign());
+        if refused {
+            return Told::of_class(Phase::Setup);
         }
         let user: Vec<&At> = part.frames.iter().filter(|at| !at.foreign()).collect();
         let Some(last) = user.last() else {
@@ -356,6 +374,21 @@ fn lifecycle(at: &At) -> Option<Told> {
         "createTest" if name(".BlockJUnit4ClassRunner") => Some(Told::of(Phase::Setup, true)),
         _ => None,
     }
+}
+
+/// Whether it was thrown for a class as a whole: JUnit was about to run the class, or had run
+/// it, and none of its tests was running.
+fn is_of_class(frames: &[At]) -> bool {
+    let calls = |class: &str, method: &str| {
+        let named = |at: &At| at.class.ends_with(class) && at.method.starts_with(method);
+        frames.iter().any(named)
+    };
+    let old = calls(".ParentRunner", "run") && !calls("", "runLeaf");
+    let jupiter = calls(".ClassBasedTestDescriptor", "prepare")
+        || calls(".ClassBasedTestDescriptor", "before")
+        || calls(".ClassTestDescriptor", "prepare")
+        || calls(".ClassTestDescriptor", "before");
+    old || jupiter && !calls(".TestMethodTestDescriptor", "")
 }
 
 fn frames(ats: &[At], sources: &mut Sources) -> Vec<Frame> {

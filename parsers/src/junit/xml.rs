@@ -50,6 +50,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// How far it has read.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
     /// How deeply the place is nested.
     pub fn depth(&self) -> usize {
         self.depth
@@ -360,7 +365,7 @@ impl Element {
 }
 
 /// Passes over all that is in an element whose tag was just read.
-fn skip(reader: &mut Reader<'_>) {
+pub(crate) fn skip(reader: &mut Reader<'_>) {
     let outside = reader.depth().saturating_sub(1);
     while reader.depth() > outside && reader.next().is_some() {}
 }

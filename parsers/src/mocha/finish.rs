@@ -9,6 +9,7 @@ use crate::mocha::MochaRun;
 use crate::mocha::dialect;
 use crate::mocha::json;
 use crate::mocha::json::Found;
+use crate::mocha::junit as reporter;
 use crate::mocha::part;
 use crate::mocha::part::Part;
 use crate::mocha::scan;
@@ -87,7 +88,9 @@ impl Material {
             let bare = text.trim_start_matches('\u{feff}').trim_start();
             let read = match bare.as_bytes().first() {
                 Some(b'{') => json::document(bare.trim_end(), &self.context),
-                Some(b'<') => xunit::read(bare, &self.context).or_else(|| self.junit(bytes)),
+                Some(b'<') => xunit::read(bare, &self.context)
+                    .or_else(|| reporter::read(bare, &self.context))
+                    .or_else(|| self.junit(bytes)),
                 _ => None,
             };
             match read {

@@ -12,6 +12,7 @@ mod block;
 mod dialect;
 mod finish;
 mod json;
+mod junit;
 mod part;
 mod request;
 mod scan;

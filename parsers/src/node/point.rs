@@ -254,7 +254,8 @@ fn message(thrown: &Thrown) -> String {
     let bare = line
         .strip_prefix('\'')
         .and_then(|rest| rest.strip_suffix('\''));
-    bare.filter(|bare| !bare.is_empty())
+    // A comparison of two strings has quotes at both its ends, too.
+    bare.filter(|bare| !bare.is_empty() && !bare.contains('\''))
         .map_or(line.clone(), str::to_owned)
 }
 

@@ -68,9 +68,13 @@ fn refined(mut failure: Failure, context: &Context) -> Failure {
     let lines: Vec<&str> = marked.iter().map(String::as_str).collect();
     let said = block::read(&lines);
     if said.trace.is_empty() && !said.fixed {
-        // Several exceptions: the formatter says no more than that.
-        failure.kind = FailureKind::Panic;
-        failure.kind_sure = false;
+        // Several exceptions: the formatter says no more than that, and which class they have.
+        let expectations = failure.message.contains("MultipleExpectationsNotMet");
+        failure.kind = match expectations {
+            true => FailureKind::Assertion,
+            false => FailureKind::Panic,
+        };
+        failure.kind_sure = expectations;
     } else {
         let whole = marked.join("\n");
         let mut found = block::failure(context, &failure.id, &said, None, &whole);

@@ -12,12 +12,10 @@ use crate::unittest::failure;
 
 /// Brings a case of the file into unittest's own words.
 pub(crate) fn refine(failure: &mut Failure, context: &Context) {
-    let class = failure.target.take().unwrap_or_default();
+    failure.target = None;
     let details = failure.details.clone().unwrap_or_default();
-    let method = failure.id.clone();
     // The module's packages stand in the class.
-    if let Some(packages) = class.strip_prefix("unittest.loader._FailedTest") {
-        let module = format!("{packages}.{method}");
+    if let Some(module) = failure.id.strip_prefix("unittest.loader._FailedTest") {
         let module = module.trim_start_matches('.');
         let made = failure::collection(module, &details, context);
         *failure = compose::seal(Failure {
@@ -27,21 +25,14 @@ pub(crate) fn refine(failure: &mut Failure, context: &Context) {
         });
         return;
     }
-    failure.id = match method.split_once(" (") {
-        // Fixtures: `setUpClass (tests.m.C)`.
-        Some((word, _)) if word.starts_with("setUp") || word.starts_with("tearDown") => {
-            method.clone()
-        }
-        _ if class.is_empty() || class.starts_with("unittest.case.FunctionTestCase") => {
-            method.clone()
-        }
-        _ => format!("{class}.{method}"),
-    };
+    failure.rerun = dialect::rerun(context, &failure.id);
     let chain = traceback::read(&details);
     let Some(raised) = chain.last() else {
         return;
     };
-    let name = method.split(' ').next().unwrap_or(&method);
+    // `tests.m.C.test_a (i=1)`, `setUpClass (tests.m.C)`.
+    let name = failure.id.split(' ').next().unwrap_or("");
+    let name = name.rsplit('.').next().unwrap_or(name);
     let (phase, sure) = match name {
         "setUpClass" | "setUpModule" => (Phase::Setup, true),
         "tearDownClass" | "tearDownModule" => (Phase::Teardown, true),
@@ -59,6 +50,5 @@ pub(crate) fn refine(failure: &mut Failure, context: &Context) {
     failure.kind_sure = sure;
     failure.message = failure::one_line(raised);
     failure::explain(failure, raised, context);
-    failure.rerun = dialect::rerun(context, &failure.id);
     *failure = compose::seal(failure.clone());
 }

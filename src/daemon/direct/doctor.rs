@@ -1,11 +1,17 @@
 //! `regreen doctor`: everything that may keep regreen from working on this machine.
 
+use crate::config::BackendName;
+use crate::config::Config;
 use crate::daemon::Handle;
 use crate::git::Worktree;
 use crate::model::Check;
 use crate::model::DoctorReport;
+use crate::model::Health;
+use crate::sandbox::Backend;
 use crate::sandbox::attack::AttackError;
 use crate::sandbox::doctor;
+use crate::sandbox::engine;
+use crate::sandbox::engine::Engine;
 use crate::sandbox::toolchain;
 use std::path::Path;
 
@@ -23,11 +29,15 @@ impl Handle {
         let mut checks = vec![doctor::user()];
         checks.extend(doctor::toolchains(&found, root));
         let sandbox = doctor::bubblewrap(host, &found).await;
-        let works = sandbox
-            .iter()
-            .all(|check| check.state == crate::model::Health::Ok);
+        let wanted = self.wants_engine(root);
+        let engines = engine::checks(host, wanted).await;
+        let works = match wanted {
+            true => engines.iter().all(|check| check.state != Health::Fail),
+            false => sandbox.iter().all(|check| check.state == Health::Ok),
+        };
         checks.extend(sandbox);
-        checks.push(doctor::cgroup());
+        checks.extend(engines);
+        checks.push(doctor::cgroup(host));
         checks.push(doctor::inotify());
         checks.extend(doctor::disk(host));
         checks.push(match &worktree {
@@ -35,7 +45,11 @@ impl Handle {
             Err(error) => Check::ok("git_dir", format!("not looked at: {error}")),
         });
         let attack = match (attack && works, std::env::current_exe()) {
-            (true, Ok(regreen)) => doctor::attack(host, &regreen).await?,
+            (true, Ok(regreen)) => {
+                let engine = wanted.then(|| Engine::new(host));
+                let backend = engine.as_ref().map(|engine| engine as &dyn Backend);
+                doctor::attack(host, &regreen, backend).await?
+            }
             _ => Vec::new(),
         };
         Ok(DoctorReport {
@@ -44,6 +58,15 @@ impl Handle {
             mounts: found.describe(),
             attack,
         })
+    }
+}
+
+impl Handle {
+    /// Whether the configuration asks for the engine backend; what is wrong with it is told
+    /// elsewhere.
+    fn wants_engine(&self, root: &Path) -> bool {
+        let config = Config::load(self.host(), Some(root), &[]);
+        config.is_ok_and(|config| config.backend == BackendName::Engine)
     }
 }
 

@@ -274,13 +274,14 @@ impl Question {
         let exec = SandboxExec {
             backend: grounds.backend.clone(),
             place: room.place().clone(),
-            env: grounds.toolchains.env.clone(),
+            env: grounds.env(),
             mounts,
             limits: Limits {
                 wall_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-                ..Limits::default()
+                ..grounds.config.limits
             },
             network: grounds.network(),
+            image: grounds.image(),
         };
         let (success, said) = exec.to_its_end(argv, &grounds.worktree.root, stop).await;
         CommandEnd {

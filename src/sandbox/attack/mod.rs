@@ -198,6 +198,7 @@ impl Trap {
                 ..Limits::default()
             },
             network: Network::None,
+            image: None,
             priority: Priority::default(),
         }
     }

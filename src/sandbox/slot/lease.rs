@@ -321,8 +321,9 @@ impl Slot {
 
     /// Empties `/tmp`; call it before each run.
     pub fn empty_tmp(&self) -> Result<(), SlotError> {
-        remove_all(&self.tmp())?;
-        make_private(&self.tmp())?;
+        let tmp = self.tmp();
+        git::empty_dir(&tmp).map_err(SlotError::io("empty", &tmp))?;
+        make_private(&tmp)?;
         regain(&self.home())
     }
 

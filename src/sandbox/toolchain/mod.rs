@@ -95,6 +95,9 @@ const PROGRAMS: &[&str] = &[
 /// Variables of the user that change nothing but language and place, and are passed on.
 const PASSED: &[&str] = &["LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME"];
 
+/// Variables that hang on no toolchain and are set by regreen.
+const OWN: &[&str] = &["HOME", "SHELL", "TERM"];
+
 /// Finds the toolchains for the project at `root`, or in a directory of it.
 pub fn discover(host: &HostEnv, root: &Path) -> Toolchains {
     let mut found = Found::new(host, root);
@@ -177,6 +180,15 @@ impl Toolchains {
     /// A program by name.
     pub fn program(&self, name: &str) -> Option<&Program> {
         self.programs.iter().find(|program| program.name == name)
+    }
+
+    /// What of the environment says nothing of this machine's programs: a container image has
+    /// its own.
+    pub fn env_of_an_image(&self) -> Vec<(String, String)> {
+        let env = self.env.iter();
+        env.filter(|(name, _)| PASSED.contains(&name.as_str()) || OWN.contains(&name.as_str()))
+            .cloned()
+            .collect()
     }
 
     /// A variable of [`Toolchains::env`].

@@ -19,6 +19,9 @@ source = "/etc"
 [limits]
 timeout = "5h"
 silence = "1m"
+disk = "1TiB"
+processes = 100000
+cpu = 1.5
 
 [[suite]]
 name = "mine"
@@ -86,6 +89,8 @@ fn an_untrusted_file_narrows_and_does_not_open() {
             "fix.agent",
             "fix.max_iterations",
             "include",
+            "limits.disk",
+            "limits.processes",
             "limits.timeout",
             "mounts",
             "network",
@@ -101,6 +106,8 @@ fn an_untrusted_file_narrows_and_does_not_open() {
         ("network", "\"none\"", "default"),
         ("limits.timeout", "\"20m\"", "default"),
         ("limits.silence", "\"1m\"", file.as_str()),
+        ("limits.disk", "automatic", "default"),
+        ("limits.cpu", "1.5", file.as_str()),
         ("trigger", "\"commit\"", file.as_str()),
         ("fix.protected", "[\"secrets/**\"]", file.as_str()),
     ] {

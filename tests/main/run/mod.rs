@@ -2,8 +2,11 @@
 
 mod cargo;
 mod config;
+mod facts;
 mod interrupt;
+mod matrix;
 mod pytest;
+mod services;
 mod setup;
 mod verbs;
 

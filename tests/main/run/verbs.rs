@@ -196,7 +196,7 @@ fn the_human_report() {
     let text = ran.stdout();
     let shown: Vec<&str> = text
         .lines()
-        .filter(|line| !line.contains("output:"))
+        .filter(|line| !line.contains("output:") && !line.starts_with("  used: "))
         .map(|line| {
             line.split(" · ")
                 .filter(|part| !part.ends_with(" s") && !part.ends_with(" ms"))

@@ -620,7 +620,9 @@ async fn a_control_group_ends_with_its_run() {
         };
         let lab = Lab::new();
         let backend = Bwrap::new(&lab.host, options);
-        let script = format!("{}; echo on; sleep 1", stray(seconds(6)));
+        // Killed with the sandbox, and in the group's account all the same.
+        let busy = "(n=0; while :; do n=$((n+1)); done) &";
+        let script = format!("{}; {busy} echo on; sleep 1", stray(seconds(6)));
         let running = backend.start(lab.spec(["sh", "-c", &script])).await;
         let running = running.expect("it starts");
         let group = std::fs::read_dir(&dir).expect("ours").flatten();
@@ -633,6 +635,8 @@ async fn a_control_group_ends_with_its_run() {
         );
         let seen = follow(running).await;
         assert_eq!(seen.ended.not_started, None, "{seen:?}");
+        let used = seen.ended.used.expect("the group's account");
+        assert!(used.cpu_user_ms > Some(10), "{used:?}");
         assert!(!groups[0].path().exists(), "the group is gone with the run");
     }
     std::fs::remove_dir(&dir).expect("nothing is left in it");

@@ -1,5 +1,6 @@
 //! A slot and a home below one temporary directory, and commands run in a sandbox of theirs.
 
+use crate::support::TestEngine;
 use regreen::model::HostEnv;
 use regreen::model::Limits;
 use regreen::sandbox::Backend;
@@ -12,7 +13,9 @@ use regreen::sandbox::Spec;
 use regreen::sandbox::Stream;
 use regreen::sandbox::bwrap::Bwrap;
 use regreen::sandbox::bwrap::Options;
+use regreen::sandbox::engine::Engine;
 use regreen::sandbox::toolchain;
+use std::path::Path;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -39,9 +42,14 @@ impl Seen {
 
 impl Lab {
     pub fn new() -> Lab {
+        Lab::below(Path::new("/var/tmp"))
+    }
+
+    /// One whose directory lies in `parent`, for a process that will be killed.
+    pub fn below(parent: &Path) -> Lab {
         let dir = tempfile::Builder::new()
             .prefix("regreen-lab-")
-            .tempdir_in("/var/tmp")
+            .tempdir_in(parent)
             .expect("the temporary directory is writable");
         let top = dir.path().canonicalize().expect("it was just made");
         for name in [
@@ -91,12 +99,26 @@ impl Lab {
                 ..Limits::default()
             },
             network: Network::None,
+            image: None,
             priority: Priority::default(),
         }
     }
 
     pub fn backend(&self) -> Bwrap {
         Bwrap::new(&self.host, Options::default())
+    }
+
+    /// The engine backend with an engine of the tests'.
+    pub fn engine(&self, engine: &TestEngine) -> Engine {
+        Engine::new(&self.host_of(engine))
+    }
+
+    /// The lab's machine, on which somebody named that engine.
+    pub fn host_of(&self, engine: &TestEngine) -> HostEnv {
+        let mut host = self.host.clone();
+        let address = engine.address().into();
+        host.vars.insert("DOCKER_HOST".into(), address);
+        host
     }
 
     pub async fn run(&self, spec: Spec) -> Seen {

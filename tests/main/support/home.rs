@@ -27,9 +27,14 @@ struct Inner {
 impl Home {
     /// A new, empty home. With `REGREEN_KEEP` in the environment it is left behind for a look.
     pub fn new() -> Home {
+        Home::within(&std::env::temp_dir())
+    }
+
+    /// One that lies in `parent`, for what is different below `/tmp`.
+    pub fn within(parent: &Path) -> Home {
         let dir = tempfile::Builder::new()
             .prefix("regreen-test-")
-            .tempdir()
+            .tempdir_in(parent)
             .expect("the temporary directory is writable");
         std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755))
             .expect("the directory is ours");

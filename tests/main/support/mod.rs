@@ -19,6 +19,7 @@
     reason = "not every area uses every word of this vocabulary, and which ones changes daily"
 )]
 
+mod engines;
 mod home;
 mod invocation;
 mod project;
@@ -26,6 +27,7 @@ mod require;
 mod toolchain;
 mod wait;
 
+pub use engines::TestEngine;
 pub use home::Home;
 pub use invocation::Invocation;
 pub use invocation::Ran;

@@ -71,8 +71,8 @@ fn probe(part: &str) -> Result<(), String> {
             // It may be there and be for root only.
             openable("/dev/fuse")
         }
-        "docker" => runs(&["docker", "version"]),
-        "podman" => runs(&["podman", "info"]),
+        "docker" => docker(),
+        "podman" => podman(),
         "node" => runs(&["node", "--version"]),
         "go" => runs(&["go", "version"]),
         "node-tools" => ["jest", "vitest", "mocha"]
@@ -111,6 +111,29 @@ fn systemd() -> Result<(), String> {
     runs(&[
         "unshare", "-m", "-C", "-p", "-u", "-i", "-n", "--fork", "true",
     ])
+}
+
+/// The tests start a Docker of their own, which only root may do.
+fn docker() -> Result<(), String> {
+    if !is_root() {
+        return Err("only root can start a Docker of its own".into());
+    }
+    runs(&["dockerd", "--version"])?;
+    runs(&["runc", "--version"])
+}
+
+/// And a Podman, which an ordinary user may start who has subordinate ids.
+fn podman() -> Result<(), String> {
+    runs(&["podman", "--version"])?;
+    runs(&["runc", "--version"])?;
+    if !is_root() {
+        let subordinate = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
+        let user = runs(&["newuidmap"]).err().unwrap_or_default();
+        if subordinate.trim().is_empty() || user.contains("does not start") {
+            return Err("this user has no subordinate ids, or `newuidmap` is missing".into());
+        }
+    }
+    Ok(())
 }
 
 fn exists(path: &str) -> Result<(), String> {
