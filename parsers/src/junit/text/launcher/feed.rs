@@ -10,7 +10,7 @@ use crate::junit::text::launcher::OnTheWay;
 /// More failures than this are not kept.
 const MOST: usize = 5_000;
 /// More tests than this do not run at once.
-const MOST_RUNNING: usize = 1_000;
+const MOST_RUNNING: usize = 100;
 /// The most that is kept of what was thrown, in bytes.
 const LONGEST: usize = 256 * 1024;
 

@@ -449,7 +449,7 @@ impl Reader {
                 .collect(),
         };
         let ran: BTreeSet<String> = failed.iter().filter_map(Failed::test_of).collect();
-        let mut ids = BTreeSet::new();
+        let mut ids = BTreeMap::new();
         for mut each in failed {
             each.holds |= ran.contains(&each.identity.class);
             distinct(&mut each.identity.id, &mut ids);
@@ -508,15 +508,14 @@ impl OnTheWay {
 }
 
 /// Invocations of one test whose names are the same are numbered.
-fn distinct(id: &mut String, ids: &mut BTreeSet<String>) {
-    if ids.insert(id.clone()) {
+fn distinct(id: &mut String, ids: &mut BTreeMap<String, u64>) {
+    let Some(known) = ids.get_mut(id.as_str()) else {
+        ids.insert(id.clone(), 1);
         return;
-    }
-    let next = (2_u64..).map(|number| format!("{id} ({number})"));
-    if let Some(free) = next.take(ids.len() + 1).find(|next| !ids.contains(next)) {
-        ids.insert(free.clone());
-        *id = free;
-    }
+    };
+    *known += 1;
+    let numbered = format!("{id} ({known})");
+    *id = numbered;
 }
 
 fn sum(counts: &Counts) -> u64 {

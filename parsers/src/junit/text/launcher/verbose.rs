@@ -65,6 +65,11 @@ impl Verbose {
 
     /// The innermost node is over.
     fn close(&mut self) {
+        let plain = self.open.last().is_none_or(|node| node.caught.is_empty());
+        if plain && self.unknown.is_empty() {
+            self.open.pop();
+            return;
+        }
         let names = self.names();
         let Some(node) = self.open.pop() else {
             return;
