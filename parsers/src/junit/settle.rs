@@ -25,9 +25,8 @@ use crate::report::Report;
 use crate::report::Source;
 use crate::text;
 use crate::text::Tail;
-use std::collections::BTreeSet;
-=======
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 impl JunitRun {
     /// The report.
@@ -226,7 +225,6 @@ impl JunitRun {
     }
 }
 
-<<<<<<< HEAD
 /// The test in which the main thread ran out of memory: the one that was running, or else the
 /// outermost of the user's methods in the trace.
 fn out_of_memory(told: &Told, sources: &mut Sources) -> Option<Failure> {
