@@ -55,7 +55,7 @@ kill $!
 wait $!
 # What Podman leaves: a process for each command, for five minutes, and one for its user namespace.
 for process in /proc/[0-9]*; do
-  if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -q "^/usr/bin/conmon .* $1/"; then
+  if { tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null | grep -q "^\(/usr/bin/\)\?\(conmon\|podman\) .*$1/"; then
     kill -9 "${process#/proc/}"
   fi
 done
