@@ -247,6 +247,7 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
     let mut unfinished: Vec<(&Owned, Lines)> = Vec::new();
     let mut opening = None;
     let mut documents: Vec<Format> = Vec::new();
+    let mut roots: Vec<Format> = Vec::new();
     for (stream, bytes) in kept {
         let mut add = |format: Format, weight: u64| {
             if weight >= SURE / 2 {
@@ -258,7 +259,15 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
         let file = matches!(stream, Owned::File(_));
         if start.starts_with(b"{") || start.starts_with(b"[") || start.starts_with(b"<") {
             let xml = file && start.starts_with(b"<");
+            let named = matches!(stream, Owned::File(name) if name.ends_with(".xml"));
             let known = whole(start, !file, &mut |format, weight| {
+                let format = match format {
+                    // Their readers know their files by their ends.
+                    Format::Unittest | Format::Bats | Format::Nextest if xml && !named => {
+                        Format::Junit
+                    }
+                    format => format,
+                };
                 if xml && !documents.contains(&format) {
                     documents.push(format);
                 }
@@ -281,7 +290,17 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
         });
         unfinished[at].1.each(bytes, |line| {
             if may_weigh(line.bytes) {
-                weigh(&line.shown(), &mut add);
+                let line = line.shown();
+                let root = line.starts_with("<testsuites ");
+                let suite = line.starts_with("<testsuite ");
+                weigh(&line, &mut |format, weight| {
+                    // A suite in a root of its own may be anybody's.
+                    let known = root || suite && format != Format::Junit;
+                    if known && !roots.contains(&format) {
+                        roots.push(format);
+                    }
+                    add(format, weight);
+                });
             }
         });
     }
@@ -308,7 +327,10 @@ pub(crate) fn recognise(kept: &[(Owned, Vec<u8>)]) -> Format {
         // Hints alone say nothing.
         .filter(|(_, weight)| *weight >= RESULT)
         .max_by_key(|(at, weight)| (*weight, std::cmp::Reverse(*at)));
-    best.map_or(Format::Generic, |(at, _)| Format::ALL[at])
+    match best.map_or(Format::Generic, |(at, _)| Format::ALL[at]) {
+        best if roots.len() > 1 && roots.contains(&best) => Format::Junit,
+        best => best,
+    }
 }
 
 /// Where a format stands in the list.

@@ -56,6 +56,8 @@ use std::collections::BTreeMap;
 
 /// More files than this are not read.
 const MOST_FILES: usize = 10_000;
+/// More documents in one log than this are not told apart.
+const MOST_INLINE: usize = 1_000;
 
 /// A run of a tool of the Java world, or a set of JUnit files of anybody, that is being read.
 ///
@@ -64,7 +66,9 @@ const MOST_FILES: usize = 10_000;
 pub struct JunitRun {
     context: Context,
     files: BTreeMap<String, Document>,
-    inline: Document,
+    /// The documents that stand in the log.
+    inline: Vec<Document>,
+    open: bool,
     inside: i64,
     declared: bool,
     data: bool,
@@ -85,7 +89,8 @@ impl JunitRun {
         JunitRun {
             context,
             files: BTreeMap::new(),
-            inline: Document::default(),
+            inline: Vec::new(),
+            open: false,
             inside: 0,
             declared: false,
             data: false,
@@ -163,8 +168,17 @@ impl JunitRun {
         if self.inside <= i64::from(self.declared) && !self.data && ends(head) {
             self.inside = 0;
         }
-        self.inline.feed(bytes);
-        self.inline.feed(b"\n");
+        if !self.open && (self.inline.len() < MOST_INLINE && !self.wide || self.inline.is_empty()) {
+            self.inline.push(Document::default());
+        }
+        self.open = true;
+        if let Some(document) = self.inline.last_mut() {
+            document.feed(bytes);
+            document.feed(b"\n");
+        }
+        if self.inside <= 0 && ends(head) {
+            self.open = false;
+        }
     }
 
     /// The report of all files and of the text together.

@@ -76,7 +76,7 @@ fn reader(dialect: Dialect) -> Option<Format> {
 /// Gives documents to the readers of their frameworks. What these read is left in `reads` only
 /// as far as the document itself is to be judged.
 pub(crate) fn read(
-    documents: &[(&str, &Document)],
+    documents: &BTreeMap<String, &Document>,
     reads: &mut [(String, Read)],
     context: &Context,
 ) -> Vec<Report> {
@@ -85,14 +85,13 @@ pub(crate) fn read(
     for (_, read) in reads.iter() {
         formats.extend(of(read).filter(|format| !formats.contains(format)));
     }
-    let documents: BTreeMap<&str, &Document> = documents.iter().copied().collect();
     let mut reports = Vec::new();
     for format in formats {
         let own: Vec<&mut (String, Read)> = reads
             .iter_mut()
             .filter(|(_, read)| of(read) == Some(format))
             .collect();
-        reports.extend(by(format, own, &documents, context));
+        reports.extend(by(format, own, documents, context));
     }
     reports
 }
@@ -101,7 +100,7 @@ pub(crate) fn read(
 fn by(
     format: Format,
     reads: Vec<&mut (String, Read)>,
-    documents: &BTreeMap<&str, &Document>,
+    documents: &BTreeMap<String, &Document>,
     context: &Context,
 ) -> Option<Report> {
     let mut adapter = live::open(format, context.clone());
@@ -123,9 +122,9 @@ fn by(
             };
             text = document::mended(&text, end).unwrap_or_default().into();
         }
-        // It knows its files by their ends.
+        // Some know their files by their ends.
         let end = match format {
-            Format::Unittest if !name.ends_with(".xml") => ".xml",
+            Format::Unittest | Format::Bats if !name.ends_with(".xml") => ".xml",
             _ => "",
         };
         adapter.feed(Stream::File(&format!("{name}{end}")), text.as_bytes());

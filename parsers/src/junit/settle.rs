@@ -25,6 +25,7 @@ use crate::report::Report;
 use crate::report::Source;
 use crate::text;
 use crate::text::Tail;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 impl JunitRun {
@@ -41,10 +42,13 @@ impl JunitRun {
         let javac = std::mem::take(&mut self.text.javac);
         let text = std::mem::take(&mut self.text);
         let mut told = text.finish(&mut sources);
-        reads.extend(inline.map(|read| ("log".to_owned(), read)));
+        reads.extend(inline);
         let structured = reads.iter().any(|(_, read)| read.dialect.is_some());
-        let files = files.iter().map(|(name, file)| (name.as_str(), file));
-        let documents: Vec<(&str, &Document)> = files.chain([("log", &self.inline)]).collect();
+        let all = self.inline.len();
+        let inline = self.inline.iter().enumerate();
+        let inline = inline.map(|(at, document)| (in_log(at, all), document));
+        let files = files.iter().map(|(name, file)| (name.clone(), file));
+        let documents: BTreeMap<String, &Document> = inline.chain(files).collect();
         for report in native::read(&documents, &mut reads, &self.context) {
             native::add(&mut compose, report);
         }
@@ -98,24 +102,28 @@ impl JunitRun {
         compose.finish("junit", source, end)
     }
 
-    /// A document in the log, where it is not something that a test printed: there are no files,
-    /// and no tool of the Java world tells its own results.
-    fn inline(&mut self, reads: &[(String, Read)], sources: &mut Sources) -> Option<Read> {
+    /// The documents in the log, where they are not something that a test printed: there are no
+    /// files, and no tool of the Java world tells its own results.
+    fn inline(&mut self, reads: &[(String, Read)], sources: &mut Sources) -> Vec<(String, Read)> {
         if !self.any_inline {
-            return None;
+            return Vec::new();
         }
         let known = reads.iter().any(|(_, read)| read.dialect.is_some());
-        let inline = read(&self.inline, sources);
+        let all = self.inline.len();
+        let documents = self.inline.iter().enumerate();
+        let inline: Vec<(String, Read)> = documents
+            .map(|(at, document)| (in_log(at, all), read(document, sources)))
+            .collect();
         let shadow = self.shadow.take();
         let told = self.text.began();
-        let broken = !inline.faults.is_empty();
+        let broken = inline.iter().any(|(_, read)| !read.faults.is_empty());
         match shadow {
             Some(shadow) if known || told || broken && shadow.began() => {
                 self.text = *shadow;
-                None
+                Vec::new()
             }
-            _ if known => None,
-            _ => Some(inline),
+            _ if known => Vec::new(),
+            _ => inline,
         }
     }
 
@@ -240,6 +248,14 @@ fn out_of_memory(told: &Told, sources: &mut Sources) -> Option<Failure> {
     failure.kind_sure = true;
     failure.phase = Phase::Call;
     Some(compose::seal(failure))
+}
+
+/// The name of a document in the log, of so many; by their names they stand in their order.
+fn in_log(at: usize, all: usize) -> String {
+    match all {
+        1 => "log".to_owned(),
+        _ => format!("log {:04}", at + 1),
+    }
 }
 
 fn read(document: &Document, sources: &mut Sources) -> Read {

@@ -218,3 +218,31 @@ fn a_framework_s_document_that_breaks_off_is_read_by_its_own_reader() {
         );
     }
 }
+
+#[test]
+fn documents_of_several_frameworks_in_one_log_are_each_read_by_their_own() {
+    let log = r#"testing
+<testsuites name="jest tests" tests="1" failures="1" errors="0">
+  <testsuite name="d" errors="0" failures="1" skipped="0" tests="1">
+    <testcase classname="d t" name="d t" time="0"><failure>Error: expect(received).toBe(expected) // Object.is equality
+
+Expected: 3
+Received: 4
+    at Object.toBe (/p/src/calc.test.js:5:19)</failure></testcase>
+  </testsuite>
+</testsuites>
+<?xml version="1.0"?>
+<testsuites name="pytest tests"><testsuite name="pytest" tests="1" failures="1"><testcase classname="test_a" name="test_b"><failure message="assert 1 == 2">    def test_b():
+&gt;       assert 1 == 2
+E       assert 1 == 2
+
+test_a.py:2: AssertionError</failure></testcase></testsuite></testsuites>
+the end
+"#;
+    for format in [Format::Junit, Format::Auto] {
+        let report = parse(&Input::log(format, log.as_bytes()));
+        let ids: Vec<&str> = report.failures.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(ids, ["d > t", "test_a.py::test_b"], "{report:?}");
+        assert!(report.complete && report.failures.iter().all(|it| it.diff.is_some()));
+    }
+}
