@@ -72,6 +72,13 @@ impl JunitRun {
                 compose.counts.passed
             )));
         }
+        if told.earlier_failed && end.exit.is_none() && !structured && !compose.has_fault() {
+            // Nobody knows whether that was a run of its own or a test's output.
+            compose.incomplete(Note::new(
+                "text_disagrees",
+                "what looks like an earlier run in the same text failed",
+            ));
+        }
         let ran = compose.counts.passed + compose.counts.failed + compose.counts.skipped > 0;
         let fine = end.exit.is_some_and(|exit| exit.success());
         let (errors, warnings) = javac.finish(&self.context);

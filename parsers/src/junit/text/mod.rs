@@ -32,6 +32,8 @@ pub(crate) struct Told {
     pub well: bool,
     /// Every test stands in the tool's files, if there are any.
     pub all_in_files: bool,
+    /// What looks like an earlier run in the same text failed; a test may have printed it.
+    pub earlier_failed: bool,
     /// Why it is not to be believed.
     pub faults: Vec<String>,
     /// Why nothing was begun.

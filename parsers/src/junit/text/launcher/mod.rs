@@ -103,6 +103,8 @@ pub(crate) struct Reader {
     first: Option<End>,
     last: Option<End>,
     ends: u64,
+    /// What looked like a run that failed came before the last one.
+    earlier_failed: bool,
     banners: u64,
     seen: bool,
     /// It said how it begins, before anything else.
@@ -190,7 +192,9 @@ impl Reader {
 
     /// All that was read was printed by a test, or is of a run before.
     fn reset(&mut self, mode: Mode) {
-        (self.first, self.last) = (None, None);
+        let known = [self.first.take(), self.last.take()];
+        let red = |end: &End| sum(&end.counts) > 0;
+        self.earlier_failed |= known.iter().flatten().any(red);
         self.tree = Tree::default();
         self.verbose = Verbose::default();
         self.flat = Flat::default();
@@ -413,12 +417,17 @@ impl Reader {
 
     /// What was read.
     pub fn finish(mut self, sources: &mut Sources) -> Told {
-        let end = self.last.take().or(self.first.take());
+        let (first, last) = (self.first.take(), self.last.take());
+        if last.is_some() {
+            self.earlier_failed |= first.iter().any(|end| sum(&end.counts) > 0);
+        }
+        let end = last.or(first);
         let ended = self.state == State::Outside && end.is_some();
         let mut told = Told {
             began: true,
             ended,
             all_in_files: true,
+            earlier_failed: self.earlier_failed,
             ..Told::default()
         };
         let (counts, block) = match end.filter(|_| ended) {
