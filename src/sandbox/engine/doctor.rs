@@ -85,6 +85,7 @@ mod tests {
                 rootless,
                 memory,
                 processes: memory,
+                cpu: memory,
                 seccomp: true,
             }),
         };

@@ -51,6 +51,8 @@ pub struct Facts {
     pub memory: bool,
     /// Whether it can limit the processes of a container.
     pub processes: bool,
+    /// Whether it can limit how busy a container keeps the processors.
+    pub cpu: bool,
     /// Whether it filters system calls.
     pub seccomp: bool,
 }
@@ -78,6 +80,7 @@ impl Facts {
             rootless,
             memory: groups && info.memory_limit.unwrap_or(false),
             processes: groups && info.pids_limit.unwrap_or(false),
+            cpu: groups && info.cpu_cfs_quota.unwrap_or(false),
             seccomp: has("seccomp"),
         }
     }

@@ -247,6 +247,10 @@ fn isolation(facts: Option<&Facts>, spec: &Spec) -> Isolation {
         ),
         ("syscalls", when(has(|it| it.seccomp), none)),
         ("memory", memory),
+        (
+            "cpu",
+            when(spec.limits.cpu_millis.is_some() && has(|it| it.cpu), none),
+        ),
         ("processes", when(counted, none)),
         (
             "file_size",

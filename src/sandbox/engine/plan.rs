@@ -190,6 +190,9 @@ impl Plan {
             .facts
             .processes
             .then(|| capped(processes(&self.limits)));
+        // Both speak of billionths of a processor.
+        let cpus = self.limits.cpu_millis.filter(|_| self.facts.cpu);
+        let cpus = cpus.map(|millis| capped(u64::from(millis).saturating_mul(1_000_000)));
         let keep_id = self.facts.rootless && self.facts.kind == Kind::Podman;
         HostConfig {
             network_mode: Some(self.network_mode().into()),
@@ -200,6 +203,7 @@ impl Plan {
             // The same: no swap besides.
             memory_swap: memory,
             pids_limit: pids,
+            nano_cpus: cpus,
             ulimits: Some(self.ulimits()),
             shm_size: Some(capped(SHM_BYTES)),
             ipc_mode: Some("private".into()),

@@ -8,10 +8,11 @@ use crate::support::Project;
 use crate::support::require;
 use regreen::model::MemoryOf;
 use regreen::model::Used;
+use std::path::Path;
 
-/// A suite that is a script of the shell's.
+/// A suite that is a script of the shell's, on a disk: what is written to memory is no storage.
 fn script(text: &str) -> Project {
-    Home::new()
+    Home::within(Path::new("/var/tmp"))
         .project("facts")
         .file("test.sh", text)
         .file(

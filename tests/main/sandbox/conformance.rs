@@ -62,6 +62,7 @@ cases![
     shared_memory_between_runs,
     processes,
     memory,
+    processors,
     file_size,
     every_limit_is_told,
 ];
@@ -624,11 +625,34 @@ async fn file_size(bench: &Bench<'_>) {
     assert_eq!(core, "0\n", "no core dumps");
 }
 
+/// Where a limit of one processor is said to hold, two busy loops get no more than one.
+async fn processors(bench: &Bench<'_>) {
+    let spec = bench.limited(
+        "for n in 1 2; do timeout 1 sh -c 'while :; do :; done' & done; wait; times",
+        |limits| limits.cpu_millis = Some(1000),
+    );
+    let told = bench.held(&spec, "cpu");
+    let seen = bench.run(spec).await;
+    if told != Enforcement::Enforced {
+        return;
+    }
+    // The second line: what those that were waited for used, user and system.
+    let line = seen.stdout.lines().nth(1).unwrap_or_default();
+    let seconds = |text: &str| -> f64 {
+        let (minutes, rest) = text.split_once('m').expect("minutes");
+        let rest = rest.trim_end_matches('s').parse::<f64>().expect("seconds");
+        minutes.parse::<f64>().expect("minutes") * 60.0 + rest
+    };
+    let used: f64 = line.split(' ').map(seconds).sum();
+    assert!(used > 0.1 && used < 1.5, "{used} of 2 s: {seen:?}");
+}
+
 async fn every_limit_is_told(bench: &Bench<'_>) {
     let spec = bench.script("true");
     let isolation = bench.backend.isolation(&spec);
     let names: Vec<&str> = isolation.limits.keys().map(String::as_str).collect();
     let all = [
+        "cpu",
         "disk",
         "file_size",
         "filesystem",

@@ -517,7 +517,7 @@ fn a_daemon_keeps_its_container_from_save_to_save() {
         return;
     };
     // A project below /tmp loses its mounts when that is emptied, and so its container.
-    let home = Home::within(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let home = Home::within(&not_emptied());
     home.user_config("backend = \"engine\"\n");
     let project = home.fixture("cargo-assertion");
     let watch = project.regreen(["watch"]);
@@ -536,6 +536,18 @@ fn a_daemon_keeps_its_container_from_save_to_save() {
     project.write("src/lib.rs", source.replace("left - right", "left + right"));
     settled("green");
     assert_eq!(container(), first);
+}
+
+/// A directory that is not below one that every run empties; the checkout may be.
+fn not_emptied() -> std::path::PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let emptied = ["/tmp", "/var/tmp"]
+        .iter()
+        .any(|dir| target.starts_with(dir));
+    match std::env::var_os("HOME") {
+        Some(home) if emptied => home.into(),
+        _ => target.to_owned(),
+    }
 }
 
 #[test]
