@@ -192,7 +192,7 @@ impl Plan {
             .then(|| capped(processes(&self.limits)));
         // Both speak of billionths of a processor.
         let cpus = self.limits.cpu_millis.filter(|_| self.facts.cpu);
-        let cpus = cpus.map(|millis| capped(u64::from(millis).saturating_mul(1_000_000)));
+        let cpus = cpus.map(|millis| capped(millis.saturating_mul(1_000_000)));
         let keep_id = self.facts.rootless && self.facts.kind == Kind::Podman;
         HostConfig {
             network_mode: Some(self.network_mode().into()),
