@@ -625,15 +625,23 @@ async fn file_size(bench: &Bench<'_>) {
     assert_eq!(core, "0\n", "no core dumps");
 }
 
-/// Where a limit of one processor is said to hold, two busy loops get no more than one.
+/// Where a limit of three tenths of a processor is said to hold, two busy loops get no more; else
+/// where one of a whole one is.
 async fn processors(bench: &Bench<'_>) {
-    let spec = bench.limited(
-        "for n in 1 2; do timeout 1 sh -c 'while :; do :; done' & done; wait; times",
-        |limits| limits.cpu_millis = Some(1000),
-    );
-    let told = bench.held(&spec, "cpu");
+    let busy = |millis: u64| {
+        bench.limited(
+            "for n in 1 2; do timeout 1 sh -c 'while :; do :; done' & done; wait; times",
+            |limits| limits.cpu_millis = Some(millis),
+        )
+    };
+    let holds = |spec: &Spec| bench.held(spec, "cpu") == Enforcement::Enforced;
+    let (spec, most) = match busy(300) {
+        spec if holds(&spec) => (spec, 0.55),
+        _ => (busy(1000), 1.5),
+    };
+    let held = holds(&spec);
     let seen = bench.run(spec).await;
-    if told != Enforcement::Enforced {
+    if !held {
         return;
     }
     // The second line: what those that were waited for used, user and system.
@@ -644,7 +652,7 @@ async fn processors(bench: &Bench<'_>) {
         minutes.parse::<f64>().expect("minutes") * 60.0 + rest
     };
     let used: f64 = line.split(' ').map(seconds).sum();
-    assert!(used > 0.1 && used < 1.5, "{used} of 2 s: {seen:?}");
+    assert!(used > 0.05 && used < most, "{used} s: {seen:?}");
 }
 
 async fn every_limit_is_told(bench: &Bench<'_>) {
