@@ -20,7 +20,7 @@ use crate::report::Note;
 use crate::report::Report;
 
 /// So much is looked at before it is decided; what comes after goes straight to the reader.
-const MOST: usize = 8 << 20;
+pub(crate) const MOST: usize = 8 << 20;
 /// So much is handed over at once.
 const PIECE: usize = 64 << 10;
 /// Lines that open or close a run.

@@ -82,6 +82,31 @@ impl Compose {
         self.failure(failure);
     }
 
+    /// Takes over the outcome of another report, where it says that something is wrong.
+    pub fn outcome_of(&mut self, report: &Report) {
+        if !matches!(report.outcome, Outcome::Passed | Outcome::NoTests) {
+            self.outcome(report.outcome);
+        }
+    }
+
+    /// Lays another report into this one, but for its outcome.
+    pub fn lay_in(&mut self, report: Report) {
+        self.counts.passed += report.counts.passed;
+        self.counts.failed += report.counts.failed;
+        self.counts.skipped += report.counts.skipped;
+        self.counts.flaky += report.counts.flaky;
+        self.complete &= report.complete;
+        for failure in report.failures {
+            self.failure(failure);
+        }
+        for diagnostic in report.diagnostics {
+            self.diagnostic(diagnostic);
+        }
+        for note in report.notes {
+            self.note(note);
+        }
+    }
+
     /// Adds a diagnostic, once.
     pub fn diagnostic(&mut self, diagnostic: Diagnostic) {
         if self.diagnostics.len() < MOST_DIAGNOSTICS && !self.diagnostics.contains(&diagnostic) {

@@ -493,7 +493,9 @@ fn mistaken(input: &Input<'_>, report: &Report) -> Option<Note> {
     if told || matches!(input.format, Format::Auto | Format::Generic) {
         return None;
     }
-    let log = (auto::Owned::Log, input.log.to_vec());
+    // No more than decides where nobody names a format.
+    let looked_at = &input.log[..input.log.len().min(auto::MOST)];
+    let log = (auto::Owned::Log, looked_at.to_vec());
     let files = input.files.iter().map(|file| {
         let name = auto::Owned::File(file.name.to_owned());
         (name, file.bytes.to_vec())

@@ -5,7 +5,6 @@ use crate::config::SetupConfig;
 use crate::config::SuiteSetup;
 use crate::config::SuiteSetupTable;
 use crate::model::Framework;
-use crate::model::HostRule;
 use crate::model::Setup;
 use crate::model::Suite;
 use crate::suite::Listing;
@@ -217,69 +216,66 @@ fn found(listing: &Listing, suite: &Suite) -> Option<(PathBuf, &'static Tool)> {
     })
 }
 
-fn with(tool: &Tool, config: &SetupConfig, dir: &Path) -> Setup {
-    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    let inputs = std::iter::once(&tool.lock).chain(tool.inputs);
-    let env = tool.env.iter();
+/// A set-up of which only the configuration is known.
+fn bare(config: &SetupConfig, dir: &Path) -> Setup {
     Setup {
-        command: owned(tool.command),
+        command: Vec::new(),
         dir: dir.to_owned(),
-        inputs: inputs.map(|file| dir.join(file)).collect(),
-        provides: owned(tool.provides),
-        env: env
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-        hosts: hosts(tool.hosts, config),
+        inputs: Vec::new(),
+        provides: Vec::new(),
+        env: Vec::new(),
+        hosts: config.hosts.clone(),
         timeout_ms: u64::try_from(config.timeout.as_millis()).unwrap_or(u64::MAX),
         allowed: false,
         why: String::new(),
     }
 }
 
-fn hosts(usual: &[&str], config: &SetupConfig) -> Vec<HostRule> {
-    let usual = usual.iter().filter_map(|host| host.parse().ok());
-    usual.chain(config.hosts.iter().cloned()).collect()
+/// The set-up by a tool.
+fn with(tool: &Tool, config: &SetupConfig, dir: &Path) -> Setup {
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let inputs = std::iter::once(&tool.lock).chain(tool.inputs);
+    let env = tool.env.iter();
+    let hosts = tool.hosts.iter().filter_map(|host| host.parse().ok());
+    Setup {
+        command: owned(tool.command),
+        inputs: inputs.map(|file| dir.join(file)).collect(),
+        provides: owned(tool.provides),
+        env: env
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        hosts: hosts.chain(config.hosts.iter().cloned()).collect(),
+        ..bare(config, dir)
+    }
 }
 
 /// A set-up that the configuration names; what it does not say is that of the suite's tool.
 fn named(listing: &Listing, config: &SetupConfig, suite: &Suite, table: &SuiteSetupTable) -> Setup {
-    let tool = found(listing, suite);
-    let usual = tool.as_ref().map(|(dir, tool)| with(tool, config, dir));
-    let below = |paths: &Vec<PathBuf>| paths.iter().map(|path| suite.dir.join(path)).collect();
-    let own = |usual: fn(&Setup) -> &Vec<PathBuf>, setup: &Option<Setup>| {
-        setup.as_ref().map(usual).cloned().unwrap_or_default()
+    let mut setup = match found(listing, suite) {
+        Some((dir, tool)) => with(tool, config, &dir),
+        None => bare(config, &suite.dir),
     };
-    let inputs: Vec<PathBuf> = match &table.inputs {
-        Some(paths) => below(paths),
-        None => own(|setup| &setup.inputs, &usual),
-    };
-    let timeout = config.timeout.as_millis();
-    Setup {
-        command: table.command.0.clone(),
-        dir: suite.dir.clone(),
-        inputs,
-        provides: table.provides.clone().unwrap_or_else(|| {
-            let usual = usual.as_ref().map(|setup| setup.provides.clone());
-            usual.unwrap_or_default()
-        }),
-        env: usual
-            .as_ref()
-            .map(|setup| setup.env.clone())
-            .unwrap_or_default(),
-        hosts: match &table.hosts {
-            Some(hosts) => hosts.iter().chain(&config.hosts).cloned().collect(),
-            None => usual.map_or_else(|| config.hosts.clone(), |setup| setup.hosts),
-        },
-        timeout_ms: u64::try_from(timeout).unwrap_or(u64::MAX),
-        allowed: true,
-        why: "named by `[[suite]]` in the configuration".to_owned(),
+    setup.command.clone_from(&table.command.0);
+    setup.dir.clone_from(&suite.dir);
+    if let Some(inputs) = &table.inputs {
+        setup.inputs = inputs.iter().map(|path| suite.dir.join(path)).collect();
     }
+    if let Some(provides) = &table.provides {
+        setup.provides.clone_from(provides);
+    }
+    if let Some(hosts) = &table.hosts {
+        setup.hosts = hosts.iter().chain(&config.hosts).cloned().collect();
+    }
+    setup.allowed = true;
+    setup.why = "named by `[[suite]]` in the configuration".to_owned();
+    setup
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::CommandLine;
+    use crate::model::HostRule;
     use crate::suite::detect;
 
     fn config(allow: bool) -> SetupConfig {

@@ -149,22 +149,9 @@ fn by(
 
 /// Adds such a report.
 pub(crate) fn add(compose: &mut Compose, report: Report) {
-    compose.counts.passed += report.counts.passed;
-    compose.counts.failed += report.counts.failed;
-    compose.counts.skipped += report.counts.skipped;
-    compose.counts.flaky += report.counts.flaky;
-    compose.complete &= report.complete;
-    let bad = !matches!(report.outcome, Outcome::Passed | Outcome::NoTests);
-    if bad && report.outcome != Outcome::Failed {
-        compose.outcome(report.outcome);
+    // That tests failed, the failures say.
+    if report.outcome != Outcome::Failed {
+        compose.outcome_of(&report);
     }
-    for failure in report.failures {
-        compose.failure(failure);
-    }
-    for diagnostic in report.diagnostics {
-        compose.diagnostic(diagnostic);
-    }
-    for note in report.notes {
-        compose.note(note);
-    }
+    compose.lay_in(report);
 }

@@ -102,7 +102,8 @@ impl UnittestRun {
         }
         let mut compose = Compose::new();
         for report in reports {
-            add(&mut compose, report);
+            compose.outcome_of(&report);
+            compose.lay_in(report);
         }
         junit::settle_exit(&mut compose, end, self.errors(), "unittest");
         compose.finish("unittest", Source::Events, end)
@@ -356,27 +357,6 @@ fn take(compose: &mut Compose, found: judge::Found) {
         )));
     }
     compose.complete &= found.ended;
-}
-
-/// Lays one report into another.
-fn add(compose: &mut Compose, report: Report) {
-    compose.counts.passed += report.counts.passed;
-    compose.counts.failed += report.counts.failed;
-    compose.counts.skipped += report.counts.skipped;
-    compose.counts.flaky += report.counts.flaky;
-    for failure in report.failures {
-        compose.failure(failure);
-    }
-    for note in report.notes {
-        compose.note(note);
-    }
-    for diagnostic in report.diagnostics {
-        compose.diagnostic(diagnostic);
-    }
-    compose.complete &= report.complete;
-    if !matches!(report.outcome, Outcome::Passed | Outcome::NoTests) {
-        compose.outcome(report.outcome);
-    }
 }
 
 /// Where the process was when it died, if Python's fault handler said so.

@@ -137,9 +137,8 @@ fn wait_for(one: &mut Started<'_>) -> Result<(), String> {
         if ready::look(&one.service.ready, &one.log, ask) {
             return Ok(());
         }
-        if let Some(gone) = gone(one)
-            && !gone.why.ends_with("status 0")
-        {
+        let well = matches!(one.child.try_wait(), Ok(Some(status)) if status.success());
+        if let Some(gone) = gone(one).filter(|_| !well) {
             return Err(gone.why);
         }
         if begun.elapsed() >= limit {

@@ -77,6 +77,14 @@ fn project(home: &Home, url: &str, hosts: &str) -> Project {
         .committed()
 }
 
+/// A registry, the address of its package, and a project that may fetch it.
+fn served(home: &Home) -> (Registry, String, Project) {
+    let registry = Registry::open();
+    let url = format!("http://localhost:{}/pkg", registry.port);
+    let project = project(home, &url, &format!("\"localhost:{}\"", registry.port));
+    (registry, url, project)
+}
+
 fn layers(home: &Home) -> Vec<PathBuf> {
     let below = |dir: PathBuf| std::fs::read_dir(dir).into_iter().flatten().flatten();
     let projects = below(home.cache().join("slots"));
@@ -90,10 +98,8 @@ fn a_set_up_reaches_its_host_and_the_tests_get_it_read_only() {
     if !require("bwrap") {
         return;
     }
-    let registry = Registry::open();
     let home = Home::new();
-    let url = format!("http://localhost:{}/pkg", registry.port);
-    let project = project(&home, &url, &format!("\"localhost:{}\"", registry.port));
+    let (registry, url, project) = served(&home);
     project.regreen(["trust"]).run().exits(0);
     let (first, ran) = document(&project, &[]);
     assert_eq!(only(&first).outcome, Outcome::Passed, "{ran}\n{first:#?}");
@@ -163,10 +169,7 @@ fn a_project_that_nobody_trusts_sets_up_nothing() {
     if !require("bwrap") {
         return;
     }
-    let registry = Registry::open();
-    let home = Home::new();
-    let url = format!("http://localhost:{}/pkg", registry.port);
-    let project = project(&home, &url, &format!("\"localhost:{}\"", registry.port));
+    let (registry, _, project) = served(&Home::new());
     let (untrusted, _) = document(&project, &[]);
     let report = only(&untrusted);
     assert_eq!(report.outcome, Outcome::Failed);
